@@ -11,9 +11,25 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
-from flint import arb, ctx, fmpq
+from flint import arb, arb_poly, ctx, fmpq, fmpz_poly
 
 from varnum.balls.exact import round_decimal
+
+__all__ = [
+    "arb",
+    "arb_poly",
+    "ball",
+    "certain_sign",
+    "certainly_at_most",
+    "certainly_less",
+    "current_precision",
+    "enclosure_text",
+    "fmpz_poly",
+    "hull",
+    "lower",
+    "precision",
+    "upper",
+]
 
 
 @contextmanager

@@ -1,0 +1,78 @@
+"""Closed forms about exp by a polynomial: claims of the section "exp by a polynomial".
+
+Symbols: M half width of [-M, M], W width of [-W, 0], eps the error, g the degree.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from varnum.formulas.core import Formula
+
+M, W, eps, g, s = sp.symbols("M W eps g s", positive=True)
+
+taylor_error = Formula(
+    claim="taylor-relative",
+    left="T_g(M)",
+    expr=M ** (g + 1) / sp.factorial(g + 1) * sp.hyper([g + 1], [g + 2], M),
+    source="integral form of the remainder; T_g(M) = int_0^M t^g e^t / g! dt",
+    assurance="proved",
+    says="exact relative error of the degree-g Taylor polynomial on [-M, M], attained at -M",
+)
+
+taylor_error_additive = Formula(
+    claim="additive-degree",
+    left="A_g(W)",
+    expr=sp.exp(-W) * W ** (g + 1) / sp.factorial(g + 1) * sp.hyper([1], [g + 2], W),
+    source="integral form of the remainder; A_g(W) = int_0^W (W - t)^g e^-t / g! dt",
+    assurance="proved",
+    says="exact additive error of the degree-g Taylor polynomial on [-W, 0], attained at -W",
+)
+
+_l = M + sp.log(1 / eps)
+degree_closed_form = Formula(
+    claim="degree-closed-form",
+    left="g",
+    expr=sp.ceiling(_l / sp.LambertW(_l / (sp.E * M))) - 1,
+    source="T_g(M) <= e^M (e M/(g+1))^(g+1), solved for g + 1 with Lambert's W0",
+    assurance="proved",
+    says="a degree that suffices for relative error eps on [-M, M]",
+)
+
+_lp = sp.log(1 / eps)
+degree_order = Formula(
+    claim="degree-closed-form",
+    left="Theta",
+    expr=sp.Max(M, _lp / sp.log(sp.E + _lp / M)),
+    source="Aggarwal and Alman 2022, with 'e +' so that it stays finite at ln(1/eps) = M",
+    assurance="proved up to constants",
+    says="order of growth of the least degree (relative error)",
+)
+
+minimax_curve = Formula(
+    claim="degree-minimax-curve",
+    left="g",
+    expr=M * sp.cosh(s),
+    source="saddle point of the leading term of the minimax error; asymptotic",
+    assurance="tested",
+    says="degree on the minimax curve at parameter s",
+)
+
+minimax_curve_equation = Formula(
+    claim="degree-minimax-curve",
+    left="0",
+    expr=s * sp.cosh(s) - sp.sinh(s) - _lp / M,
+    source="same as the curve",
+    assurance="tested",
+    says="s is the only positive zero (the form increases in s)",
+)
+
+_lw = sp.log(1 / eps)
+additive_order = Formula(
+    claim="additive-degree",
+    left="Theta",
+    expr=sp.Max(sp.sqrt(W * _lw), _lw / sp.log(sp.E + _lw / W)),
+    source="Aggarwal and Alman 2022",
+    assurance="proved up to constants",
+    says="order of growth of the least degree (additive error on [-W, 0])",
+)
