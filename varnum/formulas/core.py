@@ -99,16 +99,16 @@ def to_ball(expr: Any, values: dict[str, Any]) -> Any:
         if power.is_Integer:
             return to_ball(base, values) ** int(power)
         return to_ball(base, values) ** to_ball(power, values)
-    parts = [to_ball(part, values) for part in expr.args]
-    if expr.is_Add:
-        return _fold(lambda a, b: a + b, tuple(parts))
-    if expr.is_Mul:
-        return _fold(lambda a, b: a * b, tuple(parts))
     if isinstance(expr, sp.hyper):
         upper, lower = expr.args[0], expr.args[1]
         return to_ball(expr.args[2], values).hypgeom(
             [to_ball(a, values) for a in upper], [to_ball(b, values) for b in lower]
         )
+    parts = [to_ball(part, values) for part in expr.args]
+    if expr.is_Add:
+        return _fold(lambda a, b: a + b, tuple(parts))
+    if expr.is_Mul:
+        return _fold(lambda a, b: a * b, tuple(parts))
     function = _BALL_FUNCTIONS.get(expr.func)
     if function is None:
         raise TypeError(f"no ball evaluation for {expr.func}")
