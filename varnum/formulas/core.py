@@ -6,6 +6,7 @@ expression. The printers below are trusted code; the tests hold them against eac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -125,16 +126,14 @@ def to_exact(expr: Any, values: dict[str, Fraction]) -> Fraction:
     if expr.is_Add:
         return sum(parts, Fraction(0))
     if expr.is_Mul:
-        return _fold(lambda a, b: a * b, tuple(parts))
+        return math.prod(parts, start=Fraction(1))
     if expr.is_Pow and parts[1].denominator == 1:
         return Fraction(parts[0] ** parts[1].numerator)
     if expr.func in (sp.binomial, sp.factorial) and all(p.denominator == 1 for p in parts):
-        import math
-
         integers = [p.numerator for p in parts]
         return Fraction((math.comb if expr.func is sp.binomial else math.factorial)(*integers))
     if expr.func in (sp.Max, sp.Min):
-        return (max if expr.func is sp.Max else min)(parts)
+        return max(parts) if expr.func is sp.Max else min(parts)
     if expr.func is sp.Abs:
         return abs(parts[0])
     raise TypeError(f"{expr.func} has no exact rational value")

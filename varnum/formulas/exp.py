@@ -23,7 +23,7 @@ taylor_error = Formula(
 taylor_error_additive = Formula(
     claim="additive-degree",
     left="A_g(W)",
-    expr=sp.exp(-W) * W ** (g + 1) / sp.factorial(g + 1) * sp.hyper([1], [g + 2], W),
+    expr=sp.exp(-W) * W ** (g + 1) / sp.factorial(g + 1) * sp.hyper([g + 1], [g + 2], W),
     source="integral form of the remainder; A_g(W) = int_0^W (W - t)^g e^-t / g! dt",
     assurance="proved",
     says="exact additive error of the degree-g Taylor polynomial on [-W, 0], attained at -W",
