@@ -1,0 +1,81 @@
+"""Values into NumPy object arrays of flint balls: exactly, or enclosed where no ball is exact.
+
+The object arrays stay inside `varnum.balls`: NumPy's own max, clip, sort and where on them are
+unsound (they compare balls as if they were points).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from flint import arb, fmpq, fmpz
+
+from varnum.errors import InputError
+
+Balls: TypeAlias = npt.NDArray[np.object_]
+_ALLOWED = "allowed are finite int, float, Fraction, ball, and NumPy arrays or nested lists of them"
+
+
+def undefined() -> Any:
+    """The ball that says nothing: every operation on it gives it back, no question is certain."""
+    return arb("nan")
+
+
+def one(value: Any) -> Any:
+    """Enclose one number: exact for int, float and balls, at the working precision for Fraction.
+
+    Raises InputError for NaN, infinities, bool and anything that is not a number. An unbounded
+    ball becomes the undefined one: an infinite *point* (+inf) would look certain.
+    """
+    if isinstance(value, arb):
+        return value if value.is_finite() else undefined()
+    if isinstance(value, Fraction):
+        return arb(fmpq(value.numerator, value.denominator))
+    if isinstance(value, np.integer | np.floating):
+        value = _python_number(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"ball: {value} is not a real number (mask with where and a bool array)")
+    if isinstance(value, bool) or not isinstance(value, int | float | fmpz | fmpq):
+        raise InputError(f"ball: {type(value).__name__} is not a number; {_ALLOWED}")
+    return arb(value)
+
+
+def _python_number(value: Any) -> Any:
+    if value.dtype.kind == "f" and value.dtype.itemsize > 8:
+        raise InputError(f"ball: {value.dtype} is wider than float64; {_ALLOWED}")
+    return value.item()
+
+
+def filled(balls: Iterable[Any], shape: tuple[int, ...]) -> Balls:
+    """An object array of this shape from balls in row-major order."""
+    return np.fromiter(balls, dtype=object, count=math.prod(shape)).reshape(shape)
+
+
+def balls_of(value: Any) -> Balls:
+    """A fresh object array of balls with the value's shape. Raises InputError as `one` does."""
+    array = value if isinstance(value, np.ndarray) else np.array(value, dtype=object)
+    kind, convert = array.dtype.kind, one
+    if kind in "iuf" and array.dtype.itemsize <= 8:
+        if kind == "f" and not np.isfinite(array).all():
+            raise InputError(
+                "ball array: NaN or infinity in the input (mask with where and a bool array)"
+            )
+        convert = arb
+    elif kind != "O":
+        raise InputError(f"ball array: dtype {array.dtype} has no exact balls; {_ALLOWED}")
+    return filled(map(convert, array.ravel().tolist()), array.shape)
+
+
+def entrywise(function: Callable[..., Any], count: int = 1) -> Callable[..., Balls]:
+    """`function` of `count` balls as a broadcasting map of object arrays."""
+    ufunc = np.frompyfunc(function, count, 1)
+
+    def apply(*arrays: Balls) -> Balls:
+        return np.asarray(ufunc(*arrays), dtype=object)  # NumPy hands a 0-d result over bare
+
+    return apply

@@ -1,0 +1,183 @@
+"""What one may ask of balls: certain comparisons, float64 bounds, certified digits.
+
+Every answer is on the safe side: an undefined or unbounded ball is never certain of anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from flint import arb, fmpq
+
+from varnum.balls.array import BallArray, operand
+from varnum.balls.convert import Balls, balls_of, entrywise
+from varnum.balls.scalar import precision
+from varnum.verdict import Unknown
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+
+def _balls(x: Any) -> Balls:
+    known = operand(x)
+    return balls_of(x) if known is None else known
+
+
+def certainly_less(a: Any, b: Any) -> Mask:
+    """True only where every point of `a` is below every point of `b`."""
+    return entrywise(lambda x, y: _bounded(x, y) and x < y, 2)(_balls(a), _balls(b)).astype(bool)
+
+
+def certainly_at_most(a: Any, b: Any) -> Mask:
+    """True only where every point of `a` is at most every point of `b`."""
+    return entrywise(lambda x, y: _bounded(x, y) and x <= y, 2)(_balls(a), _balls(b)).astype(bool)
+
+
+def possibly_equal(a: Any, b: Any) -> Mask:
+    """False only where the balls certainly have no point in common."""
+    separate = entrywise(lambda x, y: _bounded(x, y) and not x.overlaps(y), 2)
+    return ~separate(_balls(a), _balls(b)).astype(bool)
+
+
+def _bounded(x: Any, y: Any) -> bool:
+    return bool(x.is_finite() and y.is_finite())
+
+
+def argmax_certain(x: Any, axis: int = -1) -> Ints | Unknown:
+    """Positions of the maximum along an axis, or Unknown if one is not certain.
+
+    Position i is certain if x_i > x_j for all j < i and x_i >= x_j for all j > i, so it is the
+    first maximum, as NumPy's argmax gives it, for every choice of points.
+    """
+    rows = np.moveaxis(_balls(x), axis, -1)
+    if rows.shape[-1] == 0:
+        raise ValueError("argmax_certain: the axis is empty")
+    found = np.empty(rows.shape[:-1], dtype=np.int64)
+    for where in np.ndindex(*found.shape):
+        position = _first_maximum(rows[where].tolist())
+        if position is None:
+            place = f" at {where}" if where else ""
+            return Unknown(f"the largest entry{place} is not certain: raise the precision")
+        found[where] = position
+    return found
+
+
+def _first_maximum(row: list[Any]) -> int | None:
+    if not all(x.is_finite() for x in row):
+        return None
+    lows = [x.lower() for x in row]
+    best = max(range(len(row)), key=lows.__getitem__)
+    winner = row[best]
+    before = all(winner > x for x in row[:best])
+    return best if before and all(winner >= x for x in row[best + 1 :]) else None
+
+
+def _exact(x: Any) -> tuple[Any, Any]:
+    """Midpoint and radius as exact rationals."""
+    if not x.is_finite():
+        raise ArithmeticError("the enclosure is unbounded: raise the precision")
+    return x.mid().fmpq(), x.rad().fmpq()
+
+
+def contains(x: Any, values: Any) -> Mask:
+    """Whether each exact value (float, int, Fraction, arrays of them) lies in its ball.
+
+    Decided exactly. Raises ArithmeticError for an unbounded ball, which encloses nothing useful.
+    """
+
+    def inside(ball: Any, value: Any) -> bool:
+        mid, rad = _exact(ball)
+        ratio = Fraction(value)
+        return bool(abs(mid - fmpq(ratio.numerator, ratio.denominator)) <= rad)
+
+    numbers = np.asarray(values)
+    numbers = numbers.astype(object)  # Python numbers: exact
+    return entrywise(inside, 2)(_balls(x), numbers).astype(bool)
+
+
+def _float_down(x: Any) -> float:
+    value = float(x)
+    return value if arb(value) <= x else math.nextafter(value, -math.inf)
+
+
+def _float_up(x: Any) -> float:
+    return 0.0 - _float_down(-x)
+
+
+def _floats(function: Callable[[Any], float], x: Any) -> Floats:
+    return entrywise(function)(_balls(x)).astype(np.float64)
+
+
+def estimate(x: Any) -> Floats:
+    """Midpoints rounded to float64, radius dropped; NaN where the ball is unbounded."""
+    return _floats(lambda b: float(b.mid()) if b.is_finite() else math.nan, x)
+
+
+def radius_upper(x: Any) -> Floats:
+    """Float64 not below the radius about the exact midpoint; infinity where unbounded.
+
+    `estimate` rounds that midpoint: for an interval take `bounds`.
+    """
+    return _floats(lambda b: _float_up(b.rad()) if b.is_finite() else math.inf, x)
+
+
+def bounds(x: Any) -> tuple[Floats, Floats]:
+    """Float64 arrays (low, high) with low <= every point <= high; infinite where unbounded."""
+    low = _floats(lambda b: _float_down(b.lower()) if b.is_finite() else -math.inf, x)
+    high = _floats(lambda b: _float_up(b.upper()) if b.is_finite() else math.inf, x)
+    return low, high
+
+
+_EXACT = 10**9  # digits reported for a point, which has all of them
+
+
+def certified_digits(x: Any, scale: int | Fraction = 0) -> Ints:
+    """Largest D with radius <= 10^-D max(|every point|, scale), per ball; 0 where D < 0.
+
+    With `scale` the digits count relative to it where the number is smaller.
+    """
+    least = BallArray(scale).item()
+
+    def digits(ball: Any) -> int:
+        if not ball.is_finite():
+            return 0
+        radius, size = ball.rad(), ball.abs_lower().max(least)
+        if radius == 0:
+            return _EXACT
+        if not size > 0:
+            return 0
+        found = max(0, int((size / radius).log().lower().floor().unique_fmpz() * 10 // 23) + 1)
+        while found > 0 and not radius * arb(10) ** found <= size:
+            found -= 1
+        return found
+
+    return entrywise(digits)(_balls(x)).astype(np.int64)
+
+
+def raise_precision_until(
+    compute: Callable[[], BallArray],
+    digits: int,
+    start: int = 64,
+    limit: int = 4096,
+    scale: int | Fraction = 0,
+) -> tuple[BallArray, int] | Unknown:
+    """Run `compute` at `start`, 2 `start`, ... bits until every entry has `digits` digits.
+
+    Returns (value, bits), or Unknown if `limit` bits do not suffice. `compute` must enclose its
+    Fractions inside itself, so that they are enclosed anew at each precision.
+    """
+    bits, reached = start, 0
+    while bits <= limit:
+        with precision(bits):
+            value = compute()
+            reached = int(certified_digits(value, scale).min(initial=_EXACT))
+        if reached >= digits:
+            return value, bits
+        bits *= 2
+    return Unknown(f"{reached} of {digits} digits certified at {bits // 2} bits")
