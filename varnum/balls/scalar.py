@@ -51,6 +51,11 @@ def ball(value: int | Fraction | str | Any) -> Any:
     return arb(value)
 
 
+def pi() -> Any:
+    """Enclose pi at the working precision."""
+    return arb.pi()
+
+
 def hull(low: int | Fraction | Any, high: int | Fraction | Any) -> Any:
     """The smallest ball that encloses both ends."""
     return ball(low).union(ball(high))
@@ -80,14 +85,14 @@ def lower(a: Any) -> Fraction:
     """A rational not above the enclosed number; raises ArithmeticError if the ball is unbounded."""
     if not a.is_finite():
         raise ArithmeticError("the enclosure is unbounded: raise the precision")
-    return _dyadic(a.lower())
+    return _dyadic(a if a.is_exact() else a.lower())
 
 
 def upper(a: Any) -> Fraction:
     """A rational not below the enclosed number; raises ArithmeticError if the ball is unbounded."""
     if not a.is_finite():
         raise ArithmeticError("the enclosure is unbounded: raise the precision")
-    return _dyadic(a.upper())
+    return _dyadic(a if a.is_exact() else a.upper())
 
 
 def enclosure_text(a: Any, digits: int = 12) -> tuple[str, str]:

@@ -1,0 +1,109 @@
+"""What is approximated, where, and in which error: exp on an interval, relative or additive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from varnum.balls.scalar import arb_poly, ball
+from varnum.errors import InputError
+
+ErrorKind = Literal["relative", "additive"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """exp on [low, high] by a polynomial P, with error function h and its derivative's sign.
+
+    relative: h = P e^-x - 1, and D = P' - P has the sign of h'.
+    additive: h = P - e^x, and D = P' - e^x is h'.
+
+    In both cases D has at most deg P real zeros (D is a polynomial of degree <= g; or, by Rolle
+    applied to P' e^-x - 1, whose derivative (P'' - P') e^-x has at most g - 1 zeros). That count is
+    what makes sign changes at rational points a proof; see proofs/exp-supnorm.md.
+    """
+
+    kind: ErrorKind
+    low: Fraction
+    high: Fraction
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise InputError(f"interval: [{self.low}, {self.high}] is empty")
+
+    @property
+    def width(self) -> float:
+        """Width of the interval, for sizing precision only."""
+        return float(self.high - self.low)
+
+    def error(self, poly: arb_poly, x: Any) -> Any:
+        """h(x), enclosed."""
+        if self.kind == "relative":
+            return poly(x) * (-x).exp() - 1
+        return poly(x) - x.exp()
+
+    def slope(self, poly: arb_poly, derivative: arb_poly, x: Any) -> Any:
+        """D(x), enclosed: its sign is the sign of h'(x)."""
+        return derivative(x) - (poly(x) if self.kind == "relative" else x.exp())
+
+    def slope_derivative(self, derivative: arb_poly, second: arb_poly, x: Any) -> Any:
+        """D'(x), enclosed."""
+        return second(x) - (derivative(x) if self.kind == "relative" else x.exp())
+
+    def slope_to_error(self, slope: Any, x: Any) -> Any:
+        """h'(x) from D(x)."""
+        return slope * (-x).exp() if self.kind == "relative" else slope
+
+    def level(self, points: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """The levelled error lambda on g + 2 points, and P's values there.
+
+        P(x_i) = e^(x_i) + (-1)^i lambda u(x_i), u = e^x (relative) or 1 (additive), is met by one
+        polynomial of degree g: the divided difference over the points must vanish. Then E_g >=
+        |lambda| (de la Vallee Poussin); in balls this is a proof (claim minimal-degree).
+        """
+        values = [x.exp() for x in points]
+        scales = values if self.kind == "relative" else [ball(1)] * len(points)
+        top = bottom = ball(0)
+        for i, x in enumerate(points):
+            product = ball(1)
+            for j, y in enumerate(points):
+                if i != j:
+                    product *= x - y
+            weight = 1 / abs(product)
+            top += weight * values[i] if i % 2 == 0 else -weight * values[i]
+            bottom += weight * scales[i]
+        level = -top / bottom
+        signed = (level, -level)
+        return level, [
+            v + signed[i % 2] * u for i, (v, u) in enumerate(zip(values, scales, strict=True))
+        ]
+
+    def bits(self, degree: int, error_bits: int) -> int:
+        """Mantissa bits that leave about 50 correct bits of an error of size 2^-error_bits.
+
+        e^width is the condition of P in monomials; divided differences lose up to about two bits a
+        degree. Too few bits can make a proof fail, never make it wrong.
+        """
+        return int(self.width / math.log(2)) + error_bits + 2 * degree + 110
+
+
+def bits_of(error: Fraction) -> int:
+    """k with 2^-k about as small as the (positive) error; 0 for errors above 1."""
+    return max(0, error.denominator.bit_length() - error.numerator.bit_length() + 1)
+
+
+def relative(M: Fraction) -> Target:
+    """exp on [-M, M] in relative error."""
+    if M < 0:
+        raise InputError(f"M: {M} is negative; allowed: M >= 0")
+    return Target("relative", -M, M)
+
+
+def additive(W: Fraction) -> Target:
+    """exp on [-W, 0] in additive error."""
+    if W < 0:
+        raise InputError(f"W: {W} is negative; allowed: W >= 0")
+    return Target("additive", -W, Fraction(0))
