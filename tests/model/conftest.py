@@ -1,0 +1,62 @@
+"""Backends and official fixtures, shared by the tests of the model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from varnum.model.backend import Backend
+from varnum.model.config import VaeConfig, VarConfig, read_settings
+from varnum.model.generate import Model
+
+FIXTURES = Path(__file__).parents[1] / "data" / "var"
+
+
+def _backend(name: str, dtype: str) -> Backend:
+    if name == "torch":
+        pytest.importorskip("torch", reason="the torch backend needs torch")
+    return Backend(name, dtype)
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def backend(request):
+    """Float64 on NumPy and on torch."""
+    return _backend(request.param, "float64")
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def backend32(request):
+    """Float32 on NumPy and on torch."""
+    return _backend(request.param, "float32")
+
+
+@pytest.fixture
+def fixture_path():
+    """Where the official arrays lie."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def official():
+    """official(x) -> (model with NumPy float32 weights, inputs and outputs) of fixture x."""
+    known = {}
+
+    def load(name: str) -> tuple[Model, dict[str, np.ndarray]]:
+        if name not in known:
+            pairs = json.loads((FIXTURES / f"{name}_config.json").read_text())
+            settings, _ = read_settings(pairs, name)
+            var, vae = (
+                kind(**{f.name: settings[f.name] for f in fields(kind) if f.name in settings})
+                for kind in (VarConfig, VaeConfig)
+            )
+            state = [
+                dict(np.load(FIXTURES / f"{name}_{part}_state.npz")) for part in ("var", "vae")
+            ]
+            known[name] = Model(var, vae, *state), dict(np.load(FIXTURES / f"{name}_io.npz"))
+        return known[name]
+
+    return load

@@ -1,0 +1,224 @@
+"""The VAR transformer: from a class label and the maps of the coarser scales to logits.
+
+Weights are a plain dict under the official key names. Source: Tian et al., arXiv 2404.02905,
+section 3.2 and its public code. B batch, L tokens, C width, H heads, d = C/H, V vocabulary,
+K scales.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from varnum.errors import InputError
+from varnum.model.attention import Kernel, exact_attention
+from varnum.model.backend import Array, Kept, Weights, const, namespace, take_rows
+from varnum.model.config import VarConfig
+from varnum.model.layers import gelu, layer_norm, linear, modulate, silu, unit_vectors
+
+# log 100 as the official code has it: rounded to float32, so the cap is 100.0000064.., not 100.
+MAX_LOG_SCALE = Fraction(float(np.float32(math.log(100))))
+
+Watch = Callable[[int, Array], None]  # (number of blocks done, residual stream (B, L, C))
+
+
+@dataclass
+class Cache:
+    """Keys and values of the scales done so far, one pair per block, (B, H, L so far, d) each."""
+
+    keys: list[Array]
+    values: list[Array]
+
+    @classmethod
+    def empty(cls) -> Cache:
+        """A cache before the first scale."""
+        return cls([], [])
+
+    def extend(self, block: int, k: Array, v: Array) -> tuple[Array, Array]:
+        """Append the keys and values of one scale, return all of the block."""
+        if block == len(self.keys):
+            self.keys.append(k)
+            self.values.append(v)
+        else:
+            xp = namespace(k)
+            self.keys[block] = xp.concat([self.keys[block], k], axis=2)
+            self.values[block] = xp.concat([self.values[block], v], axis=2)
+        return self.keys[block], self.values[block]
+
+
+def class_vector(w: Weights, config: VarConfig, labels: Kept) -> Array:
+    """Class vectors c (B, C); a negative label and `num_classes` both mean "no class"."""
+    labels = np.asarray(labels, dtype=np.int64)
+    if labels.size == 0 or labels.max() > config.num_classes:
+        raise InputError(
+            f"labels: {labels.tolist()} out of range; allowed: 0 to {config.num_classes - 1}, "
+            f"{config.num_classes} or a negative number for no class"
+        )
+    return take_rows(w["class_emb.weight"], np.where(labels < 0, config.num_classes, labels))
+
+
+def positions(w: Weights, config: VarConfig, scale: int) -> Array:
+    """Level plus position embedding of the tokens of one scale, (1, p_s^2, C)."""
+    start = sum(config.lengths[:scale])
+    here = w["pos_1LC"][:, start : start + config.lengths[scale], :]
+    return here + w["lvl_embed.weight"][None, scale : scale + 1, :]
+
+
+def embed_start(w: Weights, config: VarConfig, c: Array) -> Array:
+    """Tokens of the first scale: the class vector, (B, C) -> (B, p_0^2, C)."""
+    return c[:, None, :] + w["pos_start"] + positions(w, config, 0)
+
+
+def embed_map(w: Weights, config: VarConfig, scale: int, tokens: Array) -> Array:
+    """Tokens of scale s >= 1 from the area-downsampled f_hat, (B, p_s^2, Cvae) -> (B, p_s^2, C)."""
+    x = linear(tokens, w["word_embed.weight"], w["word_embed.bias"])
+    return x + positions(w, config, scale)
+
+
+def conditions(w: Weights, config: VarConfig, c: Array) -> list[tuple[Array, ...]]:
+    """AdaLN vectors of every block: gamma1, gamma2, scale1, scale2, shift1, shift2, each (B, 1, C).
+
+    Separate AdaLN: a linear layer of SiLU(c) per block; shared: one for all, plus `ada_gss`.
+    """
+    xp = namespace(c)
+    sixfold = (c.shape[0], 1, 6, config.embed_dim)
+
+    def six_of(name: str) -> Array:
+        return xp.reshape(linear(silu(c), w[f"{name}.weight"], w[f"{name}.bias"]), sixfold)
+
+    shared = six_of("shared_ada_lin.1") if config.shared_aln else None
+    result = []
+    for i in range(config.depth):
+        if shared is None:
+            six = six_of(f"blocks.{i}.ada_lin.1")
+        else:
+            six = w[f"blocks.{i}.ada_gss"] + shared
+        result.append(tuple(six[:, :, j, :] for j in range(6)))
+    return result
+
+
+def self_attention(
+    w: Weights,
+    config: VarConfig,
+    block: int,
+    x: Array,
+    attend: Kernel = exact_attention,
+    blocks: tuple[int, ...] | None = None,
+    cache: Cache | None = None,
+) -> Array:
+    """Multi-head attention of one block: (B, L, C) -> (B, L, C).
+
+    With a cache, the keys and values of earlier scales come from it (already normalised).
+    """
+    q, k, v, scale = project_qkv(w, config, block, x)
+    if cache is not None:
+        k, v = cache.extend(block, k, v)
+    out = attend(q, k, v, scale, blocks)  # (B, H, L, d)
+    out = namespace(x).reshape(namespace(x).permute_dims(out, (0, 2, 1, 3)), x.shape)  # (B, L, C)
+    name = f"blocks.{block}.attn.proj"
+    return linear(out, w[f"{name}.weight"], w[f"{name}.bias"])
+
+
+def project_qkv(
+    w: Weights, config: VarConfig, block: int, x: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Queries, keys, values (B, H, L, d) and the factor of their logits (1, H or 1, 1, 1).
+
+    Plain: q.k / (4 sqrt d). l2-normalised: unit q and k, factor exp(min(scale_mul, log 100)).
+    """
+    xp = namespace(x)
+    name = f"blocks.{block}.attn"
+    batch, length, _ = x.shape
+    bias = xp.concat([w[f"{name}.q_bias"], w[f"{name}.zero_k_bias"], w[f"{name}.v_bias"]], axis=0)
+    qkv = linear(x, w[f"{name}.mat_qkv.weight"], bias)  # (B, L, 3C)
+    qkv = xp.reshape(qkv, (batch, length, 3, config.num_heads, config.head_dim))
+    q, k, v = (xp.permute_dims(qkv[:, :, j, :, :], (0, 2, 1, 3)) for j in range(3))
+    if config.attn_l2_norm:
+        log_scale = w[f"{name}.scale_mul_1H11"]
+        cap = xp.ones_like(log_scale) * const(x, MAX_LOG_SCALE)
+        return unit_vectors(q), unit_vectors(k), v, xp.exp(xp.minimum(log_scale, cap))
+    d = xp.ones_like(x[:1, :1, :1])[:, None, :, :] * config.head_dim  # (1, 1, 1, 1)
+    return q, k, v, const(x, Fraction(1, 4)) / xp.sqrt(d)
+
+
+def mlp(w: Weights, block: int, x: Array) -> Array:
+    """Linear, GELU, linear: (B, L, C) -> (B, L, C)."""
+    name = f"blocks.{block}.ffn"
+    hidden = gelu(linear(x, w[f"{name}.fc1.weight"], w[f"{name}.fc1.bias"]))  # (B, L, 4C)
+    return linear(hidden, w[f"{name}.fc2.weight"], w[f"{name}.fc2.bias"])
+
+
+def transformer_block(
+    w: Weights,
+    config: VarConfig,
+    block: int,
+    x: Array,
+    six: tuple[Array, ...],
+    attend: Kernel = exact_attention,
+    blocks: tuple[int, ...] | None = None,
+    cache: Cache | None = None,
+) -> Array:
+    """One pre-norm block with AdaLN: (B, L, C) -> (B, L, C)."""
+    gamma1, gamma2, scale1, scale2, shift1, shift2 = six
+    y = modulate(layer_norm(x, config.norm_eps), scale1, shift1)
+    x = x + gamma1 * self_attention(w, config, block, y, attend, blocks, cache)
+    y = modulate(layer_norm(x, config.norm_eps), scale2, shift2)
+    return x + gamma2 * mlp(w, block, y)
+
+
+def head(w: Weights, config: VarConfig, x: Array, c: Array) -> Array:
+    """Logits (B, L, V) from the residual stream (B, L, C) and the plain class vector (B, C)."""
+    xp = namespace(x)
+    two = linear(silu(c), w["head_nm.ada_lin.1.weight"], w["head_nm.ada_lin.1.bias"])
+    two = xp.reshape(two, (c.shape[0], 1, 2, config.embed_dim))
+    y = modulate(layer_norm(x, config.norm_eps), two[:, :, 0, :], two[:, :, 1, :])
+    return linear(y, w["head.weight"], w["head.bias"])
+
+
+def teacher_forced(
+    w: Weights,
+    config: VarConfig,
+    labels: Kept,
+    maps: list[Array],
+    attend: Kernel = exact_attention,
+    watch: Watch | None = None,
+) -> Array:
+    """Logits (B, L, V) of all scales at once.
+
+    `maps`: for every scale s >= 1 the downsampled f_hat as tokens, (B, p_s^2, Cvae) each (see
+    `quantizer.teacher_maps`). `watch` sees the residual stream before the first block and after
+    each.
+    """
+    c = class_vector(w, config, labels)
+    parts = [embed_start(w, config, c)]
+    parts += [embed_map(w, config, s, tokens) for s, tokens in enumerate(maps, start=1)]
+    x = namespace(c).concat(parts, axis=1)  # (B, L, C)
+    if watch is not None:
+        watch(0, x)
+    for i, six in enumerate(conditions(w, config, c)):
+        x = transformer_block(w, config, i, x, six, attend, blocks=config.lengths)
+        if watch is not None:
+            watch(i + 1, x)
+    return head(w, config, x, c)
+
+
+def next_scale_logits(
+    w: Weights,
+    config: VarConfig,
+    x: Array,
+    c: Array,
+    sixes: list[tuple[Array, ...]],
+    cache: Cache,
+    attend: Kernel = exact_attention,
+    watch: Watch | None = None,
+) -> Array:
+    """Logits (B, l, V) of one scale from its input tokens (B, l, C); grows the cache."""
+    for i, six in enumerate(sixes):
+        x = transformer_block(w, config, i, x, six, attend, cache=cache)
+        if watch is not None:
+            watch(i + 1, x)
+    return head(w, config, x, c)
