@@ -1,0 +1,1 @@
+"""Operation and memory counts, exponents, crossover."""
