@@ -1,0 +1,12 @@
+"""Check a certificate again, with the standard library alone and nothing else of varnum.
+
+A certificate (docs/reference/certificate.md) says: this polynomial is within eps of exp on this
+interval, and none of lower degree is. Read in this order: `certificate` (the file: form, limits,
+digest), `arithmetic` (exp between integers), `proof` (the two theorems). Run it on a bare Python
+with `python varnum/checker c.json`.
+"""
+
+from .certificate import Certificate, Malformed, read, serialise
+from .proof import NotProved, Proved, check
+
+__all__ = ["Certificate", "Malformed", "NotProved", "Proved", "check", "read", "serialise"]

@@ -1,0 +1,129 @@
+"""The certificate file: its one allowed form, its limits, its digest."""
+
+import hashlib
+import json
+import re
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+SCHEMA = "varnum/certificate/1"
+MAX_BYTES = 1 << 21
+MAX_DEGREE = 400
+MAX_SIZE = 400  # largest |x| in the interval
+MAX_PLACES = 1 << 14  # binary places
+MAX_WORK = 1 << 42  # about the bit operations of the exact evaluations: some seconds
+_NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100}|/[1-9][0-9]{0,99})?")
+_INTEGER = re.compile(r"-?0x[0-9a-f]{1,4096}")
+
+
+class Malformed(ValueError):
+    """The file is not a certificate in the one allowed form, was changed, or is beyond a limit."""
+
+
+class Certificate(NamedTuple):
+    """What a certificate holds. P(x) = unit sum_k numerators[k] x^k, and x_i = step points[i]."""
+
+    relative: bool  # the error is |P e^-x - 1|, otherwise |P - e^x|
+    low: Fraction
+    high: Fraction
+    eps: Fraction
+    degree: int
+    numerators: list[int]  # (degree + 1,)
+    unit: Fraction
+    brackets: list[tuple[Fraction, Fraction]]  # (degree,), one around each zero of the derivative
+    lower_degree: int | None  # None: nothing is said about lower degrees
+    points: list[int]  # (lower_degree + 2,)
+    step: Fraction
+    minimal: bool
+    bits: int  # binary places to compute with: room for a proof, soundness does not rest on it
+    text: dict[str, Any]  # the file itself, for the sentence to quote
+
+
+def serialise(content: dict[str, Any]) -> bytes:
+    """The one byte sequence that is the certificate of `content`; sets the digest."""
+    body = {key: value for key, value in content.items() if key != "digest"}
+    digest = "sha256:" + hashlib.sha256(_canonical(body)).hexdigest()
+    return _canonical({**body, "digest": digest})
+
+
+def _canonical(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, sort_keys=True, indent=1) + "\n").encode("ascii")
+
+
+def read(data: bytes) -> Certificate:
+    """Read a certificate file; Malformed (one line) unless it is exactly in the allowed form."""
+    _expect(len(data) <= MAX_BYTES, "file", f"at most {MAX_BYTES} bytes")
+    try:
+        top = json.loads(data.decode("ascii"))
+        same = isinstance(top, dict) and data == serialise(top)
+    except (ValueError, RecursionError):  # not ASCII, not JSON, a huge number, nested too deeply
+        raise Malformed("file: expected JSON in ASCII") from None
+    _expect(same, "bytes and digest", "the canonical form of the content, unchanged")
+    _expect_keys(top, "schema error interval eps degree upper lower minimal digest", "certificate")
+    _expect(top["schema"] == SCHEMA, "schema", SCHEMA)
+    _expect(top["error"] in ("relative", "additive"), "error", "relative or additive")
+    _expect(type(top["minimal"]) is bool, "minimal", "true or false")
+    low, high = (_number(end, "interval") for end in _list(top["interval"], 2, "interval"))
+    _expect(-MAX_SIZE <= low <= high <= MAX_SIZE, "interval", f"low <= high within +-{MAX_SIZE}")
+    eps = _number(top["eps"], "eps")
+    _expect(0 < eps < 1, "eps", "a number in (0, 1)")
+    degree = _integer(top["degree"], 0, MAX_DEGREE, "degree")
+    upper, lower = top["upper"], top["lower"]
+    _expect_keys(upper, "exponent numerators brackets_exponent brackets", "upper")
+    numerators = _integers(upper["numerators"], degree + 1, "numerators")
+    unit, gap = (
+        _power(upper["exponent"], "exponent"),
+        _power(upper["brackets_exponent"], "exponent"),
+    )
+    pairs = [_integers(p, 2, "bracket") for p in _list(upper["brackets"], degree, "brackets")]
+    lower_degree, points, step = None, list[int](), Fraction(1)
+    if lower is not None:
+        _expect_keys(lower, "degree points_exponent points", "lower")
+        lower_degree = _integer(lower["degree"], 0, MAX_DEGREE, "lower degree")
+        points = _integers(lower["points"], lower_degree + 2, "points")
+        step = _power(lower["points_exponent"], "points_exponent")
+    count, long = max(degree + 2, len(points)), max(c.bit_length() for c in numerators)
+    places = (gap.denominator * step.denominator).bit_length() + 64
+    _expect(count**2 * places * (count * places + long) <= MAX_WORK, "size", "less work to check")
+    bits = 2 * eps.denominator.bit_length() + 2 * int(max(-low, high)) + places
+    return Certificate(
+        relative=top["error"] == "relative", low=low, high=high, eps=eps, degree=degree,
+        numerators=numerators, unit=unit, brackets=[(a * gap, b * gap) for a, b in pairs],
+        lower_degree=lower_degree, points=points, step=step,
+        minimal=top["minimal"], bits=bits, text=top,
+    )  # fmt: skip
+
+
+def _expect(holds: bool, where: str, what: str) -> None:
+    if not holds:
+        raise Malformed(f"{where}: expected {what}")
+
+
+def _expect_keys(value: Any, keys: str, where: str) -> None:
+    _expect(type(value) is dict and set(value) == set(keys.split()), where, f"the keys {keys}")
+
+
+def _list(value: Any, length: int, where: str) -> list[Any]:
+    _expect(type(value) is list and len(value) == length, where, f"a list of {length}")
+    return list(value)
+
+
+def _integer(value: Any, low: int, high: int, where: str) -> int:
+    _expect(type(value) is int and low <= value <= high, where, f"an integer {low}..{high}")
+    return int(value)
+
+
+def _integers(value: Any, length: int, where: str) -> list[int]:
+    texts = _list(value, length, where)
+    fine = all(type(text) is str and _INTEGER.fullmatch(text) for text in texts)
+    _expect(fine, where, 'strings "0x.." or "-0x.." of at most 4096 digits')
+    return [int(text, 16) for text in texts]
+
+
+def _power(value: Any, where: str) -> Fraction:
+    return Fraction(1, 1 << -_integer(value, -MAX_PLACES, 0, where))
+
+
+def _number(value: Any, where: str) -> Fraction:
+    _expect(type(value) is str and _NUMBER.fullmatch(value) is not None, where, "1.5 or 3/2")
+    return Fraction(value)
