@@ -1,0 +1,70 @@
+"""Write a least-degree proof as a certificate that `varnum/checker` re-checks on its own.
+
+Format: docs/reference/certificate.md. The file is the canonical JSON of its content, so that any
+change of its bytes shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from varnum.approx.degree import LeastDegree, LowerBound, certify_lower
+from varnum.approx.target import Target, bits_of
+from varnum.balls import to_text
+from varnum.balls.scalar import ball, precision
+from varnum.verdict import Proved
+
+SCHEMA = "varnum/certificate/1"
+
+
+def certificate(least: LeastDegree) -> str:
+    """The certificate's text: upper bound, and the lower one where minimality was proved."""
+    lower = least.lower if isinstance(least.minimal, Proved) else None
+    exponent, brackets = _integers([x for pair in least.upper.brackets for x in pair])
+    content: dict[str, Any] = {
+        "schema": SCHEMA,
+        "error": least.target.kind,
+        "interval": [to_text(least.target.low), to_text(least.target.high)],
+        "eps": to_text(least.eps),
+        "degree": least.degree,
+        "upper": {
+            "exponent": least.poly.exponent,
+            "numerators": [hex(n) for n in least.poly.numerators],
+            "brackets_exponent": exponent,
+            "brackets": [[a, b] for a, b in zip(brackets[::2], brackets[1::2], strict=True)],
+        },
+        "lower": None if lower is None else _lower(least, lower),
+        "minimal": isinstance(least.minimal, Proved),
+    }
+    content["digest"] = "sha256:" + hashlib.sha256(_canonical(content).encode()).hexdigest()
+    return _canonical(content)
+
+
+def _canonical(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, indent=1) + "\n"
+
+
+def _lower(least: LeastDegree, lower: LowerBound) -> dict[str, Any]:
+    short = _shortened(least.target, lower, bits_of(least.eps))
+    exponent, points = _integers(list((short if short.bound > ball(least.eps) else lower).points))
+    return {"degree": lower.degree, "points_exponent": exponent, "points": points}
+
+
+def _shortened(target: Target, lower: LowerBound, error_bits: int) -> LowerBound:
+    """The same points with 64-bit mantissas: the bound is flat there, so it hardly moves."""
+    with precision(64):
+        middle = [ball(0) + x for x in lower.points[1:-1]]
+        points = [ball(target.low).upper(), *(x.mid() for x in middle), ball(target.high).lower()]
+    try:
+        return certify_lower(target, points, error_bits + 30)
+    except ValueError:  # two points fell together
+        return lower
+
+
+def _integers(values: list[Any]) -> tuple[int, list[str]]:
+    """Exact dyadic balls as integers (in hex) over one power of two."""
+    pairs = [x.man_exp() for x in values]
+    exponent = min([int(e) for _, e in pairs] + [0])
+    return exponent, [hex(int(m) << (int(e) - exponent)) for m, e in pairs]

@@ -1,0 +1,81 @@
+"""Backwards: the largest interval on which a degree reaches a target error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from varnum.approx.degree import certify_lower, round_polynomial
+from varnum.approx.remez import remez
+from varnum.approx.supnorm import certify_supnorm
+from varnum.approx.target import Target, bits_of
+from varnum.balls.scalar import ball, precision
+from varnum.errors import InputError
+from varnum.verdict import Unknown
+
+
+@dataclass(frozen=True)
+class LargestInterval:
+    """E_degree <= eps is proved at `size`, and E_degree > eps at `above` = size + one unit."""
+
+    size: Fraction
+    above: Fraction
+
+
+def certify_reaches(target: Target, degree: int, eps: Fraction) -> bool | Unknown:
+    """Does some polynomial of this degree reach eps on the interval? Proved either way."""
+    if target.low == target.high:
+        return True
+    for gap_bits in (10, 30, 50):
+        bits = target.bits(degree, bits_of(eps) + gap_bits)
+        with precision(bits):
+            state = remez(target, degree, 2.0**-gap_bits)
+        poly = round_polynomial(target, state, degree)
+        upper = certify_supnorm(target, poly, state.extrema, bits=bits)
+        if not isinstance(upper, Unknown) and upper.high <= ball(eps):
+            return True
+        if certify_lower(target, list(state.points), bits_of(eps) + gap_bits).bound > ball(eps):
+            return False
+    return Unknown(f"E_{degree} is too close to eps to tell apart")
+
+
+def certify_largest_interval(
+    make: Callable[[Fraction], Target],
+    degree: int,
+    eps: Fraction,
+    *,
+    digits: int = 6,
+    limit: Fraction = Fraction(400),
+) -> LargestInterval | Unknown:
+    """The largest M (or W) with E_degree <= eps, to `digits` significant digits, rounded down.
+
+    `make` is `relative` or `additive`. E_degree grows with the interval, so one step of a decimal
+    grid separates yes from no. Unknown beyond `limit`.
+    """
+    if digits < 1:
+        raise InputError(f"digits: {digits} is not allowed; at least 1")
+    high = Fraction(1)
+    while (reached := certify_reaches(make(high), degree, eps)) is True:
+        high *= 2
+        if high > limit:
+            return Unknown(f"still reached at {high / 2}, the largest interval tried")
+    while reached is False:
+        high /= 2
+        if high < Fraction(1, 10**30):
+            return Unknown("not reached on any interval tried")
+        reached = certify_reaches(make(high), degree, eps)
+    if isinstance(reached, Unknown):
+        return reached
+    low, high = high, 2 * high
+    unit = Fraction(1)
+    while unit * 10 ** (digits - 1) > low:
+        unit /= 10
+    lo, hi = low // unit, -(-high // unit)
+    while hi - lo > 1:
+        middle = (lo + hi) // 2
+        reached = certify_reaches(make(middle * unit), degree, eps)
+        if isinstance(reached, Unknown):
+            return reached
+        lo, hi = (middle, hi) if reached else (lo, middle)
+    return LargestInterval(lo * unit, hi * unit)

@@ -1,0 +1,87 @@
+"""Closed forms of ranks, operation counts and memory, per attention head.
+
+Symbols: d head dimension, d_v value dimension, g degree, r rank, N tokens of one scale, L_k tokens
+up to and with that scale, L all tokens. One operation is one multiply-add, multiplication or exp.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from varnum.formulas.core import Formula
+
+d, d_v, g, r, N, L_k, L = sp.symbols("d d_v g r N L_k L", integer=True, positive=True)
+S, tau = sp.symbols("S tau", positive=True)
+
+rank = Formula(
+    claim="monomial-rank",
+    left="r",
+    expr=sp.binomial(d + g, g),
+    source="one feature per monomial of degree at most g in d variables",
+    assurance="proved",
+    says="rank of a polynomial kernel of degree g in dimension d",
+)
+
+rank_published = Formula(
+    claim="monomial-rank",
+    left="r_AS23",
+    expr=sp.binomial(2 * (g + d), 2 * g),
+    source="Alman and Song 2023",
+    assurance="proved",
+    says="the published bound of the same rank",
+)
+
+exact_scale = Formula(
+    claim="cost-exact",
+    left="exact_k",
+    expr=N * L_k * (d + d_v + 1),
+    source="N L_k logits of d multiply-adds, as many exps, d_v multiply-adds each for the output",
+    assurance="proved",
+    says="operations of exact attention at one scale",
+)
+
+lowrank_scale = Formula(
+    claim="cost-lowrank",
+    left="lowrank_k",
+    expr=N * r * (2 * d_v + 5),
+    source="per token: 3r for features of q and k with coefficients, 2r(d_v + 1) to add to the "
+    "state and to read it",
+    assurance="proved",
+    says="operations of low-rank attention at one scale",
+)
+
+cache = Formula(
+    claim="cost-exact",
+    left="cache",
+    expr=L * (d + d_v),
+    source="keys and values of L tokens",
+    assurance="proved",
+    says="numbers kept by exact attention",
+)
+
+state = Formula(
+    claim="cost-lowrank",
+    left="state",
+    expr=r * (d_v + 1),
+    source="sum of phi(k) [v, 1]^T, whatever L is",
+    assurance="proved",
+    says="numbers kept by low-rank attention",
+)
+
+threshold = Formula(
+    claim="crossover",
+    left="T",
+    expr=r * (2 * d_v + 5) / (d + d_v + 1),
+    source="sum_k N_k L_k = (L^2 + sum N_k^2)/2",
+    assurance="proved",
+    says="low-rank costs less exactly where (L + sum N_k^2 / L)/2 > T",
+)
+
+additive_delta = Formula(
+    claim="additive-degree",
+    left="delta",
+    expr=tau * S / (L * (1 + tau)),
+    source="output error <= t/(1 - t) with t = L delta / S, row sum at least S",
+    assurance="proved",
+    says="additive kernel error whose output error is at most tau rho(v)",
+)
