@@ -1,0 +1,154 @@
+"""A low-rank kernel with a certified entrywise relative error: pivots, then recompression.
+
+    |Phi_i.Psi_j c_j e^(rho_i) / exp(q_i.k_j/sigma) - 1| <= certified      for all i, j
+
+with a factor rho_i per row, which softmax ignores. Everything is float64; each rounding is counted
+(proofs/kernel-residual.md, proofs/data-interval.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, row_norms
+from varnum.lowrank.pivots import PivotMap, fit_pivot_map
+from varnum.lowrank.recompress import Sides, Turn, certify_relative, fit_turn, side
+from varnum.lowrank.rounding import UNIT, exp_relative, exp_up, gamma, up
+
+Array = npt.NDArray[Any]
+_U = UNIT["float64"]
+_MOST_PIVOTS = 600
+
+
+@dataclass(frozen=True)
+class LowRankKernel:
+    """Features of queries (L_q, r) and keys (L_k, r), key weights (L_k,), and what is certified."""
+
+    phi: Array
+    psi: Array
+    weights: Array
+    certified: float  # entrywise relative error of the kernel, upper bound
+    pivots: int
+    frame: Frame
+    map: PivotMap
+    turn: Turn
+
+    @property
+    def rank(self) -> int:
+        """Number of features r."""
+        return int(self.phi.shape[1])
+
+
+def fit_kernel(q: Array, k: Array, sigma: float, eps: float) -> LowRankKernel | str:
+    """The smallest certified rank found at entrywise relative error `eps`, or why there is none.
+
+    q (L_q, d), k (L_k, d) finite float64; sigma within two ulps of the exact one; 0 < eps < 1.
+    Time O(L p^2) for p pivots, a small multiple of the rank.
+    """
+    frame = fit_frame(q, k, sigma)
+    x, y = frame.queries(q), frame.keys(k)
+    far = float(row_norms(x).max()) * float(row_norms(y).max())
+    if not far < 50:
+        return f"norms allow logits up to {far:.3g} after centring: no low rank at eps = {eps:g}"
+    tolerance = eps / 8 * np.exp(-far)
+    for _ in range(3):
+        built = _attempt(frame, q, k, x, y, eps, tolerance)
+        if isinstance(built, LowRankKernel):
+            return built
+        tolerance /= 16
+    return built
+
+
+def _attempt(
+    frame: Frame, q: Array, k: Array, x: Array, y: Array, eps: float, tolerance: float
+) -> LowRankKernel | str:
+    tokens = np.concatenate([x, y])
+    pivots = fit_pivot_map(tokens, tolerance, min(len(tokens), _MOST_PIVOTS))
+    if pivots is None:
+        return "no pivot set could be certified in float64"
+    far_token = float(row_norms(tokens).max())
+    error = pivots.feature_error(far_token)
+    queries, keys = side(pivots, x, error), side(pivots, y, error)
+    try:
+        turn = fit_turn(queries, keys, eps * 0.995)
+    except np.linalg.LinAlgError:
+        turn = None
+    if turn is None:
+        return f"{len(pivots.points)} pivots leave an error above eps = {eps:g}"
+    while True:
+        kernel = certify_kernel(frame, pivots, turn, q, k)
+        if kernel.certified <= eps:
+            return kernel
+        if turn.rank == turn.a.shape[1]:
+            return f"rounding in float64 leaves {kernel.certified:.3g}, above eps = {eps:g}"
+        turn = Turn(turn.a, turn.b, turn.rank + 1)
+
+
+def certify_kernel(frame: Frame, pivots: PivotMap, turn: Turn, q: Array, k: Array) -> LowRankKernel:
+    """Features of these tokens and the certified entrywise relative error (may be infinite).
+
+    `frame`, `pivots` and `turn` may come from other tokens: nothing assumes that they fit.
+    """
+    x, y = frame.queries(q), frame.keys(k)
+    error = pivots.feature_error(float(max(row_norms(x).max(), row_norms(y).max())))
+    queries, keys = side(pivots, x, error), side(pivots, y, error)
+    phi, psi, relative = certify_relative(queries, keys, turn, error)
+    weights, slip = _key_weights(frame, k, keys)
+    zeta = bound_logit_residual(frame, q, k, x, y) + slip
+    if not zeta < 1:
+        relative = float("inf")
+    certified = up((1 + relative) * exp_up(zeta) * (1 + exp_relative(_U)) - 1 + 8 * _U)
+    if not np.isfinite(certified):
+        certified = float("inf")
+    return LowRankKernel(phi, psi, weights, certified, len(pivots.points), frame, pivots, turn)
+
+
+def _key_weights(frame: Frame, k: Array, keys: Sides) -> tuple[Array, float]:
+    """exp(q0.(k - k0)/sigma + |y|^2/2 - shift) per key and a bound on the exponent's rounding."""
+    y = frame.keys(k)
+    exponent = frame.column_terms(k) + 0.5 * np.sum(np.square(y), axis=1)
+    exponent = exponent - exponent.max()
+    lowest = float(-exponent.min())
+    if not lowest < 700:  # weights would underflow: no relative guarantee
+        return np.exp(np.maximum(exponent, -700.0)), float("inf")
+    slip = gamma(k.shape[1] + 4) * float(keys.norms.max()) ** 2 + 4 * _U * (lowest + 1)
+    return np.exp(exponent), up(slip)
+
+
+def attend(kernel: LowRankKernel, v: Array) -> tuple[Array, Array]:
+    """Attention output (L_q, d_v) and a bound on its error per column, (d_v,), in absolute units.
+
+    v (L_k, d_v) float64. The bound is range(v) tanh(artanh(certified)/2) plus rounding.
+    """
+    middle = 0.5 * (v.max(0) + v.min(0))
+    shifted = v - middle
+    weighted = kernel.psi * kernel.weights[:, None]
+    state = weighted.T @ shifted  # (r, d_v)
+    mass = weighted.sum(0)  # (r,)
+    below = kernel.phi @ mass
+    output = (kernel.phi @ state) / below[:, None] + middle
+    return output, output_error(kernel, v, weighted, below, output)
+
+
+def output_error(
+    kernel: LowRankKernel, v: Array, weighted: Array, below: Array, out: Array
+) -> Array:
+    """Absolute error per column (d_v,): kernel error, rounding of sums, the last additions."""
+    eps = kernel.certified
+    spread = (v.max(0) - v.min(0)) * (1 + 4 * _U)
+    if not eps < 1:
+        return np.full(v.shape[1], np.inf)
+    kernel_part = up(eps / (1 + np.sqrt(1 - eps * eps)))
+    operations = gamma(len(v) + kernel.rank + 8)
+    mass = up(float(row_norms(weighted).sum()), len(v) + 8)
+    slip = operations * row_norms(kernel.phi) * mass
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(below > slip, slip / (below - slip), np.inf)
+    worst = up(float(ratio.max()))
+    half = 0.5 * spread * (1 + 4 * _U)  # |v - middle| for every value, up to rounding
+    biggest = np.maximum(np.abs(v).max(0), np.abs(out).max(0))
+    return np.asarray(spread * kernel_part + worst * (half + 2 * half) + 8 * _U * biggest)
