@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from flint import arb, fmpq, fmpz
+from flint import arb
 
+from varnum.balls.scalar import ball
 from varnum.errors import InputError
 
 Balls: TypeAlias = npt.NDArray[np.object_]
@@ -27,26 +27,18 @@ def undefined() -> Any:
 
 
 def one(value: Any) -> Any:
-    """Enclose one number: exact for int, float and balls, at the working precision for Fraction.
+    """Enclose one number: `scalar.ball`, and NumPy scalars.
 
-    Raises InputError for NaN, infinities, bool and anything that is not a number. An unbounded
-    ball becomes the undefined one: an infinite *point* (+inf) would look certain.
+    An unbounded ball becomes the undefined one: the infinite *point* +inf would look certain.
     """
-    if isinstance(value, arb):
-        return value if value.is_finite() else undefined()
-    if isinstance(value, Fraction):
-        return arb(fmpq(value.numerator, value.denominator))
     if isinstance(value, np.integer | np.floating):
         value = _python_number(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"ball: {value} is not a real number (mask with where and a bool array)")
-    if isinstance(value, bool) or not isinstance(value, int | float | fmpz | fmpq):
-        raise InputError(f"ball: {type(value).__name__} is not a number; {_ALLOWED}")
-    return arb(value)
+    made = ball(value)
+    return made if made.is_finite() else undefined()
 
 
 def _python_number(value: Any) -> Any:
-    if value.dtype.kind == "f" and value.dtype.itemsize > 8:
+    if value.dtype.itemsize > 8:
         raise InputError(f"ball: {value.dtype} is wider than float64; {_ALLOWED}")
     return value.item()
 
@@ -63,7 +55,8 @@ def balls_of(value: Any) -> Balls:
     if kind in "iuf" and array.dtype.itemsize <= 8:
         if kind == "f" and not np.isfinite(array).all():
             raise InputError(
-                "ball array: NaN or infinity in the input (mask with where and a bool array)"
+                "ball array: NaN or infinity in the input; allowed are real numbers "
+                "(for a mask: where with a NumPy bool array, and 0 for a masked weight)"
             )
         convert = arb
     elif kind != "O":

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from varnum.errors import InputError
 
-_NUMBER = re.compile(r"\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?\s*")
-_FRACTION = re.compile(r"\s*([+-]?\d+)\s*/\s*(\d+)\s*")
+_NUMBER = re.compile(r"\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?\s*", re.ASCII)
+_FRACTION = re.compile(r"\s*([+-]?\d+)\s*/\s*(\d+)\s*", re.ASCII)
 _MAX_DIGITS = 2000  # far beyond any use, far below what would take noticeable time
 
 
@@ -54,12 +54,32 @@ def to_text(value: Fraction | int) -> str:
         denominator, twos = denominator // 2, twos + 1
     while denominator % 5 == 0:
         denominator, fives = denominator // 5, fives + 1
-    if denominator != 1:
-        return f"{value.numerator}/{value.denominator}"
-    places = max(twos, fives)
-    digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
     sign = "-" if value < 0 else ""
+    if denominator != 1:
+        return f"{sign}{_digits(abs(value.numerator))}/{_digits(value.denominator)}"
+    places = max(twos, fives)
+    digits = _digits(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
     return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+
+
+def _digits(n: int) -> str:
+    """Decimal digits of n >= 0 of any size (Python's own `str` stops at 4300 digits)."""
+    if n.bit_length() < 10_000:
+        return str(n)
+    places = n.bit_length() * 3 // 20  # about half of the digits
+    high, low = divmod(n, 10**places)
+    return _digits(high) + _digits(low).rjust(places, "0")
+
+
+def _decimal_exponent(magnitude: Fraction) -> int:
+    """The e with 10^e <= magnitude < 10^(e+1)."""
+    bits = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    exponent = bits * 30103 // 100000
+    while magnitude < Fraction(10) ** exponent:
+        exponent -= 1
+    while magnitude >= Fraction(10) ** (exponent + 1):
+        exponent += 1
+    return exponent
 
 
 def round_decimal(value: Fraction, digits: int, up: bool) -> str:
@@ -68,18 +88,18 @@ def round_decimal(value: Fraction, digits: int, up: bool) -> str:
     >>> round_decimal(Fraction(2, 3), 4, up=True), round_decimal(Fraction(2, 3), 4, up=False)
     ('6.667e-1', '6.666e-1')
     """
+    if digits < 1:
+        raise ValueError(f"round_decimal: {digits} digits; at least 1 is needed")
     if value == 0:
         return "0"
     magnitude = abs(value)
-    exponent = len(str(magnitude.numerator)) - len(str(magnitude.denominator))
-    if magnitude < Fraction(10) ** exponent:
-        exponent -= 1
+    exponent = _decimal_exponent(magnitude)
     scaled = magnitude / Fraction(10) ** (exponent - digits + 1)
     mantissa, rest = divmod(scaled.numerator, scaled.denominator)
     if rest and up == (value > 0):
         mantissa += 1
     if mantissa == 10**digits:
         mantissa, exponent = mantissa // 10, exponent + 1
-    text = str(mantissa)
+    text = _digits(mantissa)
     body = text[0] + ("." + text[1:] if len(text) > 1 else "")
     return ("-" if value < 0 else "") + body + (f"e{exponent}" if exponent else "")

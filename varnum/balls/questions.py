@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from flint import arb, fmpq
+from flint import arb
 
 from varnum.balls.array import BallArray, operand
 from varnum.balls.convert import Balls, balls_of, entrywise
-from varnum.balls.scalar import precision
+from varnum.balls.scalar import exact_value, precision
 from varnum.verdict import Unknown
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -78,13 +78,6 @@ def _first_maximum(row: list[Any]) -> int | None:
     return best if before and all(winner >= x for x in row[best + 1 :]) else None
 
 
-def _exact(x: Any) -> tuple[Any, Any]:
-    """Midpoint and radius as exact rationals."""
-    if not x.is_finite():
-        raise ArithmeticError("the enclosure is unbounded: raise the precision")
-    return x.mid().fmpq(), x.rad().fmpq()
-
-
 def contains(x: Any, values: Any) -> Mask:
     """Whether each exact value (float, int, Fraction, arrays of them) lies in its ball.
 
@@ -92,12 +85,9 @@ def contains(x: Any, values: Any) -> Mask:
     """
 
     def inside(ball: Any, value: Any) -> bool:
-        mid, rad = _exact(ball)
-        ratio = Fraction(value)
-        return bool(abs(mid - fmpq(ratio.numerator, ratio.denominator)) <= rad)
+        return abs(exact_value(ball.mid()) - Fraction(value)) <= exact_value(ball.rad())
 
-    numbers = np.asarray(values)
-    numbers = numbers.astype(object)  # Python numbers: exact
+    numbers = np.array(values, dtype=object)  # Python numbers and Fractions: exact
     return entrywise(inside, 2)(_balls(x), numbers).astype(bool)
 
 

@@ -6,14 +6,16 @@ here say so by name, and turn balls into exact rationals on the side that is saf
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
-from flint import arb, arb_poly, ctx, fmpq, fmpz_poly
+from flint import arb, arb_poly, ctx, fmpq, fmpz, fmpz_poly
 
-from varnum.balls.exact import round_decimal
+from varnum.balls.exact import parse, round_decimal
+from varnum.errors import InputError
 
 __all__ = [
     "arb",
@@ -24,9 +26,11 @@ __all__ = [
     "certainly_less",
     "current_precision",
     "enclosure_text",
+    "exact_value",
     "fmpz_poly",
     "hull",
     "lower",
+    "pi",
     "precision",
     "upper",
 ]
@@ -44,10 +48,23 @@ def current_precision() -> int:
     return int(ctx.prec)
 
 
-def ball(value: int | Fraction | str | Any) -> Any:
-    """Enclose an exact number (int, Fraction, decimal string) or pass a ball through."""
+def ball(value: int | float | Fraction | str | Any) -> Any:
+    """Enclose one number, or pass a ball through.
+
+    Exact for int and float (the float's own binary value); a Fraction, "1e-3" or "1/3" is enclosed
+    at the precision in force. Raises InputError for NaN, infinities, bool, None and other things.
+    """
+    if isinstance(value, arb):
+        return value
+    if isinstance(value, str):
+        value = parse(value)
     if isinstance(value, Fraction):
         return arb(fmpq(value.numerator, value.denominator))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"ball: {value} is not a real number; allowed are finite numbers")
+    if isinstance(value, bool) or not isinstance(value, int | float | fmpz | fmpq):
+        kind = type(value).__name__
+        raise InputError(f"ball: expected int, float, Fraction, decimal string or ball, got {kind}")
     return arb(value)
 
 
@@ -76,8 +93,16 @@ def certain_sign(a: Any) -> int:
     return 1 if a > 0 else -1 if a < 0 else 0
 
 
-def _dyadic(exact: Any) -> Fraction:
-    mantissa, exponent = exact.man_exp()
+_MAX_EXPONENT = 10**7  # a Fraction writes its exponent out: about a megabyte here
+
+
+def exact_value(point: Any) -> Fraction:
+    """The rational that an exact ball is; raises ArithmeticError where it cannot be written out."""
+    if not (point.is_finite() and point.is_exact()):
+        raise ArithmeticError("the enclosure is unbounded or no point: raise the precision")
+    mantissa, exponent = point.man_exp()
+    if abs(exponent) > _MAX_EXPONENT:
+        raise ArithmeticError(f"a bound of about 2^{exponent} is too far out to write exactly")
     return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
 
 
@@ -85,14 +110,14 @@ def lower(a: Any) -> Fraction:
     """A rational not above the enclosed number; raises ArithmeticError if the ball is unbounded."""
     if not a.is_finite():
         raise ArithmeticError("the enclosure is unbounded: raise the precision")
-    return _dyadic(a if a.is_exact() else a.lower())
+    return exact_value(a if a.is_exact() else a.lower())
 
 
 def upper(a: Any) -> Fraction:
     """A rational not below the enclosed number; raises ArithmeticError if the ball is unbounded."""
     if not a.is_finite():
         raise ArithmeticError("the enclosure is unbounded: raise the precision")
-    return _dyadic(a if a.is_exact() else a.upper())
+    return exact_value(a if a.is_exact() else a.upper())
 
 
 def enclosure_text(a: Any, digits: int = 12) -> tuple[str, str]:
