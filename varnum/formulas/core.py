@@ -152,6 +152,8 @@ def to_smt(expr: Any) -> str:
         base = to_smt(expr.args[0])
         product = base if abs(power) == 1 else f"(* {' '.join([base] * abs(power))})"
         return product if power > 0 else f"(/ 1.0 {product})"
+    if expr.func in (sp.Max, sp.Min, sp.Abs):
+        return _smt_choice(expr)
     parts = " ".join(to_smt(part) for part in expr.args)
     if expr.is_Add:
         return f"(+ {parts})"
@@ -164,3 +166,15 @@ def to_smt(expr: Any) -> str:
         name = {sp.And: "and", sp.Or: "or", sp.Not: "not"}[expr.func]
         return f"({name} {parts})"
     raise TypeError(f"{expr.func} is not an SMT-LIB real term")
+
+
+def _smt_choice(expr: Any) -> str:
+    """Maximum, minimum and absolute value as if-then-else."""
+    if expr.func is sp.Abs:
+        inner = to_smt(expr.args[0])
+        return f"(ite (>= {inner} 0.0) {inner} (- {inner}))"
+    relation = ">=" if expr.func is sp.Max else "<="
+    value, *others = (to_smt(part) for part in expr.args)
+    for other in others:
+        value = f"(ite ({relation} {value} {other}) {value} {other})"
+    return value
