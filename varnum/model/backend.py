@@ -7,8 +7,8 @@ fused kernel for the same formula, `torch_kernels` hands it out; those kernels a
 
 from __future__ import annotations
 
-import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -45,15 +45,6 @@ def torch_kernels(x: Array) -> Any | None:
 def const(x: Array, value: Fraction | int) -> Fraction | float:
     """`value` as a scalar that combines with `x` and leaves its dtype: exact for balls."""
     return Fraction(value) if is_balls(x) else float(value)
-
-
-def gelu_slope(x: Array) -> Any:
-    """sqrt(2/pi) as a scalar that combines with `x`: a ball where `x` is one, else a float."""
-    if is_balls(x):
-        from varnum.balls.scalar import pi
-
-        return (2 / pi()).sqrt()
-    return math.sqrt(2 / math.pi)
 
 
 def constant_array(x: Array, values: list[list[Fraction]]) -> Array:
@@ -105,6 +96,7 @@ class Backend:
             raise InputError(f"device: {self.device!r} needs the torch backend")
         if self.name == "torch":
             _check_device(self.device)
+            import_torch().backends.cudnn.allow_tf32 = False  # float32 means float32
 
     def array(self, x: Any) -> Array:
         """A float array (NumPy or torch) moved here; balls get the exact values."""
@@ -122,9 +114,9 @@ class Backend:
             return BallArray(np.asarray(x, dtype=np.float64))
         return np.asarray(x, dtype=self.dtype)
 
-    def weights(self, state: dict[str, Any]) -> Weights:
-        """Every floating-point entry of a state dict, moved here."""
-        return {name: self.array(x) for name, x in state.items() if _is_float(x)}
+    def weights(self, state: Mapping[str, Any]) -> Weights:
+        """All arrays of a state dict, moved here."""
+        return {name: self.array(x) for name, x in state.items()}
 
 
 def import_torch() -> Any:
@@ -134,10 +126,6 @@ def import_torch() -> Any:
     except ImportError as error:
         raise MissingExtra("torch", "torch") from error
     return torch
-
-
-def _is_float(x: Any) -> bool:
-    return bool(x.is_floating_point()) if hasattr(x, "is_floating_point") else x.dtype.kind == "f"
 
 
 def _check_device(device: str) -> None:

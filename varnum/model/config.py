@@ -152,6 +152,15 @@ def preset(name: str) -> tuple[VarConfig, VaeConfig]:
     return PRESETS[name]
 
 
+def with_settings(name: str, settings: dict[str, Any]) -> tuple[VarConfig, VaeConfig]:
+    """A preset with some sizes changed (field name -> value)."""
+    changed = [
+        replace(config, **{f.name: settings[f.name] for f in fields(config) if f.name in settings})
+        for config in preset(name)
+    ]
+    return changed[0], changed[1]  # type: ignore[return-value]
+
+
 # --- settings as plain key/value pairs (a JSON file) --------------------------------------------
 
 _VAE_NAMES = {"vae_ch": "ch", "vae_ch_mult": "ch_mult", "vae_num_res_blocks": "num_res_blocks"}

@@ -18,6 +18,7 @@ from varnum.model.attention import Kernel, exact_attention
 from varnum.model.backend import Array, Backend, Kept, Weights, const, namespace
 from varnum.model.config import VaeConfig, VarConfig
 from varnum.model.sampling import check_filter, sample
+from varnum.model.statedict import without_buffers
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Model:
         return Model(
             self.var,
             self.vae,
-            backend.weights(self.var_weights),
-            backend.weights(self.vae_weights),
+            backend.weights(without_buffers(self.var_weights)),
+            backend.weights(without_buffers(self.vae_weights)),
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from varnum.model.backend import Array, const, gelu_slope, namespace, torch_kernels
+from varnum.model.backend import Array, const, is_balls, namespace, torch_kernels
 
 HALF = Fraction(1, 2)
 
@@ -24,9 +24,13 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """exp(x) / sum exp(x) over the last axis, shifted by the maximum."""
+    """exp(x) / sum exp(x) over the last axis, shifted by the maximum.
+
+    The result is the same for every shift, so on balls any point near the maximum will do.
+    """
     xp = namespace(x)
-    e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
+    shift = xp.max(x, axis=-1, keepdims=True)
+    e = xp.exp(x - (xp.some_point(shift) if is_balls(x) else shift))
     return e / xp.sum(e, axis=-1, keepdims=True)
 
 
@@ -35,7 +39,8 @@ def gelu(x: Array) -> Array:
     if (kernels := torch_kernels(x)) is not None:
         return kernels.gelu(x, approximate="tanh")
     xp = namespace(x)
-    inner = gelu_slope(x) * (x + const(x, Fraction(44715, 10**6)) * (x * x * x))
+    slope = xp.sqrt(xp.asarray(2 / xp.pi, dtype=x.dtype))
+    inner = slope * (x + const(x, Fraction(44715, 10**6)) * (x * x * x))
     return const(x, HALF) * x * (1 + xp.tanh(inner))
 
 

@@ -31,18 +31,22 @@ def phi_index(scale: int, scales: int, count: int) -> int:
     return int(np.argmin(np.abs(ticks - scale / (scales - 1))))
 
 
-def phi_name(config: VaeConfig, scale: int) -> str:
-    """The key of the phi convolution of a scale, without `.weight` and `.bias`."""
+def phi_names(config: VaeConfig) -> list[str]:
+    """Keys of all phi convolutions, without `.weight` and `.bias`.
+
+    `share_quant_resi`: 1 is one phi for all scales, 0 one per scale, n > 1 that many shared ones.
+    """
     if config.share_quant_resi == 1:
-        return "quantize.quant_resi.qresi"
+        return ["quantize.quant_resi.qresi"]
     kind = "qresi_ls." if config.share_quant_resi else ""
     count = config.share_quant_resi or len(config.patch_nums)
-    return f"quantize.quant_resi.{kind}{phi_index(scale, len(config.patch_nums), count)}"
+    return [f"quantize.quant_resi.{kind}{i}" for i in range(count)]
 
 
 def phi(w: Weights, config: VaeConfig, scale: int, x: Array) -> Array:
     """(1 - r) x + r conv3x3(x), r = quant_resi: (B, Cvae, P, P) -> the same shape."""
-    name = phi_name(config, scale)
+    names = phi_names(config)
+    name = names[phi_index(scale, len(config.patch_nums), len(names))]
     ratio = Fraction(str(config.quant_resi))
     smooth = conv2d(x, w[f"{name}.weight"], w[f"{name}.bias"], padding=1)
     return const(x, 1 - ratio) * x + const(x, ratio) * smooth

@@ -42,14 +42,12 @@ def choose_largest(x: Array, what: str) -> Kept:
     """
     if not is_balls(x):
         return np.asarray(to_numpy(namespace(x).argmax(x, axis=-1)), dtype=np.int64)
-    low, high = x.bounds()
-    best = np.argmax(low, axis=-1)
-    others = np.array(high)
-    np.put_along_axis(others, best[..., None], -np.inf, axis=-1)
-    gap = np.take_along_axis(low, best[..., None], axis=-1)[..., 0] - others.max(axis=-1)
-    if not np.all(gap > 0):
-        raise UndecidedError(f"{what}: {int(np.sum(~(gap > 0)))} of {gap.size} not certain")
-    return np.asarray(best, dtype=np.int64)
+    from varnum.balls.questions import argmax_certain
+
+    found = argmax_certain(x)
+    if isinstance(found, Unknown):
+        raise UndecidedError(f"{what}: {found.reason}")
+    return found
 
 
 def filter_logits(logits: Array, top_k: int, top_p: Fraction) -> Array:

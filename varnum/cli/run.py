@@ -1,0 +1,280 @@
+"""`varnum run`: one forward pass of VAR, from files or with random weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from varnum.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from varnum.model.backend import Backend
+    from varnum.model.generate import Model, Settings
+
+
+def run(
+    var: Annotated[str | None, typer.Option(help="Transformer: .npz, .safetensors, .pth.")] = None,
+    vae: Annotated[str | None, typer.Option(help="VQVAE: .npz, .safetensors, .pth.")] = None,
+    config: Annotated[
+        str | None, typer.Option(help="JSON file of sizes; most are read off the weights.")
+    ] = None,
+    random: Annotated[
+        str | None, typer.Option(help="Random weights of a preset (var-tiny, var-d16, ..).")
+    ] = None,
+    labels: Annotated[
+        str, typer.Option(help="Class labels, e.g. 1,2; -1 is no class, 'random' draws one.")
+    ] = "0",
+    cfg: Annotated[str, typer.Option(help="Guidance strength, reached at the last scale.")] = "0",
+    top_k: Annotated[int, typer.Option(help="Keep the k largest logits; 0 keeps all.")] = 1,
+    top_p: Annotated[str, typer.Option(help="Keep probability mass p; 0 keeps all.")] = "0",
+    seed: Annotated[int, typer.Option(help="Seed of random weights and of sampling.")] = 0,
+    tokens: Annotated[
+        str | None, typer.Option(help="Teacher forcing: .npy or .npz with tokens (B, L).")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="numpy, torch or balls.")] = "numpy",
+    dtype: Annotated[str, typer.Option(help="float64, float32 or (torch) bfloat16.")] = "float64",
+    device: Annotated[str, typer.Option(help="cpu, or with torch cuda.")] = "cpu",
+    attention: Annotated[str, typer.Option(help="Attention kernel: exact.")] = "exact",
+    digits: Annotated[int, typer.Option(help="Balls: digits to certify.")] = 15,
+    max_bits: Annotated[int, typer.Option(help="Balls: give up above this precision.")] = 4096,
+    out: Annotated[str | None, typer.Option(help="Write arrays to this .npz.")] = None,
+    image: Annotated[str | None, typer.Option(help="Write the images to this .png.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
+) -> None:
+    """Run a VAR model once: generate images, or with --tokens compute teacher-forced logits.
+
+    Weights come from --var and --vae, or from --random. --out holds tokens_s{k}, logits_s{k}
+    (after guidance), fhat_s{k} and image, or logits with --tokens; with balls also *_radius.
+
+    Exit code 3: with balls, a token or the digits asked for could not be certified.
+
+    Example: varnum run --random var-tiny --labels 1,2 --cfg 1.5 --image out.png
+    """
+    from varnum.balls import parse
+    from varnum.model.backend import Backend
+    from varnum.model.generate import Settings
+
+    where = Backend(backend, dtype, device)
+    kernel = attention_kernel(attention)
+    if not 1 <= digits <= 10_000 or max_bits < 64:
+        raise InputError("digits must be 1 to 10000 and max-bits at least 64")
+    if seed < 0:
+        raise InputError(f"seed: {seed} is negative")
+    for path, suffix in ((out, ".npz"), (image, ".png")):
+        _check_output(path, suffix)
+    model = _model(var, vae, config, random, seed)
+    settings = Settings(parse(cfg, "cfg"), top_k, parse(top_p, "top_p"), seed)
+    chosen = _labels(labels, model.var.num_classes, seed)
+    started = time.perf_counter()
+    if tokens is not None:
+        if image is not None:
+            raise InputError("image: teacher forcing (--tokens) makes no image")
+        job = teacher_job(chosen, read_tokens(tokens), kernel)
+    else:
+        job = generation_job(chosen, settings, kernel, with_image=bool(image or out))
+    result = _compute(job, model, where, digits, max_bits)
+    result["seconds"] = round(time.perf_counter() - started, 3)
+    summary = _write(result, where, out, image)
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _print(summary)
+    raise typer.Exit(3 if "unknown" in summary else 0)
+
+
+def attention_kernel(name: str) -> Any:
+    """The attention kernel of that name; raises InputError that lists the known ones."""
+    from varnum.model.attention import exact_attention
+
+    kernels = {"exact": exact_attention}
+    if name not in kernels:
+        raise InputError(f"attention: no {name!r}; known: {', '.join(kernels)}")
+    return kernels[name]
+
+
+# --- input --------------------------------------------------------------------------------------
+
+
+def _model(
+    var: str | None, vae: str | None, config: str | None, random: str | None, seed: int
+) -> Model:
+    from varnum.model.checkpoint import load_model, read_settings_file
+    from varnum.model.config import with_settings
+    from varnum.model.random_weights import random_model
+
+    settings, ignored = read_settings_file(config) if config else ({}, [])
+    if ignored:
+        print(f"varnum: note: {config}: not sizes, ignored: {', '.join(ignored)}", file=sys.stderr)
+    if random is not None:
+        if var or vae:
+            raise InputError("random: give either --random or --var and --vae, not both")
+        return random_model(*with_settings(random, settings), seed)
+    if not (var and vae):
+        raise InputError("weights: give --var and --vae (files), or --random (a preset)")
+    return load_model(var, vae, settings)
+
+
+def _labels(text: str, classes: int, seed: int) -> Any:
+    import numpy as np
+
+    rng = np.random.default_rng([seed, classes])
+    found = []
+    for part in text.split(","):
+        number = part.strip()
+        if number == "random":
+            found.append(int(rng.integers(classes)))
+        elif number.removeprefix("-").isdecimal() and int(number) <= classes:
+            found.append(int(number))
+        else:
+            raise InputError(
+                f"labels: {number!r} is not a label; allowed: 0 to {classes - 1}, "
+                f"{classes} or a negative number for no class, 'random'"
+            )
+    return np.array(found, dtype=np.int64)
+
+
+def read_tokens(path: str) -> Any:
+    """Token ids (B, L) from a .npy, or a .npz with `tokens`, `tf_tokens` or `tokens_s0`, .."""
+    import numpy as np
+
+    if not Path(path).is_file():
+        raise InputError(f"tokens: {path}: no such file")
+    try:
+        found: Any = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        scales = sorted((int(n[8:]), n) for n in found.files if n[:8] == "tokens_s")
+        for name in ("tokens", "tf_tokens"):
+            if name in found.files:
+                return found[name]
+        return np.concatenate([found[name] for _, name in scales], axis=1)
+    except Exception as error:  # zipfile, zlib and NumPy each have their own
+        raise InputError(f"tokens: {path}: no readable tokens ({str(error)[:120]})") from None
+
+
+def _check_output(path: str | None, suffix: str) -> None:
+    if path is not None and (Path(path).suffix != suffix or not Path(path).parent.is_dir()):
+        raise InputError(f"{path}: need a name ending in {suffix} in a folder that exists")
+
+
+# --- work ---------------------------------------------------------------------------------------
+
+
+def teacher_job(labels: Any, tokens: Any, kernel: Any) -> Callable[..., Any]:
+    """A job (model, progress) -> arrays by name: the teacher-forced logits."""
+    from varnum.model.generate import teacher_forced_logits
+
+    def job(model: Model, progress: Any) -> dict[str, Any]:
+        def watch(i: int, _: Any) -> None:
+            progress(0, i)
+
+        return {"logits": teacher_forced_logits(model, labels, tokens, kernel, watch)}
+
+    return job
+
+
+def generation_job(
+    labels: Any, settings: Settings, kernel: Any, with_image: bool
+) -> Callable[..., Any]:
+    """A job (model, progress) -> arrays by name: tokens, logits, f_hat of each scale, image."""
+    from varnum.model.generate import generate, image_of
+
+    def job(model: Model, progress: Any) -> dict[str, Any]:
+        arrays: dict[str, Any] = {}
+        for s, scale in enumerate(generate(model, labels, settings, kernel, progress)):
+            arrays[f"tokens_s{s}"] = scale.tokens
+            arrays[f"logits_s{s}"] = scale.logits
+            arrays[f"fhat_s{s}"] = scale.f_hat
+        if with_image:
+            arrays["image"] = image_of(model, scale.f_hat, kernel)
+        return arrays
+
+    return job
+
+
+def _compute(job: Any, model: Model, where: Backend, digits: int, max_bits: int) -> dict[str, Any]:
+    """Run a job on a backend: {"arrays": .., and for balls "bits", "digits" or "unknown"}."""
+    import numpy as np
+
+    from varnum.verdict import Unknown
+
+    placed = model.to(where)
+    with _progress(model.var.depth) as progress:
+        if where.name != "balls":
+            return {"arrays": job(placed, progress)}
+        from varnum.model.enclosure import certify_forward
+
+        enclosed = certify_forward(
+            lambda: job(placed, progress),
+            lambda arrays: [x for x in arrays.values() if not isinstance(x, np.ndarray)],
+            digits,
+            limit=max_bits,
+        )
+    if isinstance(enclosed, Unknown):
+        return {"unknown": enclosed.reason}
+    return {"arrays": enclosed.value, "bits": enclosed.bits, "digits": enclosed.digits}
+
+
+@contextmanager
+def _progress(depth: int) -> Iterator[Callable[[int, int], None]]:
+    """A line on stderr that counts scales and blocks; silent where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda scale, block: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        yield lambda scale, block: status.update(f"scale {scale}, block {block} of {depth}")
+
+
+# --- output -------------------------------------------------------------------------------------
+
+
+def _write(
+    result: dict[str, Any], where: Backend, out: str | None, image: str | None
+) -> dict[str, Any]:
+    """Write the files asked for; returns the summary that goes to stdout."""
+    import numpy as np
+
+    from varnum.model.output import host_arrays, write_png
+
+    arrays: dict[str, Any] = host_arrays(result.pop("arrays", {}))
+    if out is not None and arrays:
+        np.savez(out, **arrays)
+    if image is not None and arrays:
+        write_png(image, arrays["image"])
+    return {
+        "schema": "varnum/run/1",
+        "verdict": "unknown" if "unknown" in result else "done",
+        "backend": where.name,
+        "dtype": "ball" if where.name == "balls" else where.dtype,
+        "device": where.device,
+        **result,
+        "tokens": [arrays[name].tolist() for name in arrays if name.startswith("tokens_s")],
+        "arrays": {name: list(x.shape) for name, x in arrays.items()},
+    }
+
+
+def _print(summary: dict[str, Any]) -> None:
+    if "unknown" in summary:
+        print(f"unknown: {summary['unknown']}")
+        return
+    for s, rows in enumerate(summary["tokens"]):
+        shown = "; ".join(" ".join(map(str, row[:12])) + " .." * (len(row) > 12) for row in rows)
+        print(f"scale {s}: tokens {shown}")
+    for name, shape in summary["arrays"].items():
+        if name in ("logits", "image"):
+            print(f"{name}: {' x '.join(map(str, shape))}")
+    if "bits" in summary:
+        print(f"{summary['digits']} digits certified at {summary['bits']} bits")
+    print(
+        f"{summary['seconds']} s on {summary['backend']} ({summary['dtype']}), {summary['device']}"
+    )

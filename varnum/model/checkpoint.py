@@ -1,0 +1,236 @@
+"""Read checkpoints: .npz, .safetensors and .pth, without ever running code from a file.
+
+Sizes are inferred from the shapes where they can be and checked where they are given. Resumable
+training checkpoints hold the transformer under trainer/var_wo_ddp, the VQVAE under
+trainer/vae_local.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from varnum.errors import InputError, MissingExtra
+from varnum.model.backend import import_torch
+from varnum.model.config import VaeConfig, VarConfig, read_settings
+from varnum.model.generate import Model
+from varnum.model.statedict import (
+    LEVELS,
+    MASK,
+    check_state,
+    expected_levels,
+    vae_shapes,
+    var_shapes,
+    without_buffers,
+)
+
+State = dict[str, Any]  # key name -> NumPy array or torch tensor
+Config = TypeVar("Config", VarConfig, VaeConfig)
+
+
+def load_model(var: str, vae: str, settings: Mapping[str, Any] | None = None) -> Model:
+    """A model from two checkpoint files; `settings` as `config.read_settings` gives them.
+
+    Raises InputError with one line for anything wrong with the files, MissingExtra where reading
+    one needs torch or safetensors.
+    """
+    settings = dict(settings or {})
+    state = read_state(var, "var_wo_ddp")
+    config = infer_var_config(state, settings, var)
+    check_state(state, var_shapes(config), var)
+    _check_buffers(state, config, var)
+    vae_state = read_state(vae, "vae_local")
+    known = {"patch_nums": config.patch_nums, **settings}  # the VQVAE's weights don't show them
+    vae_config = infer_vae_config(vae_state, known, vae)
+    check_state(vae_state, vae_shapes(vae_config), vae)
+    return Model(config, vae_config, without_buffers(state), without_buffers(vae_state))
+
+
+def read_settings_file(path: str) -> tuple[dict[str, Any], list[str]]:
+    """Settings of a JSON file, and the names in it that mean nothing here."""
+    try:
+        pairs = json.loads(_file(path).read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from None
+    if not isinstance(pairs, dict):
+        raise InputError(f"{path}: expected a JSON object of settings")
+    return read_settings(pairs, path)
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def read_state(path: str, part: str) -> State:
+    """The state dict in a file; `part` is its name inside a training checkpoint."""
+    readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
+    readers |= dict.fromkeys((".pth", ".pt"), _read_torch)
+    suffix = _file(path).suffix.lower()
+    if suffix not in readers:
+        raise InputError(f"{path}: unknown kind {suffix!r}; allowed: {', '.join(readers)}")
+    state = readers[suffix](path)
+    for level in ("trainer", part):
+        if isinstance(state, Mapping) and level in state:
+            state = state[level]
+    if not isinstance(state, Mapping) or not state:
+        raise InputError(f"{path}: holds no state dict (key names with arrays)")
+    for name, x in state.items():
+        if not (isinstance(name, str) and hasattr(x, "shape") and hasattr(x, "dtype")):
+            raise InputError(f"{path}: entry {str(name)[:60]!r} is no array; not a state dict")
+    return dict(state)
+
+
+def _file(path: str) -> Path:
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    return Path(path)
+
+
+def _damaged(path: str, error: Exception) -> InputError:
+    reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
+    return InputError(f"{path}: not a readable checkpoint, or cut short ({reason})")
+
+
+def _read_npz(path: str) -> Any:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib, struct and NumPy each have their own
+        raise _damaged(path, error) from None
+
+
+def _read_safetensors(path: str) -> Any:
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise MissingExtra("safetensors", "torch") from error
+    import_torch()  # NumPy has no bfloat16
+    try:
+        with safe_open(path, framework="pt") as archive:
+            return {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def _read_torch(path: str) -> Any:
+    torch = import_torch()
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each have their own
+        if "weights_only" in str(error) or "Weights only" in str(error):
+            raise InputError(
+                f"{path}: holds more than plain arrays (a pickle with code); refused, not executed"
+            ) from None
+        raise _damaged(path, error) from None
+
+
+# --- sizes --------------------------------------------------------------------------------------
+
+
+def infer_var_config(state: State, settings: Mapping[str, Any], where: str) -> VarConfig:
+    """The transformer's sizes from its shapes; what shapes don't show comes from `settings`.
+
+    Not in the shapes: `norm_eps` (default 1e-6) and, without l2 normalisation, `num_heads` (taken
+    as depth if the width is 64 * depth, as in the released models, else it must be given).
+    """
+    depth = 1 + max((int(name.split(".")[1]) for name in state if _is_block(name)), default=-1)
+    width, cvae = _shape(state, "word_embed.weight", 2, where)
+    hidden, _ = _shape(state, "blocks.0.ffn.fc1.weight", 2, where)
+    inferred = {
+        "patch_nums": _patches(state, settings, where),
+        "depth": depth,
+        "embed_dim": width,
+        "vocab_size": _shape(state, "head.weight", 2, where)[0],
+        "Cvae": cvae,
+        "num_classes": _shape(state, "class_emb.weight", 2, where)[0] - 1,
+        "attn_l2_norm": "blocks.0.attn.scale_mul_1H11" in state,
+        "shared_aln": "shared_ada_lin.1.weight" in state,
+    }
+    if inferred["attn_l2_norm"]:
+        inferred["num_heads"] = _shape(state, "blocks.0.attn.scale_mul_1H11", 4, where)[1]
+    elif "num_heads" not in settings:
+        if width != 64 * depth:
+            raise InputError(f"{where}: num_heads is not in the shapes; give it in the config")
+        inferred["num_heads"] = depth
+    if round(width * settings.get("mlp_ratio", 4.0)) != hidden:
+        inferred["mlp_ratio"] = hidden / width
+    return _merge(VarConfig, inferred, settings, where)
+
+
+def infer_vae_config(state: State, settings: Mapping[str, Any], where: str) -> VaeConfig:
+    """The VQVAE's sizes from its shapes; `patch_nums` and `quant_resi` come from `settings`."""
+    vocab, cvae = _shape(state, "quantize.embedding.weight", 2, where)
+    ch = _shape(state, "encoder.conv_in.weight", 4, where)[0]
+    widths: list[int] = []
+    while (name := f"encoder.down.{len(widths)}.block.0.conv2.weight") in state:
+        widths.append(_shape(state, name, 4, where)[0])
+    blocks = 0
+    while f"encoder.down.0.block.{blocks}.conv1.weight" in state:
+        blocks += 1
+    shared = sum(name.startswith("quantize.quant_resi.qresi_ls.") for name in state) // 2
+    if not shared and "quantize.quant_resi.qresi.weight" in state:
+        shared = 1
+    inferred = {
+        "vocab_size": vocab,
+        "Cvae": cvae,
+        "ch": ch,
+        "ch_mult": tuple(width // max(ch, 1) for width in widths),
+        "num_res_blocks": blocks,
+        "share_quant_resi": shared,
+        "quant_conv_ks": _shape(state, "quant_conv.weight", 4, where)[2],
+    }
+    return _merge(VaeConfig, inferred, settings, where)
+
+
+def _is_block(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) > 2 and parts[0] == "blocks" and parts[1].isdecimal()
+
+
+def _shape(state: State, name: str, ndim: int, where: str) -> tuple[int, ...]:
+    if name not in state:
+        raise InputError(f"{where}: key {name!r} is missing; not a state dict of this kind")
+    shape = tuple(state[name].shape)
+    if len(shape) != ndim:
+        raise InputError(f"{where}: {name} has shape {shape}, expected {ndim} axes")
+    return shape
+
+
+def _patches(state: State, settings: Mapping[str, Any], where: str) -> tuple[int, ...]:
+    if LEVELS not in state:
+        raise InputError(f"{where}: key {LEVELS!r} is missing; not a state dict of this kind")
+    levels = np.asarray(state[LEVELS]).ravel()
+    if levels.dtype.kind not in "iu" or levels.size == 0 or levels.min() < 0:
+        raise InputError(f"{where}: {LEVELS} must hold the scale index of every token")
+    counts = np.unique(levels, return_counts=True)[1].tolist()
+    sides = tuple(math.isqrt(n) for n in counts)
+    if [side * side for side in sides] != counts:
+        raise InputError(f"{where}: {LEVELS} has {counts} tokens a scale, expected squares")
+    return sides
+
+
+def _merge(
+    kind: type[Config], inferred: dict[str, Any], settings: Mapping[str, Any], where: str
+) -> Config:
+    names = [field.name for field in fields(kind)]
+    for name, value in inferred.items():
+        given = settings.get(name, value)
+        if given != value and not (name == "mlp_ratio" and abs(given - value) < 1e-9):
+            raise InputError(f"{where}: {name} is {value} in the weights, {given} in the config")
+    return kind(**{name: settings[name] for name in names if name in settings} | inferred)
+
+
+def _check_buffers(state: State, config: VarConfig, where: str) -> None:
+    levels = expected_levels(config)
+    if not np.array_equal(np.asarray(state[LEVELS]), levels):
+        raise InputError(f"{where}: {LEVELS} does not list the scales in order")
+    mask = np.where(levels[0][:, None] >= levels[0][None, :], 0.0, -np.inf)
+    saved = state[MASK]
+    saved = saved.float().numpy() if hasattr(saved, "is_floating_point") else saved
+    if not np.array_equal(saved[0, 0], mask):
+        raise InputError(f"{where}: {MASK} is not the block-causal mask of these scales")
