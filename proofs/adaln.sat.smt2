@@ -1,0 +1,26 @@
+; twin of adaln: all at their ends
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const dk Real)
+(declare-const dq Real)
+(declare-const ek Real)
+(declare-const eq Real)
+(declare-const g Real)
+(declare-const x1 Real)
+(assert (<= dq eq))
+(assert (>= dq (* (- 1.0) eq)))
+(assert (<= dk ek))
+(assert (>= dk (* (- 1.0) ek)))
+; the witness
+(assert (= dk 1.0))
+(assert (= dq 1.0))
+(assert (= ek 1.0))
+(assert (= eq 1.0))
+(assert (= g 3.0))
+(assert (= x1 2.0))
+; the conclusion, negated
+(assert (not (<= (+ (* (+ dk g) (+ dq x1)) (* (- 1.0) g x1)) (+ (* (/ 99.0 100.0) ek eq) (* (/ 99.0 100.0) ek (ite (>= x1 0.0) x1 (- x1))) (* (/ 99.0 100.0) eq (ite (>= g 0.0) g (- g)))))))
+(check-sat)
+(get-model)

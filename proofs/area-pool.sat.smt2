@@ -1,0 +1,27 @@
+; twin of area-pool: constants pass unchanged
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const eta Real)
+(declare-const w1 Real)
+(declare-const w2 Real)
+(declare-const x1 Real)
+(declare-const x2 Real)
+(assert (>= w1 0.0))
+(assert (>= w2 0.0))
+(assert (= (+ w1 w2) 1.0))
+(assert (<= x1 eta))
+(assert (>= x1 (* (- 1.0) eta)))
+(assert (<= x2 eta))
+(assert (>= x2 (* (- 1.0) eta)))
+; the witness
+(assert (= eta 1.0))
+(assert (= w1 (/ 1.0 2.0)))
+(assert (= w2 (/ 1.0 2.0)))
+(assert (= x1 1.0))
+(assert (= x2 1.0))
+; the conclusion, negated
+(assert (not (<= (+ (* w1 x1) (* w2 x2)) (* (/ 99.0 100.0) eta))))
+(check-sat)
+(get-model)

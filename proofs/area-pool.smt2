@@ -1,0 +1,20 @@
+; area-pool: weights >= 0 that sum to 1 do not increase the maximum
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const eta Real)
+(declare-const w1 Real)
+(declare-const w2 Real)
+(declare-const x1 Real)
+(declare-const x2 Real)
+(assert (>= w1 0.0))
+(assert (>= w2 0.0))
+(assert (= (+ w1 w2) 1.0))
+(assert (<= x1 eta))
+(assert (>= x1 (* (- 1.0) eta)))
+(assert (<= x2 eta))
+(assert (>= x2 (* (- 1.0) eta)))
+; the conclusion, negated
+(assert (not (<= (+ (* w1 x1) (* w2 x2)) eta)))
+(check-sat)

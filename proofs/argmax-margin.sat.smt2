@@ -1,0 +1,25 @@
+; twin of argmax-margin: what is left of the margin is exactly margin - 2 zeta
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const do Real)
+(declare-const dt Real)
+(declare-const other Real)
+(declare-const top Real)
+(declare-const zeta Real)
+(assert (> (+ top (* (- 1.0) other)) (* 2.0 zeta)))
+(assert (<= dt zeta))
+(assert (>= dt (* (- 1.0) zeta)))
+(assert (<= do zeta))
+(assert (>= do (* (- 1.0) zeta)))
+; the witness
+(assert (= do 1.0))
+(assert (= dt (- 1.0)))
+(assert (= other 0.0))
+(assert (= top 3.0))
+(assert (= zeta 1.0))
+; the conclusion, negated
+(assert (not (> (+ dt top) (+ do (* (- (/ 101.0 50.0)) zeta) (* (- (/ 1.0 100.0)) other) (* (/ 101.0 100.0) top)))))
+(check-sat)
+(get-model)

@@ -1,0 +1,25 @@
+; twin of layernorm-range: 1 % less is false: c = 2, x = (1, -1), eps = 0
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const c Real)
+(declare-const e Real)
+(declare-const q Real)
+(declare-const s Real)
+(declare-const y Real)
+(assert (>= q 0.0))
+(assert (>= e 0.0))
+(assert (>= c 2.0))
+(assert (<= (* y y) (* q (+ (- 1.0) c))))
+(assert (= (* c (* s s)) (+ q (* y y) (* c e))))
+; the witness
+(assert (= c 2.0))
+(assert (= e 0.0))
+(assert (= q 1.0))
+(assert (= s 1.0))
+(assert (= y 1.0))
+; the conclusion, negated
+(assert (not (<= (* y y) (* (* s s) (+ (- (/ 9801.0 10000.0)) (* (/ 9801.0 10000.0) c))))))
+(check-sat)
+(get-model)

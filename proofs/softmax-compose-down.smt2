@@ -1,0 +1,17 @@
+; softmax-compose: the same for a ratio in [1/u^2, 1]: the mass falls by at most (u-1)/(u+1)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const p Real)
+(declare-const r Real)
+(declare-const u Real)
+(assert (>= p 0.0))
+(assert (<= p 1.0))
+(assert (> r 0.0))
+(assert (<= r 1.0))
+(assert (>= (* r (* u u)) 1.0))
+(assert (>= u 1.0))
+; the conclusion, negated
+(assert (not (<= (* (- 1.0) p (+ 1.0 u) (+ 1.0 (* (- 1.0) p)) (+ (- 1.0) r)) (* (+ 1.0 (* p (+ (- 1.0) r))) (+ (- 1.0) u)))))
+(check-sat)

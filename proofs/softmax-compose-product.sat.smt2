@@ -1,0 +1,28 @@
+; twin of softmax-compose-product: both factors at their ends
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const p Real)
+(declare-const r1 Real)
+(declare-const r2 Real)
+(declare-const u1 Real)
+(declare-const u2 Real)
+(assert (>= p 0.0))
+(assert (<= p 1.0))
+(assert (>= r1 1.0))
+(assert (>= r2 1.0))
+(assert (>= u1 1.0))
+(assert (>= u2 1.0))
+(assert (<= r1 (* u1 u1)))
+(assert (<= r2 (* u2 u2)))
+; the witness
+(assert (= p 0.0))
+(assert (= r1 4.0))
+(assert (= r2 9.0))
+(assert (= u1 2.0))
+(assert (= u2 3.0))
+; the conclusion, negated
+(assert (not (<= (* r1 r2) (* (/ 99.0 100.0) (* u1 u1) (* u2 u2)))))
+(check-sat)
+(get-model)

@@ -1,0 +1,21 @@
+; softmax-compose: logit factor and kernel factor together: u = u1 u2 serves both
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const p Real)
+(declare-const r1 Real)
+(declare-const r2 Real)
+(declare-const u1 Real)
+(declare-const u2 Real)
+(assert (>= p 0.0))
+(assert (<= p 1.0))
+(assert (>= r1 1.0))
+(assert (>= r2 1.0))
+(assert (>= u1 1.0))
+(assert (>= u2 1.0))
+(assert (<= r1 (* u1 u1)))
+(assert (<= r2 (* u2 u2)))
+; the conclusion, negated
+(assert (not (<= (* r1 r2) (* (* u1 u1) (* u2 u2)))))
+(check-sat)

@@ -1,0 +1,21 @@
+; softmax-compose: (A x + B)/(C x + D) on [lo, hi] is at most its larger end: n keys -> 2 groups
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const A Real)
+(declare-const B Real)
+(declare-const C Real)
+(declare-const D Real)
+(declare-const at Real)
+(declare-const hi Real)
+(declare-const lo Real)
+(assert (> lo 0.0))
+(assert (<= lo at))
+(assert (<= at hi))
+(assert (>= C 0.0))
+(assert (> D 0.0))
+(assert (> (* (+ B (* A at)) (+ D (* C lo))) (* (+ B (* A lo)) (+ D (* C at)))))
+; the conclusion, negated
+(assert (not (<= (* (+ B (* A at)) (+ D (* C hi))) (* (+ B (* A hi)) (+ D (* C at))))))
+(check-sat)

@@ -1,0 +1,16 @@
+; softmax-compose: two groups, ratio in [1, u^2]: the mass moves by at most (u-1)/(u+1)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const p Real)
+(declare-const r Real)
+(declare-const u Real)
+(assert (>= p 0.0))
+(assert (<= p 1.0))
+(assert (>= r 1.0))
+(assert (<= r (* u u)))
+(assert (>= u 1.0))
+; the conclusion, negated
+(assert (not (<= (* p (+ 1.0 u) (+ 1.0 (* (- 1.0) p)) (+ (- 1.0) r)) (* (+ 1.0 (* p (+ (- 1.0) r))) (+ (- 1.0) u)))))
+(check-sat)

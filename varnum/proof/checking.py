@@ -1,0 +1,112 @@
+"""Numerical checks: files in checks/ with one function `measure(trials, seed, device)`.
+
+A check returns a list of Measurement (measured error, claimed bound); `main` is its command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from varnum.proof.ledger import data_folder
+from varnum.verdict import Proved, Refuted, Unknown, Verdict
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`measured` <= `claimed` is the claim; the pair of the trial with the largest ratio.
+
+    random, adversarial: how many trials of each kind stand behind it; violations: how many broke.
+    """
+
+    claim: str
+    what: str
+    measured: float
+    claimed: float
+    random: int
+    adversarial: int
+    violations: int
+
+    @property
+    def tightness(self) -> float:
+        """measured / claimed."""
+        return self.measured / self.claimed if self.claimed else float(self.measured > 0)
+
+
+ROUNDING = 1e-11  # float64 evaluations of measured and claimed; enclosures add their own
+
+
+def summarise(
+    claim: str,
+    what: str,
+    random: tuple[Any, Any],
+    adversarial: tuple[Any, Any],
+) -> Measurement:
+    """The tightest of many trials; each pair holds arrays (measured, claimed) of one kind."""
+    measured = np.concatenate([np.ravel(random[0]), np.ravel(adversarial[0])])
+    claimed = np.concatenate([np.ravel(random[1]), np.ravel(adversarial[1])])
+    broken = ~(measured <= claimed * (1 + ROUNDING) + 1e-300)  # NaN counts as broken
+    ratio = np.where(claimed > 0, measured / np.where(claimed > 0, claimed, 1), 0.0)
+    best = int(np.argmax(np.where(broken, np.inf, ratio)))
+    counts = np.size(random[0]), np.size(adversarial[0])
+    return Measurement(
+        claim, what, float(measured[best]), float(claimed[best]), *counts, int(broken.sum())
+    )
+
+
+def load(name: str) -> ModuleType:
+    """The module checks/<name>.py, from the checkout or the installed package."""
+    path = data_folder("checks") / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"varnum_checks_{name}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError(path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def judge(results: Sequence[Measurement]) -> Verdict:
+    """Refuted if any trial broke its bound; Unknown if there was no trial."""
+    if not results or any(r.random + r.adversarial == 0 for r in results):
+        return Unknown("no trial was run")
+    broken = [r for r in results if r.violations]
+    if broken:
+        return Refuted(broken[0], "measured above claimed")
+    trials = sum(r.random + r.adversarial for r in results)
+    return Proved(f"tested: no violation in {trials} trials")
+
+
+def extremes(results: Sequence[Measurement], claim: str) -> tuple[float | None, float | None]:
+    """(measured, claimed) of the tightest measurement of this claim."""
+    own = [r for r in results if r.claim == claim]
+    if not own:
+        return None, None
+    best = max(own, key=lambda r: r.tightness)
+    return best.measured, best.claimed
+
+
+def main(measure: Callable[..., list[Measurement]], argv: Sequence[str] | None = None) -> int:
+    """Run a check by hand and print measured, claimed, tightness and trials per line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    options = parser.parse_args(argv)
+    start = time.perf_counter()
+    results = measure(trials=options.trials, seed=options.seed, device=options.device)
+    for r in results:
+        print(
+            f"{r.claim:24} {r.what:40} measured {r.measured:.6e} claimed {r.claimed:.6e} "
+            f"tightness {r.tightness:.6f} trials {r.random}+{r.adversarial} violations {r.violations}"
+        )
+    print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
+    return judge(results).exit_code

@@ -1,0 +1,228 @@
+"""Transcendental facts, each enclosed twice: by flint's balls and by mpmath's intervals.
+
+A function is written as F(x, T) with T = tanh(g(x)); its derivatives are polynomials in x and T
+(dT/dx = (1 - T^2) g'). The supremum on [-X, X] comes from adaptive subdivision with the mean value
+form; outside, 1 - T^2 <= 4 e^(-2|g|) and x^m e^(-2g) decreases as soon as m <= 2 x g'(x).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import sympy as sp
+
+from varnum.balls.scalar import arb, ball, hull, lower, precision, upper
+from varnum.formulas import layers
+
+BACKENDS = ("flint", "mpmath")
+_x, _T, _C = sp.symbols("x T C", real=True)  # C stands for sqrt(2/pi)
+_EDGE = 8
+_BITS = 80
+
+
+@dataclass(frozen=True)
+class Fact:
+    """sup over the reals of |d^order F/dx^order|, F(x, tanh(inner)); `inner` is odd, increasing."""
+
+    name: str
+    value: Any
+    inner: Any
+    order: int
+
+    def derivatives(self) -> tuple[Any, Any]:
+        """Polynomials in x and T: the derivative asked for and the one after it."""
+        slope = sp.diff(self.inner, _x)
+        current = self.value
+        for _ in range(self.order):
+            current = sp.diff(current, _x) + sp.diff(current, _T) * (1 - _T**2) * slope
+        after = sp.diff(current, _x) + sp.diff(current, _T) * (1 - _T**2) * slope
+        return _factored(current), _factored(after)
+
+
+def _factored(expr: Any) -> Any:
+    """Limit + (1 - T^2) * rest, which stays tight where T is near 1."""
+    rest, limit = sp.div(sp.Poly(sp.expand(expr), _T), sp.Poly(1 - _T**2, _T))
+    return limit.as_expr() + (1 - _T**2) * sp.horner(rest.as_expr(), wrt=_x)
+
+
+def _split(formula: Any) -> tuple[Any, Any]:
+    """F(x, T) and the argument of tanh, read off the closed form the model is described by."""
+    (tanh,) = formula.expr.atoms(sp.tanh)
+    value = formula.expr.subs(tanh, _T).subs(layers.x, _x)
+    return value, sp.expand(tanh.args[0].subs(sp.sqrt(2 / sp.pi), _C).subs(layers.x, _x))
+
+
+def facts() -> dict[str, Fact]:
+    """name -> Fact: GELU (tanh form) and SiLU to the third derivative, tanh to the first."""
+    found = {}
+    for name, formula in (("gelu", layers.gelu), ("silu", layers.silu)):
+        value, inner = _split(formula)
+        for order in (1, 2, 3):
+            found[f"{name}-{order}"] = Fact(f"{name}-{order}", value, inner, order)
+    found["tanh-1"] = Fact("tanh-1", _T, _x, 1)
+    return found
+
+
+def enclose_sup(fact: Fact, backend: str, tolerance: Fraction) -> tuple[Fraction, Fraction]:
+    """Rational [low, high] that contains the supremum, high - low <= tolerance."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend: {backend!r}; one of {BACKENDS}")
+    first, second = fact.derivatives()
+    arithmetic = _Flint() if backend == "flint" else _Mpmath()
+    with arithmetic.context():
+
+        def bound(left: Fraction, right: Fraction) -> tuple[Fraction, Fraction]:
+            """(|F| at the middle from below, |F| on the interval from above)."""
+            middle = (left + right) / 2
+            at_middle = _range(arithmetic, fact.inner, first, middle, middle)
+            slope = arithmetic.ends(
+                _range(arithmetic, fact.inner, second, left, right), magnitude=True
+            )[1]
+            low, high = arithmetic.ends(at_middle, magnitude=True)
+            return low, high + slope * (right - left) / 2
+
+        low, high = _branch_and_bound(bound, tolerance)
+        return low, max(high, _tail(arithmetic, fact, first))
+
+
+def _branch_and_bound(
+    bound: Callable[[Fraction, Fraction], tuple[Fraction, Fraction]], tolerance: Fraction
+) -> tuple[Fraction, Fraction]:
+    best = Fraction(0)
+    queue: list[tuple[Fraction, Fraction, Fraction]] = []
+    for i in range(-4 * _EDGE, 4 * _EDGE):
+        left, right = Fraction(i, 4), Fraction(i + 1, 4)
+        low, high = bound(left, right)
+        best = max(best, low)
+        heapq.heappush(queue, (-high, left, right))
+    for _ in range(20_000):
+        high, left, right = queue[0]
+        if -high - best <= tolerance:
+            return best, -high
+        heapq.heappop(queue)
+        middle = (left + right) / 2
+        for a, b in ((left, middle), (middle, right)):
+            low, top = bound(a, b)
+            best = max(best, low)
+            heapq.heappush(queue, (-top, a, b))
+    raise ArithmeticError("subdivision did not reach the tolerance")
+
+
+def _tail(arithmetic: Any, fact: Fact, first: Any) -> Fraction:
+    """Upper bound of |F| for |x| >= X: the limit plus 4 e^(-2 g(X)) sum |coefficient| X^m."""
+    rest, limit = sp.div(sp.Poly(sp.expand(first), _T), sp.Poly(1 - _T**2, _T))
+    terms = sp.Poly(rest.as_expr(), _x, _T).terms()
+    slope = _range(
+        arithmetic, fact.inner, sp.diff(fact.inner, _x), Fraction(_EDGE), Fraction(_EDGE)
+    )
+    degree = max((powers[0] for powers, _ in terms), default=0)
+    if degree > 2 * _EDGE * arithmetic.ends(slope)[0]:
+        raise ArithmeticError("the tail estimate needs a larger edge")
+    size = sum(sp.Abs(coefficient) * _EDGE ** powers[0] for powers, coefficient in terms)
+    total = arithmetic.tail(fact.inner.subs(_x, _EDGE), size)
+    at_limit = [abs(limit.as_expr().subs(_T, sign)) for sign in (1, -1)]
+    if not all(value.is_Rational for value in at_limit):
+        raise ArithmeticError("the limit is not a number")
+    return max(Fraction(int(v.p), int(v.q)) for v in at_limit) + arithmetic.ends(total)[1]
+
+
+def _range(arithmetic: Any, inner: Any, expr: Any, left: Fraction, right: Fraction) -> Any:
+    values = {_x: arithmetic.interval(left, right), _C: arithmetic.root_two_over_pi()}
+    values[_T] = arithmetic.tanh(
+        *(
+            _walk(inner, {_x: arithmetic.interval(end, end), _C: values[_C]}, arithmetic)
+            for end in (left, right)
+        )
+    )
+    return _walk(expr, values, arithmetic)
+
+
+def _walk(expr: Any, values: dict[Any, Any], arithmetic: Any) -> Any:
+    if expr.is_Symbol:
+        return values[expr]
+    if expr.is_Rational:
+        number = Fraction(int(expr.p), int(expr.q))
+        return arithmetic.interval(number, number)
+    if expr.func is sp.Abs:
+        return abs(_walk(expr.args[0], values, arithmetic))
+    if expr.is_Pow and expr.args[1].is_Integer:
+        return _walk(expr.args[0], values, arithmetic) ** int(expr.args[1])
+    parts = [_walk(part, values, arithmetic) for part in expr.args]
+    if not (expr.is_Add or expr.is_Mul):
+        raise TypeError(f"no interval evaluation for {expr.func}")
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part if expr.is_Add else total * part
+    return total
+
+
+class _Flint:
+    def context(self) -> Any:
+        return precision(_BITS)
+
+    def interval(self, left: Fraction, right: Fraction) -> Any:
+        return ball(left) if left == right else hull(left, right)
+
+    def root_two_over_pi(self) -> Any:
+        return (2 / arb.pi()).sqrt()
+
+    def tanh(self, left: Any, right: Any) -> Any:
+        return left.tanh().union(right.tanh())
+
+    def tail(self, edge: Any, size: Any) -> Any:
+        values = {_C: self.root_two_over_pi()}
+        return 4 * (-2 * _walk(edge, values, self)).exp() * _walk(size, values, self)
+
+    def ends(self, value: Any, magnitude: bool = False) -> tuple[Fraction, Fraction]:
+        low, high = lower(value), upper(value)
+        return _magnitude(low, high) if magnitude else (low, high)
+
+
+class _Mpmath:
+    def context(self) -> Any:
+        return mpmath.workprec(_BITS)
+
+    def _iv(self) -> Any:
+        mpmath.iv.prec = _BITS
+        return mpmath.iv
+
+    def interval(self, left: Fraction, right: Fraction) -> Any:
+        iv = self._iv()
+        low = iv.mpf(left.numerator) / left.denominator
+        high = iv.mpf(right.numerator) / right.denominator
+        return iv.mpf([low.a, high.b])
+
+    def root_two_over_pi(self) -> Any:
+        iv = self._iv()
+        return iv.sqrt(2 / iv.pi)
+
+    def tanh(self, left: Any, right: Any) -> Any:
+        iv = self._iv()
+        low, high = (1 - 2 / (1 + iv.exp(2 * end)) for end in (left, right))
+        return iv.mpf([low.a, high.b])
+
+    def tail(self, edge: Any, size: Any) -> Any:
+        values = {_C: self.root_two_over_pi()}
+        return 4 * self._iv().exp(-2 * _walk(edge, values, self)) * _walk(size, values, self)
+
+    def ends(self, value: Any, magnitude: bool = False) -> tuple[Fraction, Fraction]:
+        low, high = _rational(value.a), _rational(value.b)
+        return _magnitude(low, high) if magnitude else (low, high)
+
+
+def _rational(end: Any) -> Fraction:
+    sign, mantissa, exponent, _ = end._mpi_[0]
+    if mantissa == 0 and exponent != 0:
+        raise ArithmeticError("the enclosure is unbounded")
+    return (-1) ** sign * int(mantissa) * Fraction(2) ** int(exponent)
+
+
+def _magnitude(low: Fraction, high: Fraction) -> tuple[Fraction, Fraction]:
+    """Ends of |x| for x in [low, high]."""
+    below = Fraction(0) if low <= 0 <= high else min(abs(low), abs(high))
+    return below, max(abs(low), abs(high))
