@@ -1,5 +1,42 @@
-"""varnum: proved numbers for low-rank attention in visual autoregressive models."""
+"""varnum: proved numbers for low-rank attention in visual autoregressive models.
+
+    import varnum as vn
+    answer = vn.plan(M="1", d=8, eps="1e-3", n=16)
+    answer.degree, answer.rank, answer.pays
+
+Heavy parts load on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from varnum._version import __version__
+from varnum.errors import InputError, MissingExtra
+from varnum.verdict import Proved, Refuted, Unknown
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from varnum.plan import Plan, plan
+
+_LAZY = {"plan": "varnum.plan", "Plan": "varnum.plan"}
+
+__all__ = [
+    "InputError",
+    "MissingExtra",
+    "Plan",
+    "Proved",
+    "Refuted",
+    "Unknown",
+    "__version__",
+    "plan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'varnum' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value  # over the submodule of the same name that the import just bound
+    return value

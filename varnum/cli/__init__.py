@@ -1,0 +1,93 @@
+"""The command `varnum`: one file per verb, each loading its heavy parts when it runs.
+
+The artefact goes to stdout, talk to stderr. Exit codes: 0 proved or fine, 1 refuted, 2 usage or bad
+input, 3 unknown or timed out, 4 a needed optional part is missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import typer
+
+from varnum._version import __version__
+from varnum.errors import InputError, MissingExtra
+
+VERBS = ("bound", "certify", "check", "doctor")
+
+
+def build(verbs: tuple[str, ...] = VERBS) -> typer.Typer:
+    """The Typer application with these verbs."""
+    app = typer.Typer(
+        name="varnum",
+        help=(
+            "Proved numbers for low-rank attention in visual autoregressive models: "
+            "degree, rank, cost, and whether it pays."
+        ),
+        epilog="Example: varnum bound --model var-d16 --eps 1e-2",
+        invoke_without_command=True,
+        rich_markup_mode=None,  # plain help starts in half the time
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def top(
+        context: typer.Context,
+        version: bool = typer.Option(
+            False, "--version", help="Print the version.", callback=_version, is_eager=True
+        ),
+    ) -> None:
+        if context.invoked_subcommand is None:
+            print(context.get_help())
+
+    for verb in verbs:
+        module = importlib.import_module(f"varnum.cli.{verb}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=verb)
+        else:
+            app.command(verb)(getattr(module, verb))
+    return app
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"varnum {__version__}")
+        raise typer.Exit
+
+
+def _usage_errors() -> tuple[type[Exception], ...]:
+    """The base class of Typer's usage errors, wherever this Typer keeps its click."""
+    parents: tuple[Any, ...] = typer.BadParameter.__mro__
+    return tuple(c for c in parents if c.__name__ == "ClickException")
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one line and an exit code."""
+    named = sys.argv[1:2]
+    only = (named[0],) if named and named[0] in VERBS else VERBS
+    try:
+        code = build(only)(standalone_mode=False, prog_name="varnum") or 0
+    except (InputError, *_usage_errors()) as error:
+        code = _say(str(error), 2)
+    except MissingExtra as error:
+        code = _say(str(error), 4)
+    except typer.Exit as error:
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = _say("interrupted", 130)
+    except BrokenPipeError:  # the reader of stdout went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except MemoryError:
+        code = _say("out of memory", 3)
+    sys.exit(code)
+
+
+def _say(message: str, code: int) -> int:
+    lines = " ".join(message.split())
+    if lines:
+        print(f"varnum: error: {lines}", file=sys.stderr)
+    return code

@@ -1,0 +1,164 @@
+"""`varnum bound`: degree, rank, cost, regime and crossover for a target error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from varnum.cli.common import Json, Timeout, limit, print_json, progress
+
+if TYPE_CHECKING:
+    from varnum.plan import Plan
+
+M_ = Annotated[str | None, typer.Option("--M", help="Largest |logit|, e.g. 4, 0.5, 100/3.")]
+W_ = Annotated[str | None, typer.Option("--W", help="Width of [-W, 0], for --error additive.")]
+R_ = Annotated[str | None, typer.Option("--R", help="Largest |entry| of q and k.")]
+D_ = Annotated[int | None, typer.Option("--d", help="Head dimension.")]
+Dv = Annotated[int | None, typer.Option("--dv", help="Value dimension; default: d.")]
+Sigma = Annotated[
+    str | None, typer.Option("--sigma", help="Logit is q.k/sigma: d, sqrt, 4sqrt, 1 or a number.")
+]
+Eps = Annotated[str | None, typer.Option("--eps", help="Kernel error, in (0, 1).")]
+OutputError = Annotated[
+    str | None,
+    typer.Option("--output-error", help="Error of the attention output, in units of V's range."),
+]
+ErrorKind_ = Annotated[
+    Literal["relative", "additive"],
+    typer.Option("--error", help="relative on [-M, M], or additive on [-W, 0]."),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", help="var-d16, var-d20, var-d24, var-d30 or var-d36.")
+]
+Schedule_ = Annotated[
+    str | None, typer.Option("--schedule", help="Sides of the token maps, e.g. 1,2,3,4.")
+]
+N_ = Annotated[int | None, typer.Option("--n", help="Side of the last map of a geometric pyramid.")]
+Alpha = Annotated[int, typer.Option("--alpha", help="Ratio of the geometric pyramid.")]
+MaxDegree = Annotated[
+    int, typer.Option("--max-degree", help="Do not try to prove a least degree beyond this.")
+]
+Solve = Annotated[
+    Literal["M", "d", "n"] | None,
+    typer.Option("--solve", help="Backwards: largest M or d, or smallest n, for which it pays."),
+]
+
+
+def bound(
+    M: M_ = None,
+    W: W_ = None,
+    R: R_ = None,
+    d: D_ = None,
+    d_v: Dv = None,
+    sigma: Sigma = None,
+    eps: Eps = None,
+    output_error: OutputError = None,
+    error: ErrorKind_ = "relative",
+    model: Model = None,
+    schedule: Schedule_ = None,
+    n: N_ = None,
+    alpha: Alpha = 2,
+    solve: Solve = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the derivation.")] = False,
+    max_degree: MaxDegree = 400,
+    json: Json = False,
+    timeout: Timeout = None,
+) -> int:
+    """Which degree, rank and cost a target error needs, whether it pays, and how we know.
+
+    Say how large the logits are (--M, or --R --d --sigma, or --model) and which error is wanted
+    (--eps of the kernel, or --output-error of attention's output).
+
+    Exit code 0: the least degree is proved; 3: it is not known (a sufficient one is printed).
+
+    Examples: varnum bound --model var-d16 --eps 1e-2;
+    varnum bound --R 1 --d 64 --sigma sqrt --output-error 1e-2 --n 64 --json
+    """
+    limit(timeout)
+    from varnum.plan import plan
+
+    with progress() as say:
+        answer = plan(
+            M, W=W, R=R, d=d, d_v=d_v, sigma=sigma, eps=eps, output_error=output_error,
+            error=error, model=model, schedule=schedule, n=n, alpha=alpha, max_degree=max_degree,
+            progress=say,
+        )  # fmt: skip
+        solved = None if solve is None else _solve(answer, solve)
+    if json:
+        print_json("varnum/bound/1", as_json(answer) | ({} if solved is None else solved))
+    else:
+        from varnum.cli import bound_text
+
+        bound_text.show(answer, solved, explain)
+    return 0 if answer.proved_minimal else 3
+
+
+def _solve(answer: Plan, what: str) -> dict[str, Any]:
+    """The backwards answer, as the JSON field "solve"."""
+    from varnum.balls import to_text
+    from varnum.verdict import Unknown
+
+    if what == "M":
+        found = answer.largest_size()
+        if isinstance(found, Unknown):
+            return {"solve": {"for": "M", "value": None, "reason": found.reason}}
+        pair = {"value": to_text(found.size), "not_at": to_text(found.above)}
+        return {"solve": {"for": "M" if answer.question.error == "relative" else "W", **pair}}
+    value = answer.largest_d() if what == "d" else answer.crossover_n
+    reason = None if value is not None else "not known: the degree was not proved"
+    if what == "n" and answer.crossover_n is None:
+        reason = answer.reasons["crossover_n"]
+    return {"solve": {"for": what, "value": value, "reason": reason}}
+
+
+def as_json(answer: Plan) -> dict[str, Any]:
+    """Every field of the answer; null where there is none, with the reason in `reasons`."""
+    from varnum.balls import to_text
+    from varnum.verdict import Unknown
+
+    q, cost = answer.question, answer.cost
+    taylor = answer.degree_taylor
+    size = "M" if q.error == "relative" else "W"
+    return {
+        "error": q.error,
+        "M": to_text(q.M_high if q.error == "relative" else q.M_high / 2),
+        "W": None if q.error == "relative" else to_text(q.M_high),
+        "interval": {"size": size, "low": to_text(q.M_low), "high": to_text(q.M_high)},
+        "eps": to_text(q.eps),
+        "output_error": None if q.output_error is None else to_text(q.output_error),
+        "d": q.d,
+        "d_v": q.d_v,
+        "sigma": q.sigma,
+        "model": q.model,
+        "schedule": None if q.schedule is None else list(q.schedule.sides),
+        "degree": answer.degree,
+        "degree_proved_minimal": answer.proved_minimal,
+        "degree_taylor": None if isinstance(taylor, Unknown) else taylor,
+        "degree_closed_form": answer.degree_closed_form,
+        "degree_curve_estimate": answer.degree_curve,
+        "minimax_error": None if answer.minimax_error is None else list(answer.minimax_error),
+        "rank": answer.rank,
+        "rank_published": answer.rank_published,
+        "cost": None
+        if cost is None
+        else {
+            "unit": "multiply-adds, multiplications and exps, per head",
+            "exact": cost.exact,
+            "lowrank": cost.lowrank,
+            "per_scale": [vars(scale) for scale in cost.scales],
+        },
+        "memory": None
+        if cost is None
+        else {
+            "unit": "numbers kept, per head",
+            "cache": cost.cache,
+            "cache_before_last": cost.cache_before_last,
+            "state": cost.state,
+        },
+        "regime": answer.regime,
+        "crossover_n": answer.crossover_n,
+        "crossover_family": f"geometric pyramid, ratio {q.alpha}, same d, M and error",
+        "pays": answer.pays,
+        "reasons": answer.reasons,
+    }

@@ -1,0 +1,78 @@
+"""What the verbs share: options, JSON, progress, a time limit that holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", help="Give up after this long, exit code 3."),
+]
+
+
+def limit(seconds: float | None) -> None:
+    """Run this same command in a child process that is ended after `seconds`; None: go on here.
+
+    Ending a process is what works on C code too.
+    """
+    if seconds is None:
+        return
+    if not 0 < seconds < 1e7:
+        raise typer.BadParameter(f"--timeout: {seconds} is not allowed; above 0 s")
+    command = [sys.executable, "-m", "varnum", *_without_timeout(sys.argv[1:])]
+    child = subprocess.Popen(command, start_new_session=True)
+    try:
+        code = child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        _end(child)
+        print(f"varnum: unknown: not finished after {seconds:g} s (--timeout)", file=sys.stderr)
+        code = 3
+    except BaseException:
+        _end(child)
+        raise
+    raise typer.Exit(code)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _without_timeout(arguments: list[str]) -> list[str]:
+    kept, skip = [], False
+    for argument in arguments:
+        if skip or argument.startswith("--timeout="):
+            skip = False
+        elif argument == "--timeout":
+            skip = True
+        else:
+            kept.append(argument)
+    return kept
+
+
+def print_json(schema: str, content: dict[str, Any]) -> None:
+    """One JSON document on stdout; integers of any size stay exact."""
+    sys.set_int_max_str_digits(0)
+    print(json.dumps({"schema": schema, **content}, indent=2))
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A spinner with what is being done, on stderr and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        yield status.update

@@ -1,0 +1,82 @@
+"""`varnum doctor`: what is installed, what that enables, and a quick self-test."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+
+from varnum._version import __version__
+from varnum.cli.common import Json, print_json
+
+# package, import name, extra (None: base), what it enables
+PARTS = (
+    ("numpy", "numpy", None, "the reference model in float64 and float32"),
+    ("sympy", "sympy", None, "closed forms"),
+    ("mpmath", "mpmath", None, "second opinion on transcendental facts"),
+    ("python-flint", "flint", None, "balls: every certified number"),
+    ("z3-solver", "z3", None, "proof obligations"),
+    ("array-api-compat", "array_api_compat", None, "one model for NumPy, torch and balls"),
+    ("torch", "torch", "torch", "the reference model on CPU and GPU"),
+    ("cvc5", "cvc5", "cvc5", "a second solver for proof obligations"),
+    ("matplotlib", "matplotlib", "plot", "pictures (--plot)"),
+)
+
+
+def doctor(json: Json = False) -> int:
+    """Say what is installed and what it enables, and run a quick self-test.
+
+    Exit code 0: the base install works; 1: the self-test failed; 4: a base part is missing.
+    """
+    parts = [
+        {"package": package, "version": _installed(package, module), "extra": extra, "enables": use}
+        for package, module, extra, use in PARTS
+    ]
+    missing = [p["package"] for p in parts if p["version"] is None and p["extra"] is None]
+    tests = [] if missing else self_test()
+    code = 4 if missing else 0 if all(passed for _, passed in tests) else 1
+    if json:
+        results = [{"test": name, "passed": passed} for name, passed in tests]
+        content = {"version": __version__, "python": platform.python_version(), "parts": parts}
+        print_json("varnum/doctor/1", content | {"self_test": results, "ok": code == 0})
+        return code
+    print(f"varnum {__version__}, Python {platform.python_version()}, {platform.machine()}")
+    for part in parts:
+        if part["version"] is not None:
+            state = part["version"]
+        else:
+            state = f"absent: pip install 'varnum[{part['extra']}]'" if part["extra"] else "MISSING"
+        print(f"  {part['package']:<17} {state}\n  {'':<17} {part['enables']}")
+    for name, passed in tests:
+        print(f"  self-test: {name}: {'ok' if passed else 'FAILED'}")
+    if missing:
+        print(f"missing parts of the base install: {', '.join(map(str, missing))}", file=sys.stderr)
+    return code
+
+
+def _installed(package: str, module: str) -> str | None:
+    if importlib.util.find_spec(module) is None:
+        return None
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown version"
+
+
+def self_test() -> list[tuple[str, bool]]:
+    """A proof from both sides, its check by the independent checker, and a check that must fail."""
+    from varnum import checker
+    from varnum.plan import plan
+
+    text = plan("1", eps="1e-3").certify()
+    try:
+        proved = checker.check(text.encode()).least is not None
+    except (checker.NotProved, checker.Malformed):
+        proved = False
+    try:
+        checker.check(text.replace('"degree": 4', '"degree": 3', 1).encode())
+        refused = False
+    except (checker.NotProved, checker.Malformed):
+        refused = True
+    return [("a certificate is checked", proved), ("a changed one is refused", refused)]

@@ -1,0 +1,246 @@
+"""The question and its answer: logits up to M and a target error -> degree, rank, cost, regime.
+
+>>> answer = plan(M="1", d=8, eps="1e-3", n=16)
+>>> answer.degree, answer.rank, answer.pays
+(4, 495, False)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from varnum.approx.certificate import certificate
+from varnum.approx.closed import (
+    certify_degree_closed_form,
+    certify_degree_taylor,
+    estimate_degree_curve,
+)
+from varnum.approx.degree import LeastDegree, certify_least_degree
+from varnum.approx.inverse import LargestInterval, certify_largest_interval
+from varnum.approx.target import ErrorKind, Target
+from varnum.balls.scalar import ball, enclosure_text, lower, precision
+from varnum.cost.counts import Cost, count, crossover, largest_dimension, largest_rank
+from varnum.cost.regime import b_star, regime_exponent
+from varnum.cost.schedule import Schedule
+from varnum.errors import InputError
+from varnum.lowrank.ranks import largest_degree, rank, rank_published
+from varnum.question import Number, Question, ask, logit_bound
+from varnum.verdict import Proved, Unknown
+
+MAX_DEGREE = 400  # what the checker reads, and what is found in about a minute
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer. `least` holds the proof; where it is Unknown, `degree` is the closed form's."""
+
+    question: Question
+    least: LeastDegree | Unknown
+    degree_closed_form: int
+    degree_taylor: int | Unknown
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def degree(self) -> int:
+        """A degree that is proved to suffice; the least one where `proved_minimal`."""
+        if isinstance(self.least, LeastDegree):
+            return self.least.degree
+        known = [self.degree_closed_form]
+        if isinstance(self.degree_taylor, int):
+            known.append(self.degree_taylor)
+        return min(known)
+
+    @property
+    def proved_minimal(self) -> bool:
+        """True only where no lower degree suffices, by proof."""
+        return isinstance(self.least, LeastDegree) and isinstance(self.least.minimal, Proved)
+
+    @property
+    def minimax_error(self) -> tuple[str, str] | None:
+        """Decimal enclosure of the minimax error at `degree`; None where it was not computed."""
+        if isinstance(self.least, Unknown):
+            return None
+        low, high = self.least.error
+        return enclosure_text(low, 10)[0], enclosure_text(high, 10)[1]
+
+    @cached_property
+    def degree_curve(self) -> float:
+        """The degree on the minimax curve: an estimate."""
+        target = self.question.target(self.question.M_high)
+        return estimate_degree_curve(target, self.question.eps)
+
+    @cached_property
+    def rank(self) -> int | None:
+        """C(d + g, g); None without d."""
+        return None if self.question.d is None else rank(self.question.d, self.degree)
+
+    @cached_property
+    def rank_published(self) -> int | None:
+        """C(2(g + d), 2g); None without d."""
+        return None if self.question.d is None else rank_published(self.question.d, self.degree)
+
+    @cached_property
+    def cost(self) -> Cost | None:
+        """Operations and memory per head; None without d and a schedule."""
+        q = self.question
+        if q.d is None or q.d_v is None or q.schedule is None or self.rank is None:
+            return None
+        return count(q.schedule, q.d, q.d_v, self.rank)
+
+    @cached_property
+    def regime(self) -> dict[str, float] | None:
+        """b, c, p, rho and b* at this schedule's L (Taylor: proved; minimax: on the curve)."""
+        q = self.question
+        if q.schedule is None or q.d is None or q.schedule.length < 2:
+            return None
+        log = ball(q.schedule.length).log()
+        size = q.M_high if q.error == "relative" else q.M_high / 2
+        with precision(128):
+            b, c = (_sixteen(ball(x) / log) for x in (size, Fraction(q.d)))
+            p = _sixteen(ball(1 / q.eps).log() / log)
+        rho, rho_minimax = regime_exponent(b, c, p)
+        star, star_minimax = b_star(c, p)
+        numbers = {"b": b, "c": c, "p": p, "rho": rho, "rho_minimax": rho_minimax}
+        numbers |= {"b_star": star, "b_star_minimax": star_minimax}
+        return {name: float(ball(value).mid()) for name, value in numbers.items()}
+
+    @cached_property
+    def crossover_n(self) -> int | None:
+        """First n from which on it pays on the geometric pyramid of ratio alpha; None without d."""
+        q = self.question
+        if q.d is None or q.d_v is None or self.rank is None:
+            return None
+        return crossover(q.d, q.d_v, self.rank, q.alpha)
+
+    @property
+    def pays(self) -> bool | None:
+        """Fewer operations than exact attention on the schedule; None without d and a schedule."""
+        return None if self.cost is None else self.cost.pays
+
+    def certify(self) -> str:
+        """The certificate for `varnum check`; ArithmeticError where the degree is Unknown."""
+        if isinstance(self.least, Unknown):
+            raise ArithmeticError(self.least.reason)
+        return certificate(self.least)
+
+    # --- backwards -------------------------------------------------------------------------------
+
+    def largest_size(self, digits: int = 6) -> LargestInterval | Unknown:
+        """The largest M (per-head cap s_h; W if additive) at which it pays, same d and error."""
+        q = self._with_schedule()
+        degree = largest_degree(q.d or 1, largest_rank(q.schedule, q.d, q.d_v))  # type: ignore[arg-type]
+        if degree is None:
+            return Unknown("not even rank 1 costs less than exact attention on this schedule")
+        return certify_largest_interval(q.target, degree, q.eps, digits=digits)
+
+    def largest_d(self) -> int | None:
+        """The largest head dimension (d_v = d) at which it pays; 0 if none, None if unknown.
+
+        At fixed M unless the question came from R and sigma; then M moves with d.
+        """
+        q = self._with_schedule()
+        if q.schedule is None:
+            return None
+
+        def degree_at(d: int) -> int | None:
+            if q.R is None:
+                return self.degree
+            low, high = logit_bound(q.R, d, q.sigma or "1")
+            found = least_degree(q.target(high), q.eps, q.target(low))
+            return found.degree if isinstance(found, LeastDegree) else None
+
+        return largest_dimension(q.schedule, degree_at)
+
+    def _with_schedule(self) -> Question:
+        q = self.question
+        if q.schedule is None or q.d is None:
+            raise InputError("backwards: give a head dimension and a schedule (--d and --schedule)")
+        return q
+
+
+def plan(
+    M: Number | None = None,
+    *,
+    W: Number | None = None,
+    R: Number | None = None,
+    d: int | None = None,
+    d_v: int | None = None,
+    sigma: str | Number | None = None,
+    eps: Number | None = None,
+    output_error: Number | None = None,
+    error: ErrorKind = "relative",
+    model: str | None = None,
+    schedule: Schedule | str | None = None,
+    n: int | None = None,
+    alpha: int = 2,
+    max_degree: int = MAX_DEGREE,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Plan:
+    """Answer the question: which degree, rank and cost for logits up to M and a target error.
+
+    M: bound of |q.k/sigma|; or R with d and sigma (entries at most R: M = d R^2/sigma); or a
+    `model` ("var-d16", ..: schedule, d and the cap of its heads); or W for error="additive" on
+    [-W, 0]. eps: kernel error in (0, 1); or output_error: attention output in units of the spread
+    rho(v), turned into eps by softmax-relative (or, additive, by the row sum being at least 1).
+    schedule: "1,2,3", or n and alpha for the geometric pyramid. Numbers are exact: "1e-3", "1/3".
+    Raises InputError.
+    """
+    question = ask(
+        M, W=W, R=R, d=d, d_v=d_v, sigma=sigma, eps=eps, output_error=output_error, error=error,
+        model=model, schedule=schedule, n=n, alpha=alpha,
+    )  # fmt: skip
+    target = question.target(question.M_high)
+    inner = question.target(question.M_low)
+    least = least_degree(target, question.eps, inner, max_degree, progress)
+    if question.M_high <= 2000:
+        taylor = certify_degree_taylor(target, question.eps)
+    else:
+        taylor = Unknown("the exact Taylor error is not evaluated beyond M = 2000")
+    closed = certify_degree_closed_form(target, question.eps)
+    return Plan(question, least, closed, taylor, _reasons(question, least, taylor))
+
+
+def least_degree(
+    target: Target,
+    eps: Fraction,
+    inner: Target,
+    max_degree: int = MAX_DEGREE,
+    progress: Callable[[str], None] = lambda _: None,
+) -> LeastDegree | Unknown:
+    """certify_least_degree, started at the minimax curve and stopped where it would take long."""
+    guess = estimate_degree_curve(target, eps)
+    if guess > max_degree + 5:
+        return Unknown(f"the least degree is about {guess:.0f}, beyond --max-degree {max_degree}")
+    return certify_least_degree(
+        target, eps, inner=inner, guess=round(guess), max_degree=max_degree, progress=progress
+    )
+
+
+def _sixteen(x: Any) -> Fraction:
+    return Fraction(round(lower(x) * 10**16), 10**16)
+
+
+def _reasons(q: Question, least: LeastDegree | Unknown, taylor: int | Unknown) -> dict[str, str]:
+    """Why a part of the answer is missing."""
+    reasons = {}
+    if isinstance(least, Unknown):
+        reasons["degree_proved_minimal"] = reasons["minimax_error"] = least.reason
+    elif isinstance(least.minimal, Unknown):
+        reasons["degree_proved_minimal"] = least.minimal.reason
+    if isinstance(taylor, Unknown):
+        reasons["degree_taylor"] = taylor.reason
+    if q.d is None:
+        for name in ("rank", "rank_published", "crossover_n", "cost", "memory", "regime", "pays"):
+            reasons[name] = "needs a head dimension: --d or --model"
+    elif q.schedule is None:
+        for name in ("cost", "memory", "regime", "pays"):
+            reasons[name] = "needs a schedule: --schedule, --n or --model"
+    elif q.schedule.length < 2:
+        reasons["regime"] = "needs more than one token: ln L is 0"
+    if q.sigma is None:
+        reasons["sigma"] = "M was given directly"
+    return reasons
