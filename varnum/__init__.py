@@ -16,9 +16,9 @@ from varnum.errors import InputError, MissingExtra
 from varnum.verdict import Proved, Refuted, Unknown
 
 if TYPE_CHECKING:
-    from varnum.plan import Plan, plan
+    from varnum._plan import Plan, plan
 
-_LAZY = {"plan": "varnum.plan", "Plan": "varnum.plan"}
+_LAZY = {"plan": "varnum._plan", "Plan": "varnum._plan"}
 
 __all__ = [
     "InputError",
@@ -38,5 +38,5 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value  # over the submodule of the same name that the import just bound
+    globals()[name] = value
     return value

@@ -58,10 +58,13 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-def _usage_errors() -> tuple[type[Exception], ...]:
+def _usage_errors() -> tuple[type[BaseException], ...]:
     """The base class of Typer's usage errors, wherever this Typer keeps its click."""
     parents: tuple[Any, ...] = typer.BadParameter.__mro__
     return tuple(c for c in parents if c.__name__ == "ClickException")
+
+
+EXPECTED: tuple[type[BaseException], ...] = (InputError, *_usage_errors())
 
 
 def main() -> None:
@@ -70,7 +73,7 @@ def main() -> None:
     only = (named[0],) if named and named[0] in VERBS else VERBS
     try:
         code = build(only)(standalone_mode=False, prog_name="varnum") or 0
-    except (InputError, *_usage_errors()) as error:
+    except EXPECTED as error:
         code = _say(str(error), 2)
     except MissingExtra as error:
         code = _say(str(error), 4)

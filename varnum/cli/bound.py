@@ -9,7 +9,7 @@ import typer
 from varnum.cli.common import Json, Timeout, limit, print_json, progress
 
 if TYPE_CHECKING:
-    from varnum.plan import Plan
+    from varnum._plan import Plan
 
 M_ = Annotated[str | None, typer.Option("--M", help="Largest |logit|, e.g. 4, 0.5, 100/3.")]
 W_ = Annotated[str | None, typer.Option("--W", help="Width of [-W, 0], for --error additive.")]
@@ -76,7 +76,7 @@ def bound(
     varnum bound --R 1 --d 64 --sigma sqrt --output-error 1e-2 --n 64 --json
     """
     limit(timeout)
-    from varnum.plan import plan
+    from varnum._plan import plan
 
     with progress() as say:
         answer = plan(

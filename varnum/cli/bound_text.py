@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from varnum.balls import to_text
-from varnum.plan import Plan
+from varnum._plan import Plan
 from varnum.verdict import Proved, Unknown
 
 

@@ -37,7 +37,7 @@ def certify(
     """
     limit(timeout)
     from varnum.errors import InputError
-    from varnum.plan import plan
+    from varnum._plan import plan
     from varnum.verdict import Unknown
 
     with progress() as say:

@@ -67,7 +67,7 @@ def _installed(package: str, module: str) -> str | None:
 def self_test() -> list[tuple[str, bool]]:
     """A proof from both sides, its check by the independent checker, and a check that must fail."""
     from varnum import checker
-    from varnum.plan import plan
+    from varnum._plan import plan
 
     text = plan("1", eps="1e-3").certify()
     try:

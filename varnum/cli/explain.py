@@ -10,7 +10,7 @@ from varnum.formulas import exp as E
 from varnum.formulas import regime as G
 from varnum.formulas import softmax as S
 from varnum.formulas.core import Formula
-from varnum.plan import Plan
+from varnum._plan import Plan
 from varnum.verdict import Proved, Unknown
 
 
@@ -39,8 +39,9 @@ def _size_and_error(answer: Plan) -> Iterator[str]:
     elif q.model is not None:
         yield (
             "\n[logit-bound] |s_h q.k| <= s_h for unit q, k (proved in real arithmetic)\n"
-            f"    s_h <= exp(float32 log 100) < {short(q.M_high)}; rounded q, k may exceed unit norm:"
-            " widen M for them\n    source: released model, learned scale capped"
+            f"    s_h <= exp(float32 log 100) < {short(q.M_high)}\n"
+            "    source: released model, learned scale capped; rounded q, k may exceed unit norm: "
+            "widen M for them"
         )
     if q.output_error is not None:
         tau = f"tau = {short(q.output_error)}"
