@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -60,3 +61,12 @@ def official():
         return known[name]
 
     return load
+
+
+@pytest.fixture(scope="session")
+def oracle_of():
+    """oracle_of(model on torch) -> an independent model in plain torch with the same weights."""
+    spec = importlib.util.spec_from_file_location("oracle", Path(__file__).parent / "oracle.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda m: module.Oracle(m.var, m.vae, m.var_weights, m.vae_weights)
