@@ -62,9 +62,8 @@ def constant_array(x: Array, values: list[list[Fraction]]) -> Array:
 def take_rows(table: Array, index: Kept) -> Array:
     """Rows of a table (V, C) at integer `index` (...): returns (..., C)."""
     xp = namespace(table)
-    flat: Any = np.asarray(index, dtype=np.int64).reshape(-1)
-    if torch_kernels(table) is not None:
-        flat = xp.asarray(flat, device=table.device)
+    flat = np.asarray(index, dtype=np.int64).reshape(-1)
+    flat = xp.asarray(flat, dtype=xp.int64, device=array_api_compat.device(table))
     return xp.reshape(xp.take(table, flat, axis=0), (*np.shape(index), table.shape[1]))
 
 
