@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from varnum.cli.common import Json, Timeout, limit, print_json, progress
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from varnum.model.backend import Backend
     from varnum.model.generate import Model, Settings
@@ -47,7 +46,8 @@ def run(
     max_bits: Annotated[int, typer.Option(help="Balls: give up above this precision.")] = 4096,
     out: Annotated[str | None, typer.Option(help="Write arrays to this .npz.")] = None,
     image: Annotated[str | None, typer.Option(help="Write the images to this .png.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
+    timeout: Timeout = None,
+    as_json: Json = False,
 ) -> None:
     """Run a VAR model once: generate images, or with --tokens compute teacher-forced logits.
 
@@ -58,6 +58,7 @@ def run(
 
     Example: varnum run --random var-tiny --labels 1,2 --cfg 1.5 --image out.png
     """
+    limit(timeout)
     from varnum.balls import parse
     from varnum.model.backend import Backend
     from varnum.model.generate import Settings
@@ -84,7 +85,7 @@ def run(
     result["seconds"] = round(time.perf_counter() - started, 3)
     summary = _write(result, where, out, image)
     if as_json:
-        print(json.dumps(summary))
+        print_json("varnum/run/1", summary)
     else:
         _print(summary)
     raise typer.Exit(3 if "unknown" in summary else 0)
@@ -169,12 +170,12 @@ def _check_output(path: str | None, suffix: str) -> None:
 
 
 def teacher_job(labels: Any, tokens: Any, kernel: Any) -> Callable[..., Any]:
-    """A job (model, progress) -> arrays by name: the teacher-forced logits."""
+    """A job (model, note) -> arrays by name: the teacher-forced logits."""
     from varnum.model.generate import teacher_forced_logits
 
-    def job(model: Model, progress: Any) -> dict[str, Any]:
+    def job(model: Model, note: Any) -> dict[str, Any]:
         def watch(i: int, _: Any) -> None:
-            progress(0, i)
+            note(0, i)
 
         return {"logits": teacher_forced_logits(model, labels, tokens, kernel, watch)}
 
@@ -184,12 +185,12 @@ def teacher_job(labels: Any, tokens: Any, kernel: Any) -> Callable[..., Any]:
 def generation_job(
     labels: Any, settings: Settings, kernel: Any, with_image: bool
 ) -> Callable[..., Any]:
-    """A job (model, progress) -> arrays by name: tokens, logits, f_hat of each scale, image."""
+    """A job (model, note) -> arrays by name: tokens, logits, f_hat of each scale, image."""
     from varnum.model.generate import generate, image_of
 
-    def job(model: Model, progress: Any) -> dict[str, Any]:
+    def job(model: Model, note: Any) -> dict[str, Any]:
         arrays: dict[str, Any] = {}
-        for s, scale in enumerate(generate(model, labels, settings, kernel, progress)):
+        for s, scale in enumerate(generate(model, labels, settings, kernel, note)):
             arrays[f"tokens_s{s}"] = scale.tokens
             arrays[f"logits_s{s}"] = scale.logits
             arrays[f"fhat_s{s}"] = scale.f_hat
@@ -207,13 +208,17 @@ def _compute(job: Any, model: Model, where: Backend, digits: int, max_bits: int)
     from varnum.verdict import Unknown
 
     placed = model.to(where)
-    with _progress(model.var.depth) as progress:
+    with progress() as say:
+
+        def note(scale: int, block: int) -> None:
+            say(f"scale {scale}, block {block} of {model.var.depth}")
+
         if where.name != "balls":
-            return {"arrays": job(placed, progress)}
+            return {"arrays": job(placed, note)}
         from varnum.model.enclosure import certify_forward
 
         enclosed = certify_forward(
-            lambda: job(placed, progress),
+            lambda: job(placed, note),
             lambda arrays: [x for x in arrays.values() if not isinstance(x, np.ndarray)],
             digits,
             limit=max_bits,
@@ -221,18 +226,6 @@ def _compute(job: Any, model: Model, where: Backend, digits: int, max_bits: int)
     if isinstance(enclosed, Unknown):
         return {"unknown": enclosed.reason}
     return {"arrays": enclosed.value, "bits": enclosed.bits, "digits": enclosed.digits}
-
-
-@contextmanager
-def _progress(depth: int) -> Iterator[Callable[[int, int], None]]:
-    """A line on stderr that counts scales and blocks; silent where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda scale, block: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("starting") as status:
-        yield lambda scale, block: status.update(f"scale {scale}, block {block} of {depth}")
 
 
 # --- output -------------------------------------------------------------------------------------
@@ -252,7 +245,6 @@ def _write(
     if image is not None and arrays:
         write_png(image, arrays["image"])
     return {
-        "schema": "varnum/run/1",
         "verdict": "unknown" if "unknown" in result else "done",
         "backend": where.name,
         "dtype": "ball" if where.name == "balls" else where.dtype,
