@@ -1,0 +1,91 @@
+"""DIMACS: the right answer or one clear line, never something else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from varnum.errors import InputError
+from varnum.hardness.cnf import Cnf, parse_cnf, read_cnf
+from varnum.hardness.reduce import MAX_SIDE, sat_to_ov
+
+clauses = st.lists(st.lists(st.integers(-5, 5).filter(bool), max_size=4).map(tuple), max_size=6)
+
+
+@given(clauses=clauses, breaks=st.lists(st.sampled_from([" ", "\n", "\n\n", "\t"]), min_size=1))
+def test_round_trip_with_any_line_breaks(clauses, breaks):
+    words = [str(word) for clause in clauses for word in (*clause, 0)]
+    body = "".join(w + breaks[i % len(breaks)] for i, w in enumerate(words))
+    cnf = parse_cnf(f"c comment\np cnf 5 {len(clauses)}\n{body}")
+    assert cnf == Cnf(5, tuple(frozenset(c) for c in clauses))
+
+
+def test_end_mark_and_comments_between():
+    assert parse_cnf("p cnf 2 2\n1 2 0\nc between\n-1 0\n%\n0\n").clauses == ({1, 2}, {-1})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no header"),
+        ("1 2 0\n", "line 1: '1' before the header"),
+        ("p cnf 2\n", "is not 'p cnf"),
+        ("p cnf -2 1\n", "is not 'p cnf"),
+        ("p cnf 2 1 7\n", "is not 'p cnf"),
+        ("p dnf 2 1\n1 0\n", "is not 'p cnf"),
+        ("p cnf 2 1\n1 0\np cnf 2 1\n", "a second header"),
+        ("p cnf 2 2\n1 0\n", "1 clauses, but the header promises 2"),
+        ("p cnf 2 1\n1 0\n2 0\n", "2 clauses, but the header promises 1"),
+        ("p cnf 2 1\n3 0\n", "literal 3 is unknown"),
+        ("p cnf 2 1\n1 2\n", "no 0 at its end"),
+        ("p cnf 2 1\n1 x 0\n", "'x' is not a literal"),
+        ("p cnf 2 1\n1 +2 0\n", "is not a literal"),
+        ("p cnf 20 1\n1_0 0\n", "is not a literal"),
+        ("p cnf 2 1\n1.0 0\n", "is not a literal"),
+        ("p cnf 2 1\n1 -0\n", "is not a literal"),
+        ("p cnf 2 1\n1 ٢ 0\n", "is not a literal"),
+        (f"p cnf 2 1\n{'9' * 5000} 0\n", "is not a literal"),
+        ("p cnf 2 1\n1 0\n%\n2 0\n", "end mark"),
+    ],
+)
+def test_doubtful_text_is_refused_in_one_line(text, says):
+    with pytest.raises(InputError, match=f"(?s).*{says}") as caught:
+        parse_cnf(text, "f.cnf")
+    assert str(caught.value).startswith("f.cnf")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    for path in (tmp_path, tmp_path / "absent.cnf"):
+        with pytest.raises(InputError, match="cannot be read"):
+            read_cnf(path)
+    binary = tmp_path / "binary.cnf"
+    binary.write_bytes(bytes(range(256)))
+    with pytest.raises(InputError):
+        read_cnf(binary)
+
+
+def test_huge_formulas_are_refused_before_anything_is_allocated():
+    many = Cnf(10**6, tuple(frozenset({i + 1, i + 2}) for i in range(60)))
+    with pytest.raises(InputError, match="61 variables occur"):
+        sat_to_ov(many)
+    wide = Cnf(30, tuple(frozenset({i % 29 + 1, -(i % 30 + 1), i // 900 + 1}) for i in range(9000)))
+    with pytest.raises(InputError, match="numbers a side"):
+        sat_to_ov(
+            Cnf(
+                30,
+                tuple(
+                    frozenset({a, b, c})
+                    for a in range(1, 31)
+                    for b in range(1, 31)
+                    for c in range(1, 31)
+                )
+                + wide.clauses,
+            )
+        )
+    assert MAX_SIDE == 2**15
+
+
+def test_an_assignment_set_both_ways_is_no_assignment():
+    with pytest.raises(ValueError, match="both ways"):
+        Cnf(1, (frozenset({1}), frozenset({-1}))).satisfied_by({1, -1})

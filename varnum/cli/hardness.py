@@ -1,0 +1,153 @@
+"""`varnum hardness`: satisfiability, closest pairs and a wrapped instance, by softmax heads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from varnum.cli.common import Json, Timeout, limit, print_json, progress
+
+if TYPE_CHECKING:
+    from varnum.hardness.head import Head
+
+app = typer.Typer(
+    help="Lower bounds that run: decide SAT and closest pairs with one softmax head.",
+    no_args_is_help=True,
+)
+
+ErrorOption = Annotated[
+    str, typer.Option("--error", help="error added to every output, towards the threshold; < 1/8")
+]
+SigmaOption = Annotated[str | None, typer.Option(help="logits are q.k/sigma; default: dimension")]
+AttentionOption = Annotated[str, typer.Option(help="how the head is evaluated: exact, lowrank")]
+
+
+@app.command()
+def sat(
+    file: Annotated[Path, typer.Argument(help="a formula in DIMACS CNF")],
+    error: ErrorOption = "0",
+    via: Annotated[str, typer.Option(help="ov, or hamming: one more reduction")] = "ov",
+    sigma: SigmaOption = None,
+    attention: AttentionOption = "exact",
+    json: Json = False,
+    timeout: Timeout = None,
+) -> None:
+    """Decide a formula in one evaluation of a softmax head; print an assignment if there is one.
+
+    Exit 0 for both answers. EXAMPLE: varnum hardness sat FILE.cnf --error 0.1249
+    """
+    limit(timeout)
+    from varnum.balls import parse
+    from varnum.hardness.cnf import read_cnf
+    from varnum.hardness.evaluators import evaluator
+    from varnum.hardness.report import steps_of
+    from varnum.hardness.solve import solve_sat
+
+    cnf = read_cnf(file)
+    with progress() as say:
+        say(f"deciding {cnf.variables} variables, {len(cnf.clauses)} clauses")
+        answer = solve_sat(cnf, parse(error, "error"), via, _sigma(sigma), evaluator(attention))
+    head = answer.head
+    result: dict[str, Any] = {
+        "satisfiable": answer.satisfiable,
+        "assignment": list(answer.assignment) if answer.assignment is not None else None,
+        "variables": cnf.variables,
+        "clauses": answer.clauses,
+        "queries": len(head.queries),
+        "error_injected": str(error),
+    }
+    result |= _run(head, float(answer.outputs.error), answer.outputs.method)
+    result["steps"] = steps_of(head.claim, from_sat=True)
+    if json:
+        print_json("varnum/hardness-sat/1", result)
+        return
+    if answer.assignment is None:
+        print("UNSATISFIABLE (every output at most 1/4 + error)")
+    else:
+        print("SATISFIABLE (checked against every clause)")
+        print("v " + " ".join(map(str, answer.assignment)) + " 0")
+    _explain(result)
+
+
+@app.command()
+def closest(
+    file: Annotated[Path, typer.Argument(help="words of 0 and 1, a blank line between the sides")],
+    error: ErrorOption = "0",
+    sigma: SigmaOption = None,
+    attention: AttentionOption = "exact",
+    json: Json = False,
+    timeout: Timeout = None,
+) -> None:
+    """Find the closest pair in Hamming distance between two sides, by bisection over heads."""
+    limit(timeout)
+    from varnum.balls import parse
+    from varnum.hardness.evaluators import evaluator
+    from varnum.hardness.solve import closest as find
+    from varnum.hardness.words import read_words
+
+    x, y = read_words(file)
+    with progress() as say:
+        say(f"comparing {len(x)} words with {len(y)}")
+        answer = find(x, y, parse(error, "error"), _sigma(sigma), evaluator(attention))
+    result: dict[str, Any] = {
+        "distance": answer.distance,
+        "pair": [index + 1 for index in answer.pair],
+        "queries": len(x),
+        "bits": x.shape[1],
+        "heads": len(answer.heads),
+        "error_injected": str(error),
+        "steps": ["seth-head"],
+    }
+    if answer.heads:
+        widest = max(answer.heads, key=lambda head: head.M)
+        result |= _run(widest, float(answer.error), attention)
+    if json:
+        print_json("varnum/hardness-closest/1", result)
+        return
+    i, j = result["pair"]
+    print(f"distance {answer.distance}: word {i} of the first side, {j} of the second")
+    if answer.heads:
+        _explain(result)
+
+
+def _sigma(text: str | None) -> Any:
+    from varnum.balls import parse
+
+    return None if text is None else parse(text, "sigma")
+
+
+def _run(head: Head, error: float, method: str) -> dict[str, Any]:
+    from varnum.hardness.report import regime_of
+
+    return {**regime_of(head), "error_bound": error, "attention": method}
+
+
+def _explain(result: dict[str, Any]) -> None:
+    """Sizes, regime, assurance: one line each, to stdout."""
+    from varnum.hardness.report import HYPOTHESES, PROVED
+
+    print(
+        f"head: {result['queries']} queries, {result['n']} keys and a dummy, d = {result['d']}, "
+        f"R = s = {result['R']:.6g}, sigma = {result['sigma']}, M <= {result['M']}"
+    )
+    print(
+        f"evaluated: {result['attention']}; injected {result['error_injected']}, with rounding at "
+        f"most {result['error_bound']:.9g} < 1/8, so the threshold 3/8 decides"
+    )
+    print(
+        f"low rank at this M: degree {result['degree']}, rank 10^{result['rank_log10']:.1f}: "
+        + ("below n" if result["rank_below_n"] else "above n, nothing saved")
+    )
+    if "estimate_rho" in result:
+        rho, star = result["estimate_rho"], result["estimate_b_star"]
+        print(
+            f"regime: b = {result['estimate_b']:.4g}, c = {result['estimate_c']:.4g}, "
+            f"p = {result['estimate_p']:.4g}: rho = {rho[0]:.4g} (Taylor), {rho[1]:.4g} (minimax); "
+            f"below quadratic needs b < {star[0]:.4g} or {star[1]:.4g}"
+        )
+    for step in result["steps"]:
+        print(f"proved      {step}: {PROVED[step]}")
+    for name, text in HYPOTHESES.items():
+        print(f"hypothesis  {name}: {text}")

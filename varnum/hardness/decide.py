@@ -1,0 +1,69 @@
+"""Evaluate a head, let an adversary move every output, decide at 3/8: right or refused.
+
+The adversary knows the outputs and pushes each towards the threshold. A decision is given only if
+injected error + rounding of the evaluation < 1/8, compared in exact rationals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from varnum.errors import InputError
+from varnum.hardness.head import ALLOWED, Head
+from varnum.hardness.rounding import UNIT, softmax_head_error
+from varnum.model.attention import exact_attention
+
+THRESHOLD = 0.375
+
+Evaluate = Callable[[Head], "Outputs"]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Outputs of the real rows (nq,) in float64 and a bound on |given - exact| of each."""
+
+    values: Any
+    error: Fraction
+    method: str
+
+
+def evaluate_exact(head: Head) -> Outputs:
+    """The model's exact attention in float64, D queries at a time: memory O(n D)."""
+    q, k, v = head.arrays()
+    scale = np.full((1, 1, 1, 1), 1 / float(head.sigma))
+    step = max(1, q.shape[1])
+    parts = [
+        exact_attention(q[None, None, i : i + step], k[None, None], v[None, None], scale)
+        for i in range(0, len(q), step)
+    ]
+    error = softmax_head_error(head.M, q.shape[1], len(k))
+    return Outputs(np.concatenate(parts, axis=2)[0, 0, :, 0], error, "exact")
+
+
+def inject(outputs: Outputs, error: Fraction) -> Outputs:
+    """Move every output by `error` towards the threshold: the worst an adversary can do."""
+    if error < 0:
+        raise InputError(f"error: {float(error):g} is not allowed; 0 <= error < 1/8")
+    step = float(error)
+    away = np.where(outputs.values >= THRESHOLD, -step, step)
+    # float(error) and the addition round once each; outputs and steps are below 2 in size.
+    total = outputs.error + max(error, Fraction(step)) + 2 * UNIT
+    return Outputs(outputs.values + away, total, outputs.method)
+
+
+def rows_with_partner(outputs: Outputs) -> Any:
+    """Indices of the rows that have a partner; raises InputError where the error forbids a verdict.
+
+    Exact outputs are >= 1/2 or <= 1/4 under the promise, so outputs within less than 1/8 decide.
+    """
+    if not outputs.error < ALLOWED:
+        raise InputError(
+            f"error: injected and rounding come to {float(outputs.error):.6g}; "
+            "below 1/8 is needed for a verdict"
+        )
+    return np.nonzero(outputs.values > THRESHOLD)[0]

@@ -1,0 +1,15 @@
+"""Attention kernels that may evaluate a head, by name."""
+
+from __future__ import annotations
+
+from varnum.errors import InputError
+from varnum.hardness.decide import Evaluate, evaluate_exact
+
+EVALUATORS: dict[str, Evaluate] = {"exact": evaluate_exact}
+
+
+def evaluator(name: str) -> Evaluate:
+    """Look up a kernel; raises InputError that lists the names."""
+    if name not in EVALUATORS:
+        raise InputError(f"attention: no {name!r}; known: {', '.join(EVALUATORS)}")
+    return EVALUATORS[name]
