@@ -39,16 +39,14 @@ def certify_supnorm(
 ) -> SupNorm | Unknown:
     """Enclose sup|h| of an exact polynomial; extrema are optional guesses of h's critical points.
 
-    Works at `bits` (default: enough for the interval and degree). Unknown if signs stay uncertain.
+    Works at `bits` (default: enough for the interval and degree). Unknown if a value is unbounded.
     """
     with precision(bits or max(current_precision(), target.bits(poly.degree, 100))):
         forms = _Forms(target, poly)
         found = counted_brackets(forms, extrema) if len(extrema) == poly.degree else None
         counted = found is not None
         brackets = _isolated(forms) if found is None else found
-        if isinstance(brackets, Unknown):
-            return brackets
-        low, high = _range(forms, brackets)
+        low, high = _range(forms, brackets, counted)
         if not (high.is_finite() and low.is_finite()):
             return Unknown("the error's enclosure is unbounded at this precision")
         return SupNorm(low, high, tuple(brackets), counted)
@@ -108,25 +106,26 @@ def counted_brackets(
     return brackets
 
 
-def _range(forms: _Forms, brackets: Iterable[Bracket]) -> tuple[Any, Any]:
+def _range(forms: _Forms, brackets: Iterable[Bracket], counted: bool) -> tuple[Any, Any]:
     """Bounds of sup|h| from the ends and the brackets.
 
-    In a bracket |h(x) - h(a)| <= (b-a)^2 sup|D'| w: D vanishes inside, so |D| <= (b-a) sup|D'|
-    there, and h' = w D with w = e^-x or 1.
+    In a bracket |h(x) - h(a)| <= (b-a) sup|h'|, with h' = w D, w = e^-x or 1. A counted bracket
+    holds a zero of D, so there |D| <= (b-a) sup|D'|, which needs no narrow bracket to be sharp.
     """
-    ends = [abs(forms.error(ball(x))) for x in (forms.target.low, forms.target.high)]
+    target = forms.target
+    ends = [abs(forms.error(ball(x))) for x in (target.low, target.high)]
     low = high = ends[0].max(ends[1])
     for a, b in brackets:
         whole = hull(a, b)
         at_a = abs(forms.error(a))
-        reach = (b - a) ** 2 * forms.target.slope_to_error(abs(forms.bend(whole)), whole)
-        high = high.max(at_a + reach.abs_upper())
-        if a >= ball(forms.target.low) and a <= ball(forms.target.high):
+        steep = (b - a) * abs(forms.bend(whole)) if counted else abs(forms.slope(whole))
+        high = high.max(at_a + ((b - a) * target.slope_to_error(steep, whole)).abs_upper())
+        if a >= ball(target.low) and a <= ball(target.high):
             low = low.max(at_a)
     return low, high
 
 
-def _isolated(forms: _Forms) -> list[Bracket] | Unknown:
+def _isolated(forms: _Forms) -> list[Bracket]:
     """Brackets around every zero of D in the interval, for any polynomial."""
     target, integers = forms.target, forms.exact.integers()
     if target.kind == "relative":
@@ -134,8 +133,7 @@ def _isolated(forms: _Forms) -> list[Bracket] | Unknown:
         return _roots(forms, turning) if turning.degree() > 0 else []
     first = integers.derivative()
     bends = _roots(forms, first.derivative() - first) if first.degree() > 0 else []
-    zeros = _monotone_zeros(forms, bends)
-    return zeros if isinstance(zeros, Unknown) else bends + zeros
+    return bends + _monotone_zeros(forms, bends)
 
 
 def _roots(forms: _Forms, integers: Any) -> list[Bracket]:
@@ -148,23 +146,44 @@ def _roots(forms: _Forms, integers: Any) -> list[Bracket]:
     return sorted(((r.lower(), r.upper()) for r in roots), key=lambda ab: lower(ab[0]))
 
 
-def _monotone_zeros(forms: _Forms, bends: list[Bracket]) -> list[Bracket] | Unknown:
-    """Zeros of P' - e^x between consecutive zeros of P'' - P', where P' e^-x is monotone."""
+def _monotone_zeros(forms: _Forms, bends: list[Bracket]) -> list[Bracket]:
+    """Zeros of P' - e^x between consecutive zeros of P'' - P', where P' e^-x is monotone.
+
+    Where the sign at an end is not certain (a zero there, as for Taylor polynomials at 0), a small
+    neighbourhood of it counts as a bracket, or else the whole piece: always sound, maybe wide.
+    """
     cuts = [ball(forms.target.low), *(x for ab in bends for x in ab), ball(forms.target.high)]
     zeros: list[Bracket] = []
     for a, b in zip(cuts[::2], cuts[1::2], strict=True):
         if not a < b:
             continue
-        sign = certain_sign(forms.slope(a))
-        if sign * certain_sign(forms.slope(b)) == 0:
-            return Unknown("the sign of P' - e^x at a bend is not certain at this precision")
-        if sign == certain_sign(forms.slope(b)):
+        left, right = _signed(forms, a, b), _signed(forms, b, a)
+        if left is None or right is None or not left < right:
+            zeros.append((a, b))
             continue
-        for _ in range(current_precision() // 2):
-            c = ((a + b) / 2).mid()
-            s = certain_sign(forms.slope(c))
-            if s == 0:
-                break
-            a, b = (c, b) if s == sign else (a, c)
-        zeros.append((a, b))
+        zeros += [pair for pair in ((a, left), (right, b)) if pair[0] is not pair[1]]
+        if certain_sign(forms.slope(left)) != certain_sign(forms.slope(right)):
+            zeros.append(_bisected(forms, left, right))
     return zeros
+
+
+def _signed(forms: _Forms, a: Any, b: Any) -> Any | None:
+    """`a`, or a point a little towards b, with a certain sign of D; None if none is found."""
+    if certain_sign(forms.slope(a)):
+        return a
+    for halvings in (60, 40, 25, 15, 8):
+        x = (a + (b - a) * ball(2) ** -halvings).mid()
+        if certain_sign(forms.slope(x)):
+            return x
+    return None
+
+
+def _bisected(forms: _Forms, a: Any, b: Any) -> Bracket:
+    sign = certain_sign(forms.slope(a))
+    for _ in range(current_precision() // 2):
+        c = ((a + b) / 2).mid()
+        here = certain_sign(forms.slope(c))
+        if here == 0:
+            break
+        a, b = (c, b) if here == sign else (a, c)
+    return a, b

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from varnum.balls import to_text
 from varnum._plan import Plan
+from varnum.balls import to_text
 from varnum.verdict import Proved, Unknown
 
 

@@ -36,8 +36,8 @@ def certify(
     Example: varnum certify --M 4 --eps 1e-6 > c.json && varnum check c.json
     """
     limit(timeout)
-    from varnum.errors import InputError
     from varnum._plan import plan
+    from varnum.errors import InputError
     from varnum.verdict import Unknown
 
     with progress() as say:

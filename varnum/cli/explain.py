@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from varnum._plan import Plan
 from varnum.cli.bound_text import big, short
 from varnum.formulas import cost as C
 from varnum.formulas import exp as E
 from varnum.formulas import regime as G
 from varnum.formulas import softmax as S
 from varnum.formulas.core import Formula
-from varnum._plan import Plan
 from varnum.verdict import Proved, Unknown
 
 
