@@ -7,7 +7,7 @@ if not __package__:  # the folder was run: let its parent be searched, so that i
     folder = Path(__file__).resolve().parent
     sys.path[0], __package__ = str(folder.parent), folder.name
 
-from .certificate import MAX_BYTES, Malformed
+from .certificate import load
 from .proof import NotProved, check
 
 
@@ -17,12 +17,11 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m varnum.checker FILE   (- for standard input)", file=sys.stderr)
         return 2
     try:
-        with open(0 if arguments[0] == "-" else arguments[0], "rb") as file:
-            print(check(file.read(MAX_BYTES + 1)))
+        print(check(load(arguments[0])))
     except NotProved as reason:
         print(f"not proved: {reason}")
         return 1
-    except (Malformed, OSError, ValueError) as reason:
+    except (OSError, ValueError) as reason:  # Malformed is a ValueError
         print(f"not a certificate: {reason}", file=sys.stderr)
         return 2
     return 0

@@ -28,14 +28,14 @@ class Proved(NamedTuple):
         c, text = self.certificate, self.certificate.text
         what = "|P(x) e^-x - 1|" if c.relative else "|P(x) - e^x|"
         said = (
-            f"proved: the polynomial P in the file, of degree at most {c.degree}, has {what} <= "
-            f"{decimal(self.sup, up=True)} <= eps = {text['eps']} for every real x in "
-            f"[{', '.join(text['interval'])}] ({text['error']} error)"
+            f"proved: the polynomial P in the file, of degree at most {c.degree}, has {what} <= eps"
+            f" = {text['eps']} (at most {decimal(self.sup, up=True)}) for every real x in "
+            f"[{', '.join(text['interval'])}]"
         )
         if self.least is not None:
             said += (
-                f"; every real polynomial of degree at most {c.lower_degree} has an error of at "
-                f"least {decimal(self.least, up=False)} > eps somewhere in this interval"
+                f"; every real polynomial of degree at most {c.lower_degree} has such an error "
+                f"above eps (at least {decimal(self.least, up=False)}) somewhere in it"
             )
         if c.minimal:
             return f"{said}; so {c.degree} is the least degree that reaches eps."
@@ -110,7 +110,7 @@ def certify_sup(c: Certificate) -> Fraction:
 def certify_least(c: Certificate) -> Fraction:
     """A lower bound of the error of every polynomial of degree <= m (minimal-degree).
 
-    For x_0 < .. < x_(m+1) and w_i = 1/prod_(j != i) |x_i - x_j| each P has sum (-1)^i w_i P(x_i) = 0,
+    For x_0 < .. < x_(m+1), w_i = 1/prod_(j != i)|x_i - x_j|, each P has sum (-1)^i w_i P(x_i) = 0,
     so |sum (-1)^i w_i e^(x_i)| <= (its error) sum w_i u(x_i), u = e^x (relative) or 1 (additive).
     """
     xs, first, last = c.points, c.points[0] * c.step, c.points[-1] * c.step
