@@ -98,7 +98,10 @@ def _damaged(path: str, error: Exception) -> InputError:
 
 def _read_npz(path: str) -> Any:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                return archive  # one array: no state dict
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib, struct and NumPy each have their own
         raise _damaged(path, error) from None
@@ -122,7 +125,8 @@ def _read_torch(path: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch each have their own
-        if "weights_only" in str(error) or "Weights only" in str(error):
+        text = str(error)
+        if "Weights only" in text and "Unsupported operand" not in text:
             raise InputError(
                 f"{path}: holds more than plain arrays (a pickle with code); refused, not executed"
             ) from None
