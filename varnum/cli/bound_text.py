@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import Any
 
 from varnum._plan import Plan
@@ -69,14 +70,9 @@ def _rows(answer: Plan) -> list[tuple[str, str, str]]:
         rows.append(("operations/head", pair, ""))
         rows.append(("numbers kept/head", f"{big(cost.cache)} cache, {big(cost.state)} state", ""))
     if (regime := answer.regime) is not None:
-        rows.append(
-            (
-                "regime",
-                f"b {regime['b']:.3g}, c {regime['c']:.3g}, p {regime['p']:.3g}: "
-                f"rho {regime['rho']:.3g}, b* {regime['b_star']:.3g}",
-                "(fast: rho < 1)",
-            )
-        )
+        where = f"b {regime['b']:.3g}, c {regime['c']:.3g}, p {regime['p']:.3g}"
+        rho = f"rho {regime['rho']:.3g} (fast below 1), b* {regime['b_star']:.3g}"
+        rows.append(("regime", f"{where}: {rho}", ""))
     return rows
 
 
@@ -90,9 +86,10 @@ def sentence(answer: Plan) -> str:
         return f"Give --schedule, --n or --model for the cost; {from_n}."
     verb = "Pays" if cost.pays else "Does not pay"
     times = cost.lowrank / cost.exact if cost.lowrank < cost.exact * 10**300 else float("inf")
-    return (
+    return textwrap.fill(
         f"{verb}: at L = {big(q.schedule.length)}, attention of rank {big(answer.rank)} takes "
-        f"{times:.3g} times\nthe operations of exact attention; {from_n}."
+        f"{times:.3g} times the operations of exact attention; {from_n}.",
+        width=80,
     )
 
 

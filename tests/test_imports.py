@@ -1,0 +1,133 @@
+"""Who may import whom, and what must not be loaded: held by reading the code and by running it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "varnum"
+GROUND = {"errors", "verdict", "_version", "balls", "formulas"}
+
+# first part of the module path -> what it may import besides itself; the house of docs/development
+MAY: dict[str, set[str]] = {
+    "errors": set(),
+    "verdict": set(),
+    "_version": set(),
+    "balls": {"errors", "verdict"},
+    "formulas": GROUND,
+    "approx": GROUND,
+    "lowrank": GROUND | {"approx"},
+    "model": GROUND,
+    "cost": GROUND | {"approx", "lowrank"},
+    "question": GROUND | {"approx", "cost", "model.config"},
+    "_plan": GROUND | {"approx", "lowrank", "cost", "question"},
+    "_attention": GROUND | {"approx", "lowrank"},
+    "propagate": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "question"},
+    "hardness": GROUND | {"approx", "lowrank", "cost", "model", "_attention"},
+    "checker": set(),
+}
+LATER = {"proof", "cli", "__main__", "__init__"}  # may import everything below them
+HEAVY = {
+    "flint": {"balls"},
+    "z3": {"proof"},
+    "cvc5": {"proof"},
+}
+
+
+def imports(path: Path) -> list[str]:
+    """Absolute names of all modules a file imports, wherever the import stands."""
+    package = ".".join(path.relative_to(ROOT.parent).with_suffix("").parts[:-1])
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, base]).rstrip(".")
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_direction(path: Path) -> None:
+    room = path.relative_to(ROOT).with_suffix("").parts[0]
+    assert room in MAY or room in LATER, f"{room}: say in this test what it may import"
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top in HEAVY:
+            assert room in HEAVY[top], f"{path.name} imports {name}"
+        if top != "varnum" or not rest or room in LATER:
+            continue
+        target = rest.split(".")[0]
+        if target in {"__version__", room}:
+            continue
+        allowed = MAY[room]
+        assert (
+            target in allowed
+            or any(rest.startswith(a) for a in allowed if "." in a)
+            or any(a.startswith(rest) for a in allowed if "." in a)
+        ), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_the_checker_is_the_standard_library_alone() -> None:
+    for path in (ROOT / "checker").glob("*.py"):
+        for name in imports(path):
+            top = name.split(".")[0]
+            assert top in sys.stdlib_module_names or name.startswith("varnum.checker"), name
+    for path in FILES:
+        if "checker" in {n.split(".")[1] for n in imports(path) if n.startswith("varnum.")}:
+            assert path.relative_to(ROOT).parts[0] in {"checker", "cli"}, path
+
+
+def loaded(code: str) -> set[str]:
+    """Top-level modules in memory after running `code` in a fresh interpreter."""
+    code += "\nimport sys; print(*{m.split('.')[0] for m in sys.modules}, file=sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stderr.split())
+
+
+HELP = """
+import sys
+from varnum.cli import main
+sys.argv = ["varnum", "--help"]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code
+"""
+
+
+@pytest.mark.parametrize("code", ["import varnum", HELP], ids=["import", "help"])
+def test_nothing_heavy_is_loaded(code: str) -> None:
+    heavy = {"sympy", "z3", "flint", "torch", "numpy", "cvc5", "matplotlib", "mpmath", "rich"}
+    assert not loaded(code) & heavy
+
+
+BLOCK = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "cvc5", "matplotlib", "distributed", "safetensors"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+def test_optional_means_optional() -> None:
+    """Without any extra the main job runs, and every module can be imported."""
+    code = BLOCK + (
+        "import pkgutil, importlib, varnum\n"
+        "for m in pkgutil.walk_packages(varnum.__path__, 'varnum.'):\n"
+        "    if not m.name.endswith('__main__'): importlib.import_module(m.name)\n"
+        "assert varnum.plan(M='1', d=4, eps='1e-3', n=4).degree == 4\n"
+    )
+    assert "torch" not in loaded(code)
