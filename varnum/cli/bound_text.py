@@ -71,7 +71,7 @@ def _rows(answer: Plan) -> list[tuple[str, str, str]]:
         rows.append(("numbers kept/head", f"{big(cost.cache)} cache, {big(cost.state)} state", ""))
     if (regime := answer.regime) is not None:
         where = f"b {regime['b']:.3g}, c {regime['c']:.3g}, p {regime['p']:.3g}"
-        rho = f"rho {regime['rho']:.3g} (fast below 1), b* {regime['b_star']:.3g}"
+        rho = f"rho {regime['rho']:.3g} (fast: < 1), b* {regime['b_star']:.3g}"
         rows.append(("regime", f"{where}: {rho}", ""))
     return rows
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import platform
 import sys
 
 from varnum._version import __version__
@@ -29,6 +26,8 @@ def doctor(json: Json = False) -> int:
 
     Exit code 0: the base install works; 1: the self-test failed; 4: a base part is missing.
     """
+    import platform
+
     parts = [
         {"package": package, "version": _installed(package, module), "extra": extra, "enables": use}
         for package, module, extra, use in PARTS
@@ -56,6 +55,9 @@ def doctor(json: Json = False) -> int:
 
 
 def _installed(package: str, module: str) -> str | None:
+    import importlib.metadata
+    import importlib.util
+
     if importlib.util.find_spec(module) is None:
         return None
     try:
