@@ -31,7 +31,7 @@ def bicubic_matrix(size_in: int, size_out: int, a: Fraction = TORCH_BICUBIC) -> 
     Output o reads around (o + 1/2) size_in / size_out - 1/2. Rows sum to one.
 
     >>> [str(w) for w in bicubic_matrix(4, 8)[3]]
-    ['-9/256', '67/256', '225/256', '-27/256']
+    ['-27/256', '225/256', '67/256', '-9/256']
     """
     rows = []
     for o in range(size_out):
