@@ -21,7 +21,7 @@ ErrorOption = Annotated[
     str, typer.Option("--error", help="error added to every output, towards the threshold; < 1/8")
 ]
 SigmaOption = Annotated[str | None, typer.Option(help="logits are q.k/sigma; default: dimension")]
-AttentionOption = Annotated[str, typer.Option(help="how the head is evaluated: exact, lowrank")]
+AttentionOption = Annotated[str, typer.Option(help="how the head is evaluated: exact, var-wrap")]
 
 
 @app.command()
@@ -110,6 +110,63 @@ def closest(
     print(f"distance {answer.distance}: word {i} of the first side, {j} of the second")
     if answer.heads:
         _explain(result)
+
+
+@app.command()
+def wrap(
+    file: Annotated[Path, typer.Argument(help="a formula of few variables in DIMACS CNF")],
+    error: ErrorOption = "0",
+    json: Json = False,
+    timeout: Timeout = None,
+) -> None:
+    """Decide a formula inside the last scale of a VAR pyramid, on the model's own layers."""
+    limit(timeout)
+    from varnum.balls import parse
+    from varnum.hardness.cnf import read_cnf
+    from varnum.hardness.evaluators import evaluator
+    from varnum.hardness.solve import solve_sat
+    from varnum.hardness.wrap import HYPOTHESES, wrap
+    from varnum.hardness.wrong import wrong_versions
+
+    cnf = read_cnf(file)
+    with progress() as say:
+        say("running the last scale")
+        answer = solve_sat(cnf, parse(error, "error"), evaluate=evaluator("var-wrap"))
+        say("running the wrong versions")
+        wrong = wrong_versions()
+    wrapped = wrap(answer.head)
+    result: dict[str, Any] = {
+        "satisfiable": answer.satisfiable,
+        "assignment": list(answer.assignment) if answer.assignment is not None else None,
+        "n": answer.head.n,
+        "side": wrapped.config.patch_nums[-1],
+        "tokens": wrapped.config.length,
+        "width": wrapped.config.embed_dim,
+        "gates": wrapped.gates,
+        "M_head": float(wrapped.head.M),
+        "M": float(wrapped.M),
+        "error_injected": error,
+        "error_bound": float(answer.outputs.error),
+        "error_allowed": str(answer.outputs.allowed),
+        "hypotheses": list(HYPOTHESES),
+        "wrong_versions": [
+            {"version": w.version, "why": w.why, "measured": w.measured} for w in wrong
+        ],
+    }
+    if json:
+        print_json("varnum/hardness-wrap/1", result)
+        return
+    print("SATISFIABLE" if answer.satisfiable else "UNSATISFIABLE")
+    print(
+        f"pyramid {wrapped.config.patch_nums}: {result['tokens']} tokens, width {result['width']}, "
+        f"{result['gates']} gate coordinates"
+    )
+    print(f"M: {result['M_head']:.4g} for the head, raised to {result['M']:.4g} by the gates")
+    print(f"error: at most {result['error_bound']:.6g}, allowed {result['error_allowed']}")
+    for text in HYPOTHESES:
+        print(f"hypothesis  {text}")
+    for w in wrong:
+        print(f"not claimed {w.version}: {w.why} ({w.measured})")
 
 
 def _sigma(text: str | None) -> Any:

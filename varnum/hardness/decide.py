@@ -7,7 +7,7 @@ injected error + rounding of the evaluation < 1/8, compared in exact rationals.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,11 +25,15 @@ Evaluate = Callable[[Head], "Outputs"]
 
 @dataclass(frozen=True)
 class Outputs:
-    """Outputs of the real rows (nq,) in float64 and a bound on |given - exact| of each."""
+    """Outputs of the real rows (nq,) in float64 and a bound on |given - exact| of each.
+
+    Exact outputs are >= 3/8 + allowed where there is a partner, else <= 3/8 - allowed.
+    """
 
     values: Any
     error: Fraction
     method: str
+    allowed: Fraction = ALLOWED
 
 
 def evaluate_exact(head: Head) -> Outputs:
@@ -53,17 +57,18 @@ def inject(outputs: Outputs, error: Fraction) -> Outputs:
     away = np.where(outputs.values >= THRESHOLD, -step, step)
     # float(error) and the addition round once each; outputs and steps are below 2 in size.
     total = outputs.error + max(error, Fraction(step)) + 2 * UNIT
-    return Outputs(outputs.values + away, total, outputs.method)
+    return replace(outputs, values=outputs.values + away, error=total)
 
 
 def rows_with_partner(outputs: Outputs) -> Any:
     """Indices of the rows that have a partner; raises InputError where the error forbids a verdict.
 
-    Exact outputs are >= 1/2 or <= 1/4 under the promise, so outputs within less than 1/8 decide.
+    Under the promise no exact output is within `outputs.allowed` of 3/8, so a smaller error cannot
+    carry one across.
     """
-    if not outputs.error < ALLOWED:
+    if not outputs.error < outputs.allowed:
         raise InputError(
             f"error: injected and rounding come to {float(outputs.error):.6g}; "
-            "below 1/8 is needed for a verdict"
+            f"below {outputs.allowed} is needed for a verdict"
         )
     return np.nonzero(outputs.values > THRESHOLD)[0]

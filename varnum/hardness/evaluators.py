@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from varnum.errors import InputError
 from varnum.hardness.decide import Evaluate, evaluate_exact
+from varnum.hardness.wrap import evaluate_wrapped, wrap
 
-EVALUATORS: dict[str, Evaluate] = {"exact": evaluate_exact}
+EVALUATORS: dict[str, Evaluate] = {
+    "exact": evaluate_exact,
+    "var-wrap": lambda head: evaluate_wrapped(wrap(head)),
+}
 
 
 def evaluator(name: str) -> Evaluate:
