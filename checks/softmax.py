@@ -16,7 +16,7 @@ KEYS, STEPS = 6, 60
 
 
 def _move(x, e, z, v):
-    """Output change and its parts: logits x, kernel errors e, logit errors z, values v in [0, 1]."""
+    """Output change, p, p~: logits x, kernel errors e, logit errors z, values v in [0, 1]."""
     a = np.exp(x - x.max(-1, keepdims=True))
     p = a / a.sum(-1, keepdims=True)
     b = a * np.exp(z) * (1 + e)

@@ -106,7 +106,8 @@ def main(measure: Callable[..., list[Measurement]], argv: Sequence[str] | None =
     for r in results:
         print(
             f"{r.claim:24} {r.what:40} measured {r.measured:.6e} claimed {r.claimed:.6e} "
-            f"tightness {r.tightness:.6f} trials {r.random}+{r.adversarial} violations {r.violations}"
+            f"tightness {r.tightness:.6f} trials {r.random}+{r.adversarial} "
+            f"violations {r.violations}"
         )
     print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
     return judge(results).exit_code

@@ -1,4 +1,4 @@
-"""Obligations of the section "layers": interpolation, normalisation, attention, margins, rounding."""
+"""Obligations of the section "layers": interpolation, normalisation, margins, rounding."""
 
 from __future__ import annotations
 

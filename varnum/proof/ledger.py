@@ -31,7 +31,7 @@ class Value:
 
 @dataclass(frozen=True)
 class BallFact:
-    """sup of a transcendental fact lies in [low, high], which is confirmed by two interval types."""
+    """sup of a transcendental fact lies in [low, high]; two interval types confirm it."""
 
     fact: str
     low: str
@@ -88,7 +88,8 @@ def read(raw: dict[str, Any], section: str = "") -> Claim:
         raise TypeError(f"{raw.get('id')}: unknown keys {sorted(unknown)}")
     values = tuple(Value(v["formula"], dict(v["at"]), v["is"]) for v in raw.get("value", ()))
     balls = tuple(BallFact(**b) for b in raw.get("ball", ()))
-    return Claim(**plain, values=values, balls=balls, section=section)
+    values_of: dict[str, Any] = {**plain, "values": values, "balls": balls, "section": section}
+    return Claim(**values_of)
 
 
 def problems(claim: Claim) -> list[str]:

@@ -128,7 +128,8 @@ def _tail(arithmetic: Any, fact: Fact, first: Any) -> Fraction:
     at_limit = [abs(limit.as_expr().subs(_T, sign)) for sign in (1, -1)]
     if not all(value.is_Rational for value in at_limit):
         raise ArithmeticError("the limit is not a number")
-    return max(Fraction(int(v.p), int(v.q)) for v in at_limit) + arithmetic.ends(total)[1]
+    end: Fraction = arithmetic.ends(total)[1]
+    return max(Fraction(int(v.p), int(v.q)) for v in at_limit) + end
 
 
 def _range(arithmetic: Any, inner: Any, expr: Any, left: Fraction, right: Fraction) -> Any:
@@ -219,7 +220,8 @@ def _rational(end: Any) -> Fraction:
     sign, mantissa, exponent, _ = end._mpi_[0]
     if mantissa == 0 and exponent != 0:
         raise ArithmeticError("the enclosure is unbounded")
-    return (-1) ** sign * int(mantissa) * Fraction(2) ** int(exponent)
+    size: Fraction = int(mantissa) * Fraction(2) ** int(exponent)
+    return -size if sign else size
 
 
 def _magnitude(low: Fraction, high: Fraction) -> tuple[Fraction, Fraction]:

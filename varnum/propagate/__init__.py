@@ -1,0 +1,1 @@
+"""Range and error transfer per layer, composition, budget backwards, affine forms."""

@@ -1,0 +1,124 @@
+"""Affine bound of transformer blocks: how far can kernel errors of at most eps move the output?
+
+Claim `affine`; proof in proofs/affine.md. float64 throughout, every rounding error enclosed, under
+the hypothesis that NumPy's exp and tanh are within 2^-46 of the value and its products are IEEE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from varnum.balls.scalar import ball, upper
+from varnum.errors import InputError
+from varnum.model.config import VarConfig
+from varnum.propagate.affine_layers import attention, layer_norm, mlp, unit_vectors
+from varnum.propagate.forms import SLOP, UP, Floats, Form, Symbols, widen
+
+
+@dataclass(frozen=True)
+class AffineBound:
+    """|perturbed - exact output| <= bound entrywise, (L, C), for every kernel error up to eps.
+
+    low, high: what the perturbed minus the exact output lies between; symbols: noise columns used.
+    """
+
+    low: Floats
+    high: Floats
+    symbols: int
+
+    @property
+    def bound(self) -> Floats:
+        """max(|low|, |high|)."""
+        return np.maximum(-self.low, self.high)
+
+
+def certify_blocks(
+    weights: Mapping[str, Any],
+    config: VarConfig,
+    x: Floats,
+    conditions: Sequence[tuple[Floats, ...]],
+    eps: Fraction,
+    lengths: tuple[int, ...],
+) -> AffineBound:
+    """Bound the change of the residual stream after len(conditions) blocks.
+
+    weights: float64 arrays under the official key names; x (L, C) the input of block 0; conditions:
+    per block the six AdaLN vectors (C,); lengths: tokens per scale, sum L. Norm: entrywise.
+    Raises InputError for eps outside (0, 1) or shapes that do not fit, ArithmeticError where eps is
+    too large for the expansion to hold.
+    """
+    if not 0 < eps < 1:
+        raise InputError(f"eps: {eps} is not between 0 and 1")
+    if x.ndim != 2 or sum(lengths) != len(x):
+        raise InputError(f"x: expected ({sum(lengths)}, C) for lengths {lengths}, got {x.shape}")
+    exact = _forward(weights, config, x, conditions, 0.0, lengths)
+    radius = float(upper(ball(eps).atanh())) * UP
+    moved = _forward(weights, config, x, conditions, radius, lengths)
+    around, reach = exact.radius(), moved.radius()
+    shift = moved.centre - exact.centre
+    slack = (around + SLOP * (np.abs(moved.centre) + np.abs(exact.centre))) * UP
+    low, high = shift - reach - slack, shift + reach + slack
+    return AffineBound(low - SLOP * np.abs(low), high + SLOP * np.abs(high), moved.symbols.count)
+
+
+def _forward(
+    weights: Mapping[str, Any],
+    config: VarConfig,
+    x: Floats,
+    conditions: Sequence[tuple[Floats, ...]],
+    radius: float,
+    lengths: tuple[int, ...],
+) -> Form:
+    form = Form.exact(Symbols(), x)
+    for block, six in enumerate(conditions):
+        gamma1, gamma2, scale1, scale2, shift1, shift2 = (np.asarray(v, float).ravel() for v in six)
+        y = layer_norm(form, config.norm_eps).scale(1 + scale1, shift1)
+        form = form + _attention(weights, config, block, y, radius, lengths).scale(gamma1)
+        y = layer_norm(form, config.norm_eps).scale(1 + scale2, shift2)
+        w = {key: weights[f"blocks.{block}.ffn.{key}"] for key in _MLP}
+        form = form + mlp(y, *(w[key] for key in _MLP)).scale(gamma2)
+    return form
+
+
+_MLP = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
+
+
+def _attention(
+    weights: Mapping[str, Any],
+    config: VarConfig,
+    block: int,
+    y: Form,
+    radius: float,
+    lengths: tuple[int, ...],
+) -> Form:
+    """All heads and the projection, (L, C) -> (L, C)."""
+    name, d = f"blocks.{block}.attn", config.head_dim
+    bias = np.concatenate([weights[f"{name}.{key}"] for key in ("q_bias", "zero_k_bias", "v_bias")])
+    qkv = y.linear(weights[f"{name}.mat_qkv.weight"], bias)  # (L, 3C)
+    heads = []
+    for head in range(config.num_heads):
+        q, k, v = (_columns(qkv, j * config.embed_dim + head * d, d) for j in range(3))
+        scale = 0.25 / float(np.sqrt(d))
+        if config.attn_l2_norm:
+            log_scale = float(weights[f"{name}.scale_mul_1H11"].reshape(-1)[head])
+            scale = float(np.exp(min(log_scale, float(np.float32(np.log(100))))))
+            q, k = unit_vectors(q), unit_vectors(k)
+        heads.append(attention(q, k, v, radius, lengths, scale))
+    columns = y.symbols.count
+    merged = Form(
+        y.symbols,
+        np.concatenate([h.centre for h in heads], axis=1),
+        np.concatenate([widen(h.matrix, columns) for h in heads], axis=1),
+        np.concatenate([h.err for h in heads], axis=1),
+    )
+    return merged.linear(weights[f"{name}.proj.weight"], weights[f"{name}.proj.bias"])
+
+
+def _columns(x: Form, start: int, count: int) -> Form:
+    at = slice(start, start + count)
+    return Form(x.symbols, x.centre[:, at], x.matrix[:, at], x.err[:, at])
