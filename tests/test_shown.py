@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 
 import varnum
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 OPTIONAL = {"torch", "cvc5", "matplotlib", "distributed", "safetensors"}
 
 
@@ -42,6 +44,51 @@ def test_an_edited_output_would_be_seen() -> None:
     assert run(command) != block.replace("109", "108")
 
 
+DOCS = [p for p in sorted((ROOT / "docs").rglob("*.md")) if "```console" in p.read_text()]
+
+
+def sessions(text: str) -> list[tuple[str, str]]:
+    """(command, output) of every `$ command` in the console blocks of a page."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", text, re.S):
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output.rstrip("\n")))
+    return found
+
+
+def replay(text: str, folder: Path) -> list[str]:
+    """Run a page's sessions in order in one folder; the commands whose output differs."""
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    settings = os.environ | {"PATH": here, "COLUMNS": "80"}
+    checker, options = doctest.OutputChecker(), doctest.ELLIPSIS
+    differing = []
+    for command, expected in sessions(text):
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=folder,
+            env=settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not checker.check_output(expected + "\n", done.stdout.rstrip("\n") + "\n", options):
+            differing.append(f"{command}\n{done.stdout}{done.stderr}")
+    return differing
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda p: p.stem)
+def test_pages_show_what_the_commands_print(page: Path, tmp_path: Path) -> None:
+    assert replay(page.read_text(), tmp_path) == []
+
+
+def test_an_edited_page_would_be_seen(tmp_path: Path) -> None:
+    page = "```console\n$ varnum bound --M 1 --eps 1e-3 | head -2 | tail -1\n  degree  {}...\n```\n"
+    assert replay(page.replace("{}", "...4   proved least"), tmp_path) == []
+    assert replay(page.replace("{}", "...5   proved least"), tmp_path) != []
+
+
 def test_readme_python() -> None:
     code = re.search(r"```python\n(.*?)```", README, re.S)
     assert code is not None
@@ -52,7 +99,7 @@ def test_readme_python() -> None:
     assert out.stdout.splitlines() == expected
 
 
-def test_every_verb_is_in_the_readme_or_help_only() -> None:
+def test_every_verb_that_readme_names_exists() -> None:
     from varnum.cli import VERBS
 
     for verb in re.findall(r"`varnum (\w+)", README):

@@ -35,9 +35,9 @@ def headline(answer: Plan) -> str:
     q = answer.question
     size = short(q.M_high)
     if q.error == "relative":
-        what = f"exp on [-{size}, {size}], relative error {short(q.eps)}"
+        what = f"exp on [-M, M], M = {size}, relative error {short(q.eps)}"
     else:
-        what = f"exp on [-{size}, 0], additive error {short(q.eps)}"
+        what = f"exp on [-W, 0], W = {size}, additive error {short(q.eps)}"
     if q.output_error is not None:
         what += f" (output error {short(q.output_error)})"
     return what + (f", {q.model}" if q.model else "")
@@ -105,8 +105,8 @@ def _backwards(answer: Plan, solved: dict[str, Any]) -> str:
         fixed = "M" if q.R is None else "R"
         return f"Backwards: largest d for which it pays at this {fixed}: {solved['value']}."
     return (
-        f"Backwards: largest {solved['for']} (per-head cap) for which it pays: {solved['value']} "
-        f"(proved; at {solved['not_at']} no polynomial of that rank reaches the error)."
+        f"Backwards: largest {solved['for']} for which it pays: {solved['value']} (proved;\n"
+        f"at {solved['not_at']} no polynomial of a rank that pays reaches the error)."
     )
 
 
