@@ -6,21 +6,26 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from flint import arb, arb_mat
 
 from varnum.balls.convert import Balls, entrywise, filled, undefined
 
 _ZERO = arb(0)
+_is_finite = arb.is_finite
 
 
 def _square(x: Any) -> Any:
     y = x * x
-    return y if y >= _ZERO else y.nonnegative_part()
+    if y >= _ZERO or not y.is_finite():
+        return y
+    half = arb(0, y.upper() / 2)
+    return half + half.rad()  # [0, upper]: a radius has 30 bits, so the midpoint takes its value
 
 
 def _hull_of_max(balls: list[Any]) -> Any:
     """Encloses max of any choice of points, the same ball for every order of the balls."""
-    if not all(x.is_finite() for x in balls):
+    if not all(map(_is_finite, balls)):
         return undefined()
     return max(x.lower() for x in balls).union(max(x.upper() for x in balls))
 
@@ -54,8 +59,20 @@ def power(x: Balls, exponent: int) -> Balls:
     return x if exponent == 1 else np.asarray(x * power(x, exponent - 1), dtype=object)
 
 
-def _matrix(x: Balls) -> Any:
-    return arb_mat(*x.shape, x.ravel().tolist())
+def _product(a: Balls, b: Balls) -> Balls:
+    """`(m, k) @ (k, n) -> (m, n)` by `arb_mat`."""
+    product = arb_mat(*a.shape, a.ravel().tolist()) * arb_mat(*b.shape, b.ravel().tolist())
+    entries = product.entries()
+    out = filled(entries, (a.shape[0], b.shape[1]))
+    if entries and entries[0].is_zero():
+        # flint answers zero for an all-zero factor, whatever the other one holds
+        out[~_bounded(a).all(axis=1), :] = undefined()
+        out[:, ~_bounded(b).all(axis=0)] = undefined()
+    return out
+
+
+def _bounded(x: Balls) -> npt.NDArray[np.bool_]:
+    return entrywise(_is_finite)(x).astype(np.bool_)
 
 
 def matmul(a: Balls, b: Balls) -> Balls:
@@ -74,12 +91,11 @@ def matmul(a: Balls, b: Balls) -> Balls:
         raise ValueError(f"matmul: inner sizes differ, {a.shape} @ {b.shape}")
     if b.ndim == 2:  # one product for all batches of a
         rows = math.prod(a.shape[:-1])
-        product = _matrix(a.reshape(rows, k)) * _matrix(b)
-        return filled(product.entries(), (*a.shape[:-1], n))
+        return _product(a.reshape(rows, k), b).reshape(*a.shape[:-1], n)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a_all = np.broadcast_to(a, (*batch, m, k)).reshape(-1, m, k)
     b_all = np.broadcast_to(b, (*batch, k, n)).reshape(-1, k, n)
     out = np.empty((math.prod(batch), m, n), dtype=object)
     for i, (left, right) in enumerate(zip(a_all, b_all, strict=True)):
-        out[i] = filled((_matrix(left) * _matrix(right)).entries(), (m, n))
+        out[i] = _product(left, right)
     return out.reshape(*batch, m, n)

@@ -16,7 +16,7 @@ from flint import arb
 
 from varnum.balls.array import BallArray, operand
 from varnum.balls.convert import Balls, balls_of, entrywise
-from varnum.balls.scalar import exact_value, precision
+from varnum.balls.scalar import current_precision, exact_value, precision
 from varnum.verdict import Unknown
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -101,7 +101,8 @@ def _float_up(x: Any) -> float:
 
 
 def _floats(function: Callable[[Any], float], x: Any) -> Floats:
-    return entrywise(function)(_balls(x)).astype(np.float64)
+    with precision(max(64, current_precision())):  # flint's float() rounds to it first
+        return entrywise(function)(_balls(x)).astype(np.float64)
 
 
 def estimate(x: Any) -> Floats:
