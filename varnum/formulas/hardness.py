@@ -16,7 +16,7 @@ from varnum.formulas.core import Formula
 n, m, t, t2, g, h, sigma = sp.symbols("n m t t2 g h sigma", positive=True)
 R, w, u, v, rate, length, M = sp.symbols("R w u v rate L M", real=True)
 N, dv, b, q, mu, tau, x, D = sp.symbols("N dv b q mu tau x D", positive=True)
-alpha, r, V, width = sp.symbols("alpha r V width", positive=True)
+alpha, r, width = sp.symbols("alpha r width", positive=True)
 
 YES, NO, DECIDE, ERROR = (sp.Rational(*f) for f in ((1, 2), (1, 4), (3, 8), (1, 8)))
 LEBESGUE = sp.Rational(41, 32)  # x2 half-pixel bicubic, one axis; two axes: the square
@@ -127,8 +127,8 @@ kv_cached = _form(
 kv_recompute = _form(
     "kv-recompute",
     "bits",
-    length * sp.ceiling(sp.log(V) / sp.log(2)),
-    "with fixed weights the token ids determine every key and value",
+    length * b,
+    "with fixed weights the token ids, b = ceil(log2 V) bits each, determine every key and value",
     "a state of this many bits suffices if recomputing is allowed",
 )
 kv_lowrank = _form(
