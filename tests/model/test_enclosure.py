@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from varnum.model.enclosure import Enclosed, certify_forward
 from varnum.model.generate import Settings, generate, image_of, teacher_forced_logits
 from varnum.model.output import host_arrays
 from varnum.model.random_weights import random_model
+from varnum.proof.checking import load
 from varnum.verdict import Unknown
 
 BALLS = Backend("balls")
@@ -178,3 +180,19 @@ def test_sampling_frequencies(backend):
     np.testing.assert_allclose(counts, [0, 2 / 9, 3 / 9, 4 / 9], atol=0.02)
     again = sampling.sample(many, 3, Fraction(0), np.random.default_rng(0), "x")
     np.testing.assert_array_equal(drawn, again)
+
+
+@pytest.mark.parametrize("name", ["var-tiny", "var-tiny-plain"])
+def test_mpmath_at_twice_the_precision_lies_inside(name):
+    """A second program, no slack: 128-bit balls against mpmath at 320 bits; a moved ball fails."""
+    check = load("model_balls_speed")
+    var, vae = preset(name)
+    sizes = {"depth": 1, "patch_nums": (1, 2), "embed_dim": 16, "num_heads": 2}
+    balls, mpmath_pass = check.pair(replace(var, **sizes), replace(vae, patch_nums=(1, 2)))
+    with precision(128):
+        logits = balls()
+        moved = logits + Fraction(1, 10**24)
+    with mpmath.workprec(320):
+        reference = mpmath_pass()
+        assert check.inside(logits, reference)
+        assert not check.inside(moved, reference)

@@ -26,11 +26,10 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 def softmax(x: Array) -> Array:
     """exp(x) / sum exp(x) over the last axis, shifted by the maximum.
 
-    The result is the same for every shift, so on balls any point near the maximum will do.
+    The shift changes nothing but keeps floats from overflowing; balls cannot and go without.
     """
     xp = namespace(x)
-    shift = xp.max(x, axis=-1, keepdims=True)
-    e = xp.exp(x - (xp.some_point(shift) if is_balls(x) else shift))
+    e = xp.exp(x if is_balls(x) else x - xp.max(x, axis=-1, keepdims=True))
     return e / xp.sum(e, axis=-1, keepdims=True)
 
 
@@ -40,8 +39,9 @@ def gelu(x: Array) -> Array:
         return kernels.gelu(x, approximate="tanh")
     xp = namespace(x)
     slope = xp.sqrt(xp.asarray(2 / xp.pi, dtype=x.dtype))
-    inner = slope * (x + const(x, Fraction(44715, 10**6)) * (x * x * x))
-    return const(x, HALF) * x * (1 + xp.tanh(inner))
+    cubic = slope * const(x, Fraction(44715, 10**6))
+    half = const(x, HALF) * x
+    return half + half * xp.tanh(x * (slope + cubic * (x * x)))
 
 
 def silu(x: Array) -> Array:
@@ -49,7 +49,7 @@ def silu(x: Array) -> Array:
     if (kernels := torch_kernels(x)) is not None:
         return kernels.silu(x)
     half = const(x, HALF) * x
-    return half * (1 + namespace(x).tanh(half))
+    return half + half * namespace(x).tanh(half)
 
 
 def normalise(x: Array, eps: float | Fraction, axis: int = -1) -> Array:
