@@ -260,8 +260,8 @@ def _print(summary: dict[str, Any]) -> None:
         print(f"unknown: {summary['unknown']}")
         return
     for s, rows in enumerate(summary["tokens"]):
-        shown = "; ".join(" ".join(map(str, row[:12])) + " .." * (len(row) > 12) for row in rows)
-        print(f"scale {s}: tokens {shown}")
+        shown = [" ".join(map(str, row[:5])) + " .." * (len(row) > 5) for row in rows[:3]]
+        print(f"scale {s}: tokens {'; '.join(shown)}" + " ; .." * (len(rows) > 3))
     for name, shape in summary["arrays"].items():
         if name in ("logits", "image"):
             print(f"{name}: {' x '.join(map(str, shape))}")
