@@ -39,7 +39,7 @@ THEN = {
         name: getattr(bp, name)
         for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "sinh", "cosh")
     },
-    **{name: getattr(bp, name) for name in ("abs", "square", "some_point", "sum", "mean", "max")},
+    **{name: getattr(bp, name) for name in ("abs", "square", "sum", "mean", "max")},
     "min": bp.min,
     "var": bp.var,
     "maximum": lambda x: bp.maximum(x, 10**9),

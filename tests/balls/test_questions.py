@@ -22,6 +22,7 @@ from varnum.balls.questions import (
     raise_precision_until,
 )
 from varnum.balls.scalar import exact_value, lower, precision, upper
+from varnum.errors import InputError
 from varnum.verdict import Unknown
 
 seeds = st.integers(0, 10**9)
@@ -178,3 +179,17 @@ def test_precision_that_never_suffices_is_unknown():
         )
         != hidden_zero
     )
+
+
+@pytest.mark.parametrize("numbers", [(0, 64, 128), (-1, 64, 128), (5, 1, 128), (5, 256, 128)])
+def test_a_precision_that_makes_no_sense_is_refused(numbers):
+    """No digits asked would let an undefined result pass."""
+    digits, start, limit = numbers
+    with pytest.raises(InputError, match="digits >= 1"):
+        raise_precision_until(lambda: bp.sqrt(BallArray(-1)), digits, start, limit)
+
+
+def test_the_limit_itself_is_tried():
+    found = raise_precision_until(lambda: BallArray([1]) / 3, 50, start=64, limit=180)
+    assert not isinstance(found, Unknown)
+    assert found[1] == 180

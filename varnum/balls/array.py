@@ -48,7 +48,7 @@ def _refuse(what: str, way_out: str) -> Callable[..., NoReturn]:
 
 
 _compare = _refuse(
-    "comparison", "use certainly_less, certainly_at_most or possibly_equal of varnum.balls"
+    "comparison", "use certainly_less, certainly_at_most, possibly_equal of varnum.balls.questions"
 )
 _to_number = _refuse(
     "conversion to a number", "use .bounds(), or .estimate() and .radius_upper(), or .item()"
@@ -225,8 +225,10 @@ class BallArray:
     __hash__ = None  # type: ignore[assignment]
     __float__ = __int__ = __complex__ = __index__ = _to_number
     __bool__ = _refuse("the truth value", "use certainly_less, certainly_at_most, possibly_equal")
-    __contains__ = _refuse("membership", "use varnum.balls.contains")
+    __contains__ = _refuse("membership", "use contains of varnum.balls.questions")
     __rpow__ = _refuse("a power with ball exponents", "use exp(exponent * log(base))")
     __setitem__ = _refuse("assignment into an array", "build a new one with where, concat, stack")
-    __array__ = _refuse("NumPy conversion", "use .bounds(), or .estimate() and .radius_upper()")
+    __array__ = _refuse(
+        "NumPy conversion", "use .bounds(), or .estimate(); to join ball arrays, concat or stack"
+    )
     __array_function__ = _refuse("a NumPy function", "use the same name of varnum.balls.namespace")

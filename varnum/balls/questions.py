@@ -17,6 +17,7 @@ from flint import arb
 from varnum.balls.array import BallArray, operand
 from varnum.balls.convert import Balls, balls_of, entrywise
 from varnum.balls.scalar import current_precision, exact_value, precision
+from varnum.errors import InputError
 from varnum.verdict import Unknown
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -160,15 +161,22 @@ def raise_precision_until(
 ) -> tuple[BallArray, int] | Unknown:
     """Run `compute` at `start`, 2 `start`, ... bits until every entry has `digits` digits.
 
-    Returns (value, bits), or Unknown if `limit` bits do not suffice. `compute` must enclose its
-    Fractions inside itself, so that they are enclosed anew at each precision.
+    Digits count as in `certified_digits`. Returns (value, bits), or Unknown if `limit` bits do not
+    suffice. `compute` must make balls of its Fractions itself, so that they are enclosed anew at
+    each precision.
     """
-    bits, reached = start, 0
-    while bits <= limit:
+    if digits < 1 or not 2 <= start <= limit:
+        raise InputError(
+            f"precision: {digits} digits from {start} to {limit} bits; "
+            "allowed are digits >= 1 and 2 <= start <= limit"
+        )
+    bits = start
+    while True:
         with precision(bits):
             value = compute()
             reached = int(certified_digits(value, scale).min(initial=_EXACT))
         if reached >= digits:
             return value, bits
-        bits *= 2
-    return Unknown(f"{reached} of {digits} digits certified at {bits // 2} bits")
+        if bits >= limit:
+            return Unknown(f"{reached} of {digits} digits certified at {bits} bits")
+        bits = min(2 * bits, limit)
