@@ -77,7 +77,7 @@ layernorm_range = Formula(
 layernorm_l2 = Formula(
     claim="layernorm-lipschitz",
     left="||LN(x') - LN(x)||_2 / sqrt(c)",
-    expr=sp.sqrt(2 - 2 * sp.sqrt(1 - h**2)),
+    expr=h * sp.sqrt(2 / (1 + sp.sqrt(1 - h**2))),  # sqrt(2 - 2 sqrt(1 - h^2)), stable
     source="chord of the angle arcsin h between two vectors; h = eta_rms/s < 1",
     assurance="proved",
     says="per-token l2 error of LayerNorm over sqrt(c), for h < 1 (2 otherwise)",

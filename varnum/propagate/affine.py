@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from varnum.balls.questions import bounds
 from varnum.balls.scalar import ball, upper
 from varnum.errors import InputError
 from varnum.model.config import VarConfig
 from varnum.propagate.affine_layers import attention, layer_norm, mlp, unit_vectors
+from varnum.propagate.exact import certify_ranges
 from varnum.propagate.forms import SLOP, UP, Floats, Form, Symbols, widen
 
 
@@ -45,10 +47,11 @@ def certify_blocks(
     eps: Fraction,
     lengths: tuple[int, ...],
 ) -> AffineBound:
-    """Bound the change of the residual stream after len(conditions) blocks.
+    """Bound the change of the residual stream after the blocks, or of the logits after the head.
 
     weights: float64 arrays under the official key names; x (L, C) the input of block 0; conditions:
-    per block the six AdaLN vectors (C,); lengths: tokens per scale, sum L. Norm: entrywise.
+    per block the six AdaLN vectors (C,), then optionally (scale, shift) of the head; lengths:
+    tokens per scale, sum L. Norm: entrywise; the result is (L, C), or (L, V) with the head.
     Raises InputError for eps outside (0, 1) or shapes that do not fit, ArithmeticError where eps is
     too large for the expansion to hold.
     """
@@ -56,17 +59,18 @@ def certify_blocks(
         raise InputError(f"eps: {eps} is not between 0 and 1")
     if x.ndim != 2 or sum(lengths) != len(x):
         raise InputError(f"x: expected ({sum(lengths)}, C) for lengths {lengths}, got {x.shape}")
-    exact = _forward(weights, config, x, conditions, 0.0, lengths)
+    exact, _ = certify_ranges(weights, config, x, conditions, lengths)
     radius = float(upper(ball(eps).atanh())) * UP
-    moved = _forward(weights, config, x, conditions, radius, lengths)
-    around, reach = exact.radius(), moved.radius()
-    shift = moved.centre - exact.centre
-    slack = (around + SLOP * (np.abs(moved.centre) + np.abs(exact.centre))) * UP
-    low, high = shift - reach - slack, shift + reach + slack
-    return AffineBound(low - SLOP * np.abs(low), high + SLOP * np.abs(high), moved.symbols.count)
+    moved = forward(weights, config, x, conditions, radius, lengths)
+    below, above = bounds(exact)
+    reach = moved.radius()
+    low = moved.centre - above
+    high = moved.centre - below
+    size = SLOP * (np.abs(moved.centre) + np.abs(above) + np.abs(below) + reach)
+    return AffineBound(low - reach - size, high + reach + size, moved.symbols.count)
 
 
-def _forward(
+def forward(
     weights: Mapping[str, Any],
     config: VarConfig,
     x: Floats,
@@ -74,8 +78,16 @@ def _forward(
     radius: float,
     lengths: tuple[int, ...],
 ) -> Form:
+    """The blocks (and the head, if `conditions` ends with a pair) on affine forms, (L, C or V).
+
+    radius: of the logarithm of a kernel entry; 0 encloses the exact run.
+    """
     form = Form.exact(Symbols(), x)
     for block, six in enumerate(conditions):
+        if len(six) == 2:
+            scale, shift = (np.asarray(v, float).ravel() for v in six)
+            y = layer_norm(form, config.norm_eps).scale(1 + scale, shift)
+            return y.linear(weights["head.weight"], weights["head.bias"])
         gamma1, gamma2, scale1, scale2, shift1, shift2 = (np.asarray(v, float).ravel() for v in six)
         y = layer_norm(form, config.norm_eps).scale(1 + scale1, shift1)
         form = form + _attention(weights, config, block, y, radius, lengths).scale(gamma1)

@@ -1,0 +1,202 @@
+"""Exact runs in balls: the blocks as they are, the ranges along the way, and run-enclosure.
+
+Claim `run-enclosure`: the exact and the approximate forward in balls on one given input, precision
+doubled until enough digits of their difference are certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from varnum.balls.array import BallArray
+from varnum.balls.questions import bounds, raise_precision_until
+from varnum.balls.scalar import ball, precision
+from varnum.model.attention import Kernel, exact_attention
+from varnum.model.config import VarConfig
+from varnum.model.layers import gelu, layer_norm, linear, modulate, unit_vectors
+from varnum.model.transformer import MAX_LOG_SCALE
+from varnum.propagate.forms import Floats
+from varnum.propagate.transfer import Reach
+from varnum.verdict import Unknown
+
+BITS = 128
+
+
+@dataclass
+class Ranges:
+    """Enclosed on a run: lower bounds of s and of ||q||, ||k||, upper bounds of q, k, v."""
+
+    s_min: dict[str, Any] = field(default_factory=dict)
+    reach: dict[str, Reach] = field(default_factory=dict)
+    min_norm: dict[str, Any] = field(default_factory=dict)
+
+
+def run_blocks(
+    weights: Mapping[str, Any],
+    config: VarConfig,
+    x: Any,
+    conditions: Sequence[Sequence[Any]],
+    lengths: tuple[int, ...],
+    attend: Kernel = exact_attention,
+    ranges: Ranges | None = None,
+) -> Any:
+    """The blocks (and the head, if `conditions` ends with a pair) in balls: (L, C) -> (L, C or V).
+
+    ranges: filled with what is seen on the way.
+    """
+    eps = Fraction(str(config.norm_eps))
+    x = BallArray(x)
+    for block, vectors in enumerate(conditions):
+        six = [BallArray(np.asarray(v, float).ravel()) for v in vectors]
+        if len(six) == 2:
+            _see_norm(ranges, "head", x, eps)
+            y = modulate(layer_norm(x, eps), *six)
+            return linear(y, _b(weights, "head.weight"), _b(weights, "head.bias"))
+        gamma1, gamma2, scale1, scale2, shift1, shift2 = six
+        _see_norm(ranges, f"x1.{block}", x, eps)
+        y = modulate(layer_norm(x, eps), scale1, shift1)
+        x = x + gamma1 * _attention(weights, config, block, y, lengths, attend, ranges)
+        _see_norm(ranges, f"x2.{block}", x, eps)
+        y = modulate(layer_norm(x, eps), scale2, shift2)
+        name = f"blocks.{block}.ffn"
+        y = gelu(linear(y, _b(weights, f"{name}.fc1.weight"), _b(weights, f"{name}.fc1.bias")))
+        y = linear(y, _b(weights, f"{name}.fc2.weight"), _b(weights, f"{name}.fc2.bias"))
+        x = x + gamma2 * y
+    return x
+
+
+def _b(weights: Mapping[str, Any], name: str) -> Any:
+    return BallArray(np.asarray(weights[name], dtype=np.float64))
+
+
+def _attention(
+    weights: Mapping[str, Any],
+    config: VarConfig,
+    block: int,
+    y: Any,
+    lengths: tuple[int, ...],
+    attend: Kernel,
+    ranges: Ranges | None,
+) -> Any:
+    from varnum.balls import namespace as xp
+
+    name, d = f"blocks.{block}.attn", config.head_dim
+    bias = xp.concat([_b(weights, f"{name}.{k}") for k in ("q_bias", "zero_k_bias", "v_bias")])
+    qkv = linear(y, _b(weights, f"{name}.mat_qkv.weight"), bias)  # (L, 3C)
+    qkv = xp.reshape(qkv, (y.shape[0], 3, config.num_heads, d))
+    q, k, v = (xp.permute_dims(qkv[:, j, :, :], (1, 0, 2))[None, :, :, :] for j in range(3))
+    if ranges is not None:
+        for part, tensor in zip("qkv", (q, k, v), strict=True):
+            for head in range(config.num_heads):
+                _see(ranges, f"{part}.{block}.{head}", tensor[0, head, :, :])
+    if config.attn_l2_norm:
+        logs = np.asarray(weights[f"{name}.scale_mul_1H11"], dtype=np.float64)
+        scale = xp.exp(xp.minimum(BallArray(logs), BallArray(MAX_LOG_SCALE)))
+        q, k = unit_vectors(q), unit_vectors(k)
+    else:
+        scale = BallArray(np.full((1, 1, 1, 1), Fraction(1, 4), dtype=object)) / xp.sqrt(
+            BallArray(np.full((1, 1, 1, 1), d))
+        )
+    out = attend(q, k, v, scale, lengths)  # (1, H, L, d)
+    out = xp.reshape(xp.permute_dims(out, (0, 2, 1, 3)), y.shape)
+    return linear(out, _b(weights, f"{name}.proj.weight"), _b(weights, f"{name}.proj.bias"))
+
+
+def _see(ranges: Ranges, name: str, x: Any) -> None:
+    """Largest entry, largest and smallest l2 norm of the rows of x (n, d)."""
+    from varnum.balls import namespace as xp
+
+    norms = xp.sqrt(xp.sum(xp.square(x), axis=-1))
+    low, high = bounds(norms)
+    size = max(Fraction(float(e)) for e in bounds(xp.max(abs(x)))[1].ravel())
+    ranges.reach[name] = Reach.of(x.shape[-1], size, 0, Fraction(float(high.max())))
+    ranges.min_norm[name] = ball(Fraction(float(low.min())))
+
+
+def _see_norm(ranges: Ranges | None, name: str, x: Any, eps: Fraction) -> None:
+    if ranges is None:
+        return
+    from varnum.balls import namespace as xp
+
+    low, _ = bounds(xp.sqrt(xp.var(x, axis=-1) + eps))
+    ranges.s_min[name] = ball(Fraction(float(low.min())))
+
+
+def certify_ranges(
+    weights: Mapping[str, Any],
+    config: VarConfig,
+    x: Floats,
+    conditions: Sequence[Sequence[Floats]],
+    lengths: tuple[int, ...],
+) -> tuple[Any, Ranges]:
+    """(output in balls, ranges) of the exact run on x (L, C)."""
+    ranges = Ranges()
+    with precision(BITS):
+        return run_blocks(weights, config, x, conditions, lengths, ranges=ranges), ranges
+
+
+def certify_run_difference(
+    run: Callable[[Kernel], Any],
+    approximate: Kernel,
+    digits: int = 10,
+    start: int = 128,
+    limit: int = 4096,
+) -> tuple[Any, int] | Unknown:
+    """Enclose run(approximate) - run(exact) entrywise with `digits` digits of its largest entry.
+
+    run: a forward on ball arrays with the attention kernel as its argument, e.g. a model on one
+    input. Returns (difference as a BallArray, bits), or Unknown. Claim `run-enclosure`.
+    """
+
+    with precision(64):
+        first = bounds(abs(run(approximate) - run(exact_attention)))[1]
+    largest = float(first.max())
+    scale = Fraction(largest) if 0 < largest < float("inf") else Fraction(1)
+    for _ in range(3):
+        found = raise_precision_until(
+            lambda: run(approximate) - run(exact_attention), digits, start, limit, scale
+        )
+        if isinstance(found, Unknown):
+            return found
+        size = Fraction(float(bounds(abs(found[0]))[0].max()))
+        if size >= scale / 2 or size == 0:
+            return found
+        scale, start = size, found[1]
+    return Unknown("the size of the difference is not settled")
+
+
+def polynomial_kernel(coefficients: Sequence[Fraction]) -> Kernel:
+    """Attention with P(logit) in place of exp(logit), P > 0 where it is used; any array kind.
+
+    coefficients: constant term first. Shapes as varnum.model.attention.Kernel.
+    """
+
+    def attend(q: Any, k: Any, v: Any, scale: Any, blocks: tuple[int, ...] | None) -> Any:
+        from varnum.model.backend import const, namespace
+
+        xp = namespace(q)
+        q = q * scale
+        pieces, start = [], 0
+        for length in blocks or (q.shape[2],):
+            stop = start + length
+            seen = stop if blocks else k.shape[2]
+            x = xp.matmul(q[:, :, start:stop, :], xp.permute_dims(k[:, :, :seen, :], (0, 1, 3, 2)))
+            value = xp.zeros_like(x)
+            for c in reversed(coefficients):
+                value = value * x + const(x, c)
+            weight = value / xp.sum(value, axis=-1, keepdims=True)
+            pieces.append(xp.matmul(weight, v[:, :, :seen, :]))
+            start = stop
+        return xp.concat(pieces, axis=2)
+
+    return attend
+
+
+def largest_error(difference: Any) -> Fraction:
+    """Rational above the largest |entry| of a ball array."""
+    return max(Fraction(float(v)) for v in bounds(abs(difference))[1].ravel())

@@ -1,0 +1,211 @@
+"""The released architecture in norms: `end-to-end` (a priori), `norm-composition` (given run).
+
+Both walk the same recurrence over the layers; what differs is where ranges come from: from the
+norms alone, or enclosed on one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from varnum.balls.scalar import arb, ball, precision, upper
+from varnum.model.config import VarConfig
+from varnum.propagate import transfer as t
+from varnum.propagate.exact import Ranges
+from varnum.propagate.forms import UP, Floats
+from varnum.propagate.transfer import Operator, Reach
+
+_BITS = 256  # budgets can be far below 2^-53
+
+
+@dataclass(frozen=True)
+class BlockNorms:
+    """Norms of one block: per head (q, k, v) maps and the logits' factor, then the rest."""
+
+    heads: tuple[tuple[Operator, Operator, Operator], ...]
+    scales: tuple[Any, ...]
+    l2_norm: bool
+    proj: Operator
+    fc1: Operator
+    fc2: Operator
+    gates: tuple[Any, Any]
+    factors: tuple[Any, Any]
+    shifts: tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class HeadNorms:
+    """Norms of the last LayerNorm's modulation and of the map to logits."""
+
+    factor: Any
+    shift: Any
+    out: Operator
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the report: the layer, its error, the logit error and logit size of attention."""
+
+    layer: str
+    error: Fraction
+    amplification: float
+    zeta: Fraction = Fraction(0)
+    logits: Fraction = Fraction(0)
+
+    @property
+    def domain(self) -> Fraction:
+        """Where this layer's kernel is evaluated: |logit| <= M + zeta."""
+        return self.logits + self.zeta
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The final reach and the way there. `domain`: largest M + zeta a kernel is evaluated on."""
+
+    reach: Reach
+    steps: tuple[Step, ...]
+
+    @property
+    def domain(self) -> Fraction:
+        """Half width on which the polynomial must hold (claim kernel-domain)."""
+        return max(s.domain for s in self.steps)
+
+
+def block_norms(
+    weights: Mapping[str, Any], config: VarConfig, block: int, six: Sequence[Floats]
+) -> BlockNorms:
+    """Norms of a block of given weights; six: its AdaLN vectors (C,)."""
+    name, d = f"blocks.{block}.attn", config.head_dim
+    qkv = np.asarray(weights[f"{name}.mat_qkv.weight"], float)
+    parts = [weights[f"{name}.{key}"] for key in ("q_bias", "zero_k_bias", "v_bias")]
+    bias = np.concatenate([np.asarray(b, float) for b in parts])
+    heads, scales = [], []
+    for head in range(config.num_heads):
+        firsts = [j * config.embed_dim + head * d for j in range(3)]
+        rows = [slice(first, first + d) for first in firsts]
+        q, k, v = (t.operator(qkv[r], bias[r]) for r in rows)
+        heads.append((q, k, v))
+        if config.attn_l2_norm:
+            log_scale = float(np.asarray(weights[f"{name}.scale_mul_1H11"]).reshape(-1)[head])
+            scales.append(ball(Fraction(min(log_scale, float(np.float32(np.log(100)))))).exp())
+        else:
+            scales.append(1 / (4 * arb(d).sqrt()))
+    g1, g2, c1, c2, s1, s2 = (np.asarray(v, float).ravel() for v in six)
+
+    def map_(key: str) -> Operator:
+        w, b = weights[f"blocks.{block}.{key}.weight"], weights[f"blocks.{block}.{key}.bias"]
+        return t.operator(np.asarray(w, float), np.asarray(b, float))
+
+    return BlockNorms(
+        tuple(heads),
+        tuple(scales),
+        config.attn_l2_norm,
+        map_("attn.proj"),
+        map_("ffn.fc1"),
+        map_("ffn.fc2"),
+        (_top(g1), _top(g2)),
+        (_top(1 + c1), _top(1 + c2)),
+        (_top(s1), _top(s2)),
+    )
+
+
+def head_norms(weights: Mapping[str, Any], pair: Sequence[Floats]) -> HeadNorms:
+    """Norms of the head; pair: scale and shift (C,)."""
+    scale, shift = (np.asarray(v, float).ravel() for v in pair)
+    weight, bias = (np.asarray(weights[f"head.{key}"], float) for key in ("weight", "bias"))
+    return HeadNorms(_top(1 + scale), _top(shift), t.operator(weight, bias))
+
+
+def _top(values: Floats) -> Any:
+    return ball(Fraction(float(np.abs(values).max()) * UP))
+
+
+def certify_composition(
+    blocks: Sequence[BlockNorms],
+    head: HeadNorms | None,
+    start: Reach,
+    eps: Fraction,
+    norm_eps: Fraction,
+    ranges: Ranges | None = None,
+) -> Composition:
+    """Error of the residual stream or of the logits for a kernel error eps in every layer.
+
+    Without `ranges` (a priori) s >= sqrt(eps_LN) is all that is known and l2-normalised heads move
+    by at most 2; with them the bounds hold for that run. Entrywise and per token in l2.
+    """
+    with precision(_BITS):
+        return _compose(blocks, head, start, eps, norm_eps, ranges or Ranges())
+
+
+def _compose(
+    blocks: Sequence[BlockNorms],
+    head: HeadNorms | None,
+    start: Reach,
+    eps: Fraction,
+    norm_eps: Fraction,
+    known: Ranges,
+) -> Composition:
+    x, steps = start, []
+    floor = ball(norm_eps).sqrt()
+
+    def record(layer: str, new: Reach, old: Reach, **more: Any) -> Reach:
+        gain = float(upper(new.error) / upper(old.error)) if upper(old.error) > 0 else float("inf")
+        steps.append(Step(layer, upper(new.error), gain, **more))
+        return new
+
+    for i, w in enumerate(blocks):
+        y = t.layer_norm(x, known.s_min.get(f"x1.{i}", floor))
+        y = t.modulate(y, w.factors[0], w.shifts[0])
+        out, zeta, logits = _heads(y, w, i, eps, known)
+        out = t.modulate(t.linear(out, w.proj), w.gates[0])
+        x = record(f"attention {i}", t.add(x, out), x, zeta=zeta, logits=logits)
+        y = t.layer_norm(x, known.s_min.get(f"x2.{i}", floor))
+        y = t.linear(t.modulate(y, w.factors[1], w.shifts[1]), w.fc1)
+        y = t.linear(t.activation(y, t.GELU_SLOPE), w.fc2)
+        x = record(f"mlp {i}", t.add(x, t.modulate(y, w.gates[1])), x)
+    if head is not None:
+        y = t.layer_norm(x, known.s_min.get("head", floor))
+        y = t.linear(t.modulate(y, head.factor, head.shift), head.out)
+        x = record("head", y, x)
+    return Composition(x, tuple(steps))
+
+
+def _heads(
+    y: Reach, w: BlockNorms, block: int, eps: Fraction, known: Ranges
+) -> tuple[Reach, Fraction, Fraction]:
+    """All heads side by side, with the largest logit error and logit size among them."""
+    outs, zetas, sizes = [], [], []
+    for h, (maps, scale) in enumerate(zip(w.heads, w.scales, strict=True)):
+        q, k, v = (
+            _within(t.linear(y, m), known.reach.get(f"{name}.{block}.{h}"))
+            for name, m in zip("qkv", maps, strict=True)
+        )
+        if w.l2_norm:
+            q = t.unit_vectors(q, known.min_norm.get(f"q.{block}.{h}", arb(0)))
+            k = t.unit_vectors(k, known.min_norm.get(f"k.{block}.{h}", arb(0)))
+        outs.append(t.attention(q, k, v, scale, eps))
+        zetas.append(upper(t.logit_error(q, k, scale)))
+        sizes.append(upper(t.logit_size(q, k, scale)))
+    merged = Reach(
+        sum(o.width for o in outs),
+        _largest([o.size for o in outs]),
+        sum((o.norm**2 for o in outs), arb(0)).sqrt(),
+        _largest([o.error for o in outs]),
+        sum((o.norm_error**2 for o in outs), arb(0)).sqrt(),
+    ).tidy()
+    return merged, max(zetas), max(sizes)
+
+
+def _largest(values: list[Any]) -> Any:
+    return ball(max(upper(v) for v in values))
+
+
+def _within(x: Reach, measured: Reach | None) -> Reach:
+    if measured is None:
+        return x
+    return replace(x, size=measured.size, norm=measured.norm).tidy()
