@@ -287,6 +287,14 @@ def test_sums_over_nothing():
     assert not bp.isfinite(bp.mean(bp.zeros((0,))))
 
 
+def test_variance_with_a_correction():
+    x = BallArray([[1, 2, 6]])
+    assert contains(bp.var(x, axis=1, correction=1), [7]).all()
+    assert contains(bp.mean(x, axis=np.int64(1)), [3]).all()
+    for correction in (3, 4):  # nothing left to divide by
+        assert not bp.isfinite(bp.var(x, axis=1, correction=correction)).any()
+
+
 def test_item_and_entries_hand_over_balls():
     assert X[0, 0].item() == arb(1)
     assert len(X.entries()) == 4

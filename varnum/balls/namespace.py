@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias
 
@@ -61,7 +62,9 @@ def _balls(x: Any) -> Balls:
 
 
 def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    chosen = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    if axis is None:
+        return tuple(range(ndim))
+    chosen = axis if isinstance(axis, tuple) else (operator.index(axis),)
     if not builtins.all(-ndim <= a < ndim for a in chosen):
         raise IndexError(f"axis {axis} is out of range for {ndim} axes")
     return tuple(a % ndim for a in chosen)
@@ -327,7 +330,8 @@ def var(
     balls = _balls(x)
     count = math.prod(balls.shape[a] for a in _axes(axis, balls.ndim))
     spread = square(wrap(balls) - mean(x, axis=axis, keepdims=True))
-    return divide(sum(spread, axis=axis, keepdims=keepdims), count - correction)
+    freedom = builtins.max(count - correction, 0)  # by 0: undefined, never a negative variance
+    return divide(sum(spread, axis=axis, keepdims=keepdims), freedom)
 
 
 def std(
