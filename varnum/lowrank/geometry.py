@@ -49,8 +49,8 @@ class Frame:
 def fit_frame(q: Array, k: Array, sigma: float, *, centre: bool = True) -> Frame:
     """Centre at the means and balance: A = S/sqrt(sigma), B = S^-1/sqrt(sigma).
 
-    The positive definite S solves S Cq S = S^-1 Ck S^-1 for the covariances, so queries and keys look alike. Any result
-    is valid; only the quality depends on it.
+    The positive definite S solves S Cq S = S^-1 Ck S^-1 for the covariances, so queries and keys
+    look alike. Any result is valid; only the quality depends on it.
     """
     d = q.shape[1]
     q0 = q.mean(0) if centre else np.zeros(d)

@@ -1,0 +1,196 @@
+"""The moment certificate: each quantity against its exact value, and the whole against softmax."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from varnum.lowrank.basis import fit_basis
+from varnum.lowrank.moments import FAR, make_forms, tail_table
+from varnum.lowrank.monomials import monomials
+from varnum.lowrank.state import MomentState
+
+
+def head(d, length, seed, largest=1.0, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    sides = []
+    for _ in range(2):
+        tokens = (rng.standard_normal((length, d)) * 0.7 ** np.arange(d)) @ basis.T
+        tokens += 0.3 * rng.standard_normal(d)
+        sides.append((tokens * (largest / np.abs(tokens).max())).astype(dtype))
+    return (*sides, rng.standard_normal((length, 3)).astype(dtype))
+
+
+def softmax(q, k, v, sigma):
+    wide = [part.astype(np.longdouble) for part in (q, k, v)]
+    logits = wide[0] @ wide[1].T / np.longdouble(sigma)
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    return (weights @ wide[2]) / weights.sum(1, keepdims=True)
+
+
+def run(q, k, v, sigma, size=3, top=2, centres=1, split=None, backend="numpy"):
+    wide_q, wide_k = q[:64].astype(float), k[:64].astype(float)
+    if backend == "torch":
+        torch = pytest.importorskip("torch", reason="the torch backend is optional")
+        q, k, v = torch.from_numpy(q), torch.from_numpy(k), torch.from_numpy(v)
+    basis = fit_basis(wide_q, wide_k, sigma, size, top, centres, q)
+    state = MomentState(basis, v.shape[1])
+    for rows in np.array_split(np.arange(len(k)), split or 1):
+        state.add(k[rows], v[rows])
+    if backend == "torch":
+        out = torch.empty((len(q), v.shape[1]), dtype=v.dtype)
+        return state, out.numpy(), state.attend(q, out)
+    out = np.empty((len(q), v.shape[1]), dtype=q.dtype)
+    return state, out, state.attend(q, out)
+
+
+def violations(out, bounds, q, k, v, sigma):
+    spread = v.max(0).astype(np.longdouble) - v.min(0)
+    error = (np.abs(out - softmax(q, k, v, sigma)) / np.where(spread > 0, spread, 1)).max(1)
+    certified = bounds.error < 1
+    return int((error[certified] > bounds.error[certified]).sum()), int(certified.sum())
+
+
+def test_the_tail_table_bounds_the_tail():
+    table = tail_table()
+    steps = (len(table) - 1) / FAR
+    with mpmath.workdps(60):
+        for far in [0.01, 0.0625, 0.1, 1, 2.37, 5, 7.99]:
+            exact = (mpmath.exp(far) - 1 - far - mpmath.mpf(far) ** 2 / 2) / mpmath.mpf(far) ** 3
+            assert exact <= table[int(far * steps)] <= exact * 1.15
+    assert math.isinf(table[-1])
+
+
+@pytest.mark.parametrize(("size", "top"), [(1, 1), (3, 1), (3, 3), (5, 2)])
+def test_the_forms_bound_the_moments_and_are_tight(size, top):
+    rng = np.random.default_rng(size)
+    kappa, chi = rng.standard_normal((size, 400)), rng.standard_normal((size, 20)) * 0.3
+    weights = np.exp(rng.standard_normal(400))
+    phi = monomials(kappa, 2)
+    gram, state = (phi * weights) @ phi.T, (phi * weights)[: 1 + size + top * (top + 1) // 2]
+    forms = make_forms(
+        gram, state @ rng.standard_normal((400, 2)), size, top, 400, 2.0**-24, float64
+    )
+    features = monomials(chi, 2)[1:]
+    values = forms.select @ (features * (forms.form @ features))
+    x, a = chi.T @ kappa, chi[:top].T @ kappa[:top]
+    mean = weights / weights.sum()
+    exact = np.array([(x**2) @ mean, (x**4) @ mean, ((x**2 - a**2) ** 2) @ mean])
+    assert (values >= exact).all()
+    assert (values <= exact * 1.03 + 1e-12).all()
+    assert not (values * 0.95 >= exact).all() or top == size  # 5 % less would be false
+    p = 1 + x + a**2 / 2
+    assert np.allclose(forms.lines[0] @ monomials(chi, 2), p @ mean, rtol=1e-12)
+    assert np.allclose(forms.lines[1] @ monomials(chi, 2), (chi**2).sum(0), rtol=1e-12)
+
+
+def float64(array):
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def test_hull_form_on_two_keys_is_nearly_tight():
+    """Lemma 1 with one coordinate and two keys: the bound is within a factor 3 of the error."""
+    q = np.array([[0.9], [-0.9], [0.0], [0.1]])
+    k = np.array([[1.0], [-1.0]])
+    v = np.array([[0.0], [1.0]])
+    _, out, bounds = run(q, k, v, 1.0, 1, 1)
+    error = np.abs(out - softmax(q, k, v, 1.0)).max(1).astype(float)
+    assert (error <= bounds.error).all()
+    assert bounds.error[:2].max() <= 5 * error[:2].max()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 8),
+    st.integers(1, 60),
+    st.integers(0, 10**6),
+    st.sampled_from([0.1, 1.0, 2.0, 6.0]),
+    st.sampled_from([1, 3]),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_no_violation_on_random_heads(d, length, seed, largest, centres, dtype):
+    q, k, v = head(d, length, seed, largest, dtype)
+    _, out, bounds = run(q, k, v, d**0.5, centres=centres, split=min(length, 3))
+    assert violations(out, bounds, q, k, v, d**0.5)[0] == 0
+
+
+NASTY = {
+    "zeros": lambda q, k, v: (q * 0, k * 0, v),
+    "one far key": lambda q, k, v: (q, np.vstack([k[:-1], k[-1:] * 1000]), v),
+    "one far query": lambda q, k, v: (np.vstack([q[:-1], q[-1:] * 1000]), k, v),
+    "identical keys": lambda q, k, v: (q, k * 0 + k[:1], v),
+    "denormals": lambda q, k, v: (q * np.float32(1e-42), k, v),
+    "large offset of keys": lambda q, k, v: (q, k + np.float32(1000), v),
+    "large offset of values": lambda q, k, v: (q, k, v + np.float32(1e4)),
+    "constant column": lambda q, k, v: (q, k, np.column_stack([v[:, :2], v[:, 0] * 0 + 7])),
+    "late spread": lambda q, k, v: (q, np.vstack([k[:64], k[64:] * 8]), v),
+    "overflow": lambda q, k, v: (q * np.float32(1e30), k * np.float32(1e30), v),
+    "late overflow": lambda q, k, v: (q, np.vstack([k[:64], k[64:] * np.float32(1e30)]), v),
+    "overflowing sums": lambda q, k, v: (q, k, v * np.float32(1e38)),
+    "tiny": lambda q, k, v: (q * np.float32(1e-20), k * np.float32(1e-20), v * np.float32(1e-30)),
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("centres", [1, 3])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_no_violation_on_nasty_inputs(name, centres, backend):
+    with np.errstate(over="ignore"):
+        q, k, v = NASTY[name](*head(6, 120, 3))
+    v = np.nan_to_num(v, posinf=3e38, neginf=-3e38)
+    _, out, bounds = run(q, k, v, 6**0.5, centres=centres, backend=backend)
+    wrong, certified = violations(out, bounds, q, k, v, 6**0.5)
+    assert wrong == 0
+    if name in {"zeros", "identical keys", "denormals", "constant column", "tiny"}:
+        assert certified == len(q)
+
+
+def test_values_of_a_constant_column_come_out_exactly():
+    q, k, v = head(4, 50, 1)
+    v[:, 1] = 7
+    _, out, bounds = run(q, k, v, 2.0)
+    assert (out[:, 1] == 7).all()
+    assert np.isfinite(bounds.error).all()
+
+
+def test_parts_of_the_logit_bound_cover_the_exact_logits():
+    """|q.k/sigma - row term - log weight - chi.kappa| in exact arithmetic against zeta."""
+    q, k, v = head(8, 90, 4)
+    state, _, _ = run(q, k, v, 2.0)
+    basis, size = state.basis, state.basis.size
+    image = basis.query_map @ q.T
+    image[1:] -= basis.query_shift
+    chi = image[2:]
+    zeta = state._logit_errors(chi, np.einsum("ij,ij->i", q, q), image[0])
+    key = basis.key_map @ k.T
+    key[1:] -= basis.key_shift
+    wide = [part.astype(np.longdouble) for part in (q, k, chi, key)]
+    left = wide[0] @ wide[1].T / 2 - wide[2].T @ wide[3][3:] - wide[3][1]
+    left -= (left.max(1, keepdims=True) + left.min(1, keepdims=True)) / 2  # best row term
+    worst = np.abs(left).max(1)
+    assert (worst <= zeta).all()
+    assert zeta.max() < 8 * worst.max()
+    assert size == 3
+
+
+def test_a_mutated_state_breaks_the_certificate():
+    q, k, v = head(6, 400, 2)
+    state, out, bounds = run(q, k, v, 6**0.5, 6, 6)
+    assert violations(out, bounds, q, k, v, 6**0.5)[0] == 0
+    state.grams[0, 1:, 1:] *= 0  # moments forgotten: the bound becomes too small to be true
+    state._forms = None
+    state.far_perpendicular = 0.0
+    bounds = state.attend(q, out)
+    slim = bounds.error - bounds.rounding
+    assert violations(out, type(bounds)(slim, bounds.rounding), q, k, v, 6**0.5)[0] > 0
+
+
+def test_memory_does_not_depend_on_the_number_of_keys():
+    q, k, v = head(5, 300, 0)
+    few, _, _ = run(q, k[:20], v[:20], 2.0)
+    many, _, _ = run(q, k, v, 2.0)
+    assert few.memory == many.memory

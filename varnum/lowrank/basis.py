@@ -1,0 +1,146 @@
+"""Few coordinates that carry the logits, chosen from earlier tokens and then kept fixed.
+
+    chi = fl(A^T (q - q0)),  kappa = fl(B^T (k - k0)),  A B^T close to U U^T / sigma
+
+with U (d, d1) nearly orthonormal. The logit of the computed numbers, chi.kappa, is what the
+features see; `slack` and the perpendicular norms bound all that it leaves out
+(proofs/moment-certificate.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varnum.lowrank.rounding import UNIT, gamma, up
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Maps to d1 coordinates (most important first), centres in them, all in one dtype.
+
+    query_map (d1+2, d) has the rows q0, 0, A^T and key_map (d1+3, d) the rows k0, q0/sigma, 0, B^T;
+    the shifts are what to subtract (-1 from the zero row makes the constant feature).
+    centres (J, d1): queries near centre c use key weights e^(c.kappa).
+    """
+
+    query_map: Any
+    key_map: Any
+    query_shift: Any  # (d1 + 1, 1)
+    key_shift: Any  # (d1 + 2, 1)
+    query_squares: Any  # (d1,): |U^T (q - q0)|^2 = query_squares . chi^2
+    key_squares: Any  # (2, d1): the same for keys, and ones
+    centres: Any  # (J, d1)
+    norm_q0: float
+    norm_k0: float
+    sigma: float
+    defect: float  # not below the spectral norm of U^T U - I
+    top: int  # d2: quadratic features use the first d2 coordinates
+
+    @property
+    def size(self) -> int:
+        """d1."""
+        return int(self.query_shift.shape[0]) - 1
+
+    @property
+    def rank(self) -> int:
+        """Features per centre: 1 + d1 + d2 (d2 + 1)/2."""
+        return 1 + self.size + self.top * (self.top + 1) // 2
+
+
+def fit_basis(
+    q: Array, k: Array, sigma: float, size: int, top: int, centres: int, like: Any
+) -> Basis:
+    """Choose the coordinates from sample tokens q, k (n, d) float64; `like` sets backend and dtype.
+
+    Any result is valid for any later token; only the quality depends on the sample.
+    """
+    d = q.shape[1]
+    size, top = min(size, d), min(top, size, d)
+    q0, k0 = q.mean(0), k.mean(0)
+    dq, dk = q - q0, k - k0
+    energy = dq.T @ dq / max(float(np.sum(dq * dq)), 1e-300)
+    energy = energy + dk.T @ dk / max(float(np.sum(dk * dk)), 1e-300)
+    directions = np.linalg.eigh(energy)[1][:, ::-1][:, :size]
+    root = np.sqrt(sigma)
+    deviation = np.sqrt(np.mean(np.square(dk @ directions), axis=0)) / root
+    deviation = np.clip(np.maximum(deviation, deviation.max() * 1e-4), 1e-6, 1e6)
+    query_map = directions * (deviation / root)
+    key_map = directions / (deviation * root)
+    zero = np.zeros(d)
+    chosen = spread_centres(dq @ query_map, centres)
+    cast = _caster(like)
+    return Basis(
+        query_map=cast(np.vstack([q0, zero, query_map.T])),
+        key_map=cast(np.vstack([k0, q0 / sigma, zero, key_map.T])),
+        query_shift=cast(np.append(-1.0, q0 @ query_map)[:, None]),
+        key_shift=cast(np.concatenate([[k0 @ q0 / sigma, -1.0], k0 @ key_map])[:, None]),
+        query_squares=cast(np.square(root / deviation)),
+        key_squares=cast(np.vstack([np.square(root * deviation), np.ones(size)])),
+        centres=cast(chosen),
+        norm_q0=up(float(np.linalg.norm(q0))),
+        norm_k0=up(float(np.linalg.norm(k0))),
+        sigma=sigma,
+        defect=_orthogonality_defect(directions),
+        top=top,
+    )
+
+
+def _orthogonality_defect(directions: Array) -> float:
+    d, size = directions.shape
+    computed = np.linalg.norm(directions.T @ directions - np.eye(size))
+    return up(float(computed) + (gamma(d + 4) + 4 * UNIT["float64"]) * 2 * size)
+
+
+def spread_centres(points: Array, count: int, rounds: int = 6) -> Array:
+    """Centres (count, d1) with small largest distance: farthest first, then box middles."""
+    if count == 1:
+        return np.zeros((1, points.shape[1]))
+    picks = [points[int(np.argmin(np.sum(points**2, axis=1)))]]
+    distance = np.full(len(points), np.inf)
+    for _ in range(min(count, len(points)) - 1):
+        distance = np.minimum(distance, np.sum((points - picks[-1]) ** 2, axis=1))
+        picks.append(points[int(np.argmax(distance))])
+    found = np.array(picks)
+    for _ in range(rounds):
+        owner = np.argmax(points @ found.T - 0.5 * np.sum(found**2, axis=1), axis=1)
+        order = np.argsort(owner, kind="stable")
+        groups, starts = np.unique(owner[order], return_index=True)
+        sorted_points = points[order]
+        low = np.minimum.reduceat(sorted_points, starts)
+        found[groups] = 0.5 * (low + np.maximum.reduceat(sorted_points, starts))
+    return found
+
+
+def _caster(like: Any) -> Any:
+    if isinstance(like, np.ndarray):
+        return lambda array: _narrow(array, like.dtype)
+    import torch
+
+    return lambda array: torch.as_tensor(
+        np.ascontiguousarray(array), dtype=like.dtype, device=like.device
+    )
+
+
+def _narrow(array: Array, dtype: Any) -> Array:
+    with np.errstate(over="ignore"):  # what overflows ends in an infinite bound
+        return np.ascontiguousarray(array, dtype=dtype)
+
+
+def slack(basis: Basis, unit: float) -> float:
+    """c such that c (|q|+|q0|)(|k|+|k0|)/sigma covers all rounding in a projected logit.
+
+    c (|q|+|q0|)^2 also covers the rounding in a squared perpendicular norm (lemma 4).
+    """
+    d, size = int(basis.query_map.shape[1]), basis.size
+    return up(4 * (np.sqrt(size) + 2) * gamma(d + size + 10, unit) + 4 * basis.defect)
+
+
+def unit_of(array: Any) -> float:
+    """Unit roundoff of the arithmetic that `array` runs in."""
+    return UNIT[str(array.dtype).rpartition(".")[2]]

@@ -1,0 +1,138 @@
+"""The moment certificate: output error of quadratic features from exact weighted key moments.
+
+For one query with logits x_j = chi.kappa_j, weights w_j > 0, W = sum w, E[f] = sum w f / W and the
+polynomial p = 1 + x + a^2/2 (a: the part of x in the first d2 coordinates), with den = E[p]:
+
+    |sum w p v / sum w p  -  sum w e^x v / sum w e^x|  <=  range(v) E|p - e^x| / E[p]
+    E|p - e^x| <= sqrt(E (x^2 - a^2)^2)/2 + sqrt(E x^2 E x^4) h(B)/6,   B >= max|x_j|
+
+Each moment is a quadratic form of the query's own features in the Gram matrix sum w phi phi^T,
+which is accumulated with the state. Claims moment-certificate (lemmas 1-3) and float-forward:
+proofs/moment-certificate.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varnum.lowrank.rounding import gamma, up
+
+Array = npt.NDArray[Any]
+_STEPS = 16  # entries of the table of h per unit of B
+FAR = 8.0  # beyond this B the certificate gives up on a query
+
+
+@dataclass(frozen=True)
+class Forms:
+    """What the queries near one centre need, with the mass of the weights divided out.
+
+    state (rank, d_v): coefficients of the numerator. lines (2, F): the denominator, and |chi|^2.
+    form (F-1, F-1): row by row, features times (form @ features) sum to E x^2 (linear rows) and to
+    E x^4 (quadratic rows), of which the rows outside the first d2 coordinates alone are
+    E (x^2 - a^2)^2; none is below the exact moment. `select` (3, F-1) does these sums.
+    """
+
+    state: Any
+    lines: Any
+    form: Any
+    select: Any
+    rounding: float  # relative rounding of numerator and denominator against E[1 + |x| + x^2/2]
+
+
+def make_forms(
+    gram: Array, state: Array, size: int, top: int, terms: int, unit: float, cast: Any
+) -> Forms:
+    """Forms from the accumulated Gram (F, F) and state (rank, d_v), float64.
+
+    `terms` bounds the number of roundings any accumulated sum has seen (in `unit`). The diagonal
+    is raised by gamma * dim * diag: this covers the rounding of the Gram matrix and of evaluating
+    the form (proofs/moment-certificate.md, lemma 5).
+    """
+    pairs, top_rows, count = size * (size + 1) // 2, top * (top + 1) // 2, len(gram)
+    rank = 1 + size + top_rows
+    fold, lines, select = _tables(size, top)
+    slip = 2 * gamma(terms + 8, unit) + 4 * gamma(2 * pairs + 8, unit)
+    form = gram[1:, 1:] * (fold / (gram[0, 0] * (1 - 2 * gamma(terms + 8, unit))))
+    form[np.diag_indices(count - 1)] *= 1 + slip * count
+    full = np.zeros((2, count))
+    full[0, :rank] = gram[0, :rank] * lines[0, :rank] / gram[0, 0]
+    full[1] = lines[1]
+    return Forms(
+        state=cast(state[:rank] * (lines[0, :rank] / gram[0, 0])[:, None]),
+        lines=cast(full),
+        form=cast(form),
+        select=cast(select),
+        rounding=up(2 * gamma(terms + 3 * rank + 24, unit)),
+    )
+
+
+@cache
+def _tables(size: int, top: int) -> tuple[Array, Array, Array]:
+    """Multiplicities of the form; of numerator and norm; and which rows belong to which moment."""
+    square, top_rows = _is_square(size), top * (top + 1) // 2
+    multiple = np.where(square, 1.0, 2.0)  # x^2 = sum_{i<=j} multiple chi_i chi_j kappa_i kappa_j
+    count = 1 + size + len(square)
+    fold = np.zeros((count - 1, count - 1))
+    fold[:size, :size] = 1
+    fold[size:, size:] = np.outer(multiple, multiple)
+    outer = size + top_rows
+    fold[size:outer, outer:] *= 2  # the cross block is counted once, from the inner rows
+    fold[outer:, size:outer] = 0
+    lines = np.zeros((2, count))
+    lines[0, : 1 + size] = 1
+    lines[0, 1 + size : 1 + outer] = multiple[:top_rows] / 2
+    lines[1, 1 + size :] = square
+    select = np.zeros((3, count - 1))
+    select[0, :size] = select[1, size:] = select[2, outer:] = 1
+    return fold, lines, select
+
+
+def _is_square(size: int) -> Array:
+    """For each quadratic feature in the order of the monomials: is it a square?"""
+    return np.array([i == j for j in range(size) for i in range(j + 1)])
+
+
+@cache
+def tail_table() -> Array:
+    """Upper bounds of h(B)/6, h(B) = 6 (e^B - 1 - B - B^2/2)/B^3, at B = 1/16, 2/16, .. and inf.
+
+    h increases (its series 6 B^m/(m+3)! has positive terms), so the entry of the next larger B
+    bounds it. 40 terms; the rest is at most the next term times 1/(1 - B/44) < 2 for B <= FAR.
+    """
+    far = np.arange(1, int(FAR * _STEPS) + 1) / _STEPS
+    total = np.full_like(far, 2.0 / math.factorial(43))
+    for m in reversed(range(40)):
+        total = total * far + 1.0 / math.factorial(m + 3)
+    return np.append(total * (1 + 2.0**-40), np.inf)
+
+
+def light(array: Any) -> Any:
+    """The same memory as a NumPy array where that is possible: less overhead per operation."""
+    return array if isinstance(array, np.ndarray) or array.is_cuda else array.numpy()
+
+
+def relative_errors(
+    forms: Forms, features: Any, below: Any, far: Any, table: Any, xp: Any
+) -> tuple[Any, Any]:
+    """(approximation, amplification) per query; features (F, n), below = E~[p] (n,), far = B (n,).
+
+    The output is within range(v) * approximation of the softmax of the computed logits, plus
+    amplification * (rounding in units of max|v|). Infinite or nan where nothing is certified.
+    """
+    values = forms.form @ features[1:]
+    values *= features[1:]
+    second, fourth, missing = light(forms.select @ values)
+    below, far = light(below), light(far)
+    xp = np if isinstance(far, np.ndarray) else xp
+    entry = xp.asarray(far * _STEPS, dtype=xp.int64).clip(0, len(table) - 1)
+    tail = table.take(entry)  # what overflowed here is caught by `slip`, infinite or nan then
+    error = xp.sqrt(missing) * 0.5 + xp.sqrt(second * fourth) * tail
+    slip = (far * far * 0.5 + (1 + far)) * forms.rounding
+    sure = (below - slip).clip(0)
+    return error / sure, slip / sure

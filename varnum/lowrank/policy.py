@@ -1,0 +1,88 @@
+"""Which coordinates and how many centres: the cheapest setting that does on the first large scale.
+
+Nothing rests on the choice: every row is certified afterwards, and rows that miss go to exact
+attention. The estimate is only about time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from varnum.lowrank.basis import Basis, fit_basis
+from varnum.lowrank.state import MomentState
+
+SETTINGS = ((6, 3, 1), (8, 4, 4), (8, 4, 8), (10, 4, 16), (12, 5, 32))  # d1, d2, centres
+_EXACT_RATE = 4.0  # a fused exact kernel does about this many times more operations per second
+_TRIAL = 2048  # tokens looked at
+_SAMPLE = 512  # tokens that shape the basis
+_ROOM = 0.8  # later scales have farther tokens: count rows above this part of the target
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A state that has taken in the trial keys, or None, and why."""
+
+    state: MomentState | None
+    reason: str
+    whole: bool  # the trial keys were all the keys
+
+
+def estimate_best(
+    q: Any, k: Any, v: Any, sigma: float, target: float, queries: int, keys: int
+) -> Choice:
+    """The cheapest setting for about `queries` x `keys` tokens, judged on q, k, v (n, .).
+
+    Costs are operation counts; the share of rows that will miss `target` is read off the trial.
+    """
+    whole = int(k.shape[0]) <= _TRIAL
+    q, k, v = sample(q, _TRIAL), sample(k, _TRIAL), sample(v, _TRIAL)
+    d, values = int(q.shape[1]), int(v.shape[1])
+    wide_q, wide_k = _wide(sample(q, _SAMPLE)), _wide(sample(k, _SAMPLE))
+    best, least, reason = None, 1.0, "no setting certifies enough rows"
+    for size, top, centres in SETTINGS:
+        if centres * 8 > len(wide_q):
+            break
+        state = MomentState(fit_basis(wide_q, wide_k, sigma, size, top, centres, q), values)
+        state.add(k, v)
+        error = state.attend(q, _room(q, v)).error
+        missing = float((~(error <= _ROOM * target)).sum()) / len(q)
+        exact = 2.0 * queries * keys * (d + values)
+        cost = _EXACT_RATE * _operations(state.basis, d, values, queries, keys) / exact + missing
+        if cost < least:
+            best, least = state, cost
+            reason = f"about {100 * missing:.2g} % of the rows may need exact attention"
+        elif cost > 1.5 * least:
+            break
+        if missing == 0:
+            break
+    if best is None:
+        return Choice(None, f"low rank does not pay here: {reason}", whole)
+    return Choice(best, reason, whole)
+
+
+def _room(q: Any, v: Any) -> Any:
+    """An uninitialised (len(q), d_v) array like v."""
+    shape = (int(q.shape[0]), int(v.shape[1]))
+    return np.empty(shape, dtype=v.dtype) if isinstance(v, np.ndarray) else v.new_empty(shape)
+
+
+def _operations(basis: Basis, d: int, values: int, queries: int, keys: int) -> float:
+    size, centres = basis.size, int(basis.centres.shape[0])
+    features = 1 + size + size * (size + 1) // 2
+    per_key = 2.0 * d * (size + 3) + centres * 2.0 * (features**2 + basis.rank * values)
+    per_query = 2.0 * d * (size + 3) + 2.0 * (features**2 + basis.rank * values)
+    return per_key * keys + per_query * queries
+
+
+def sample(array: Any, most: int) -> Any:
+    """At most `most` rows, evenly spread."""
+    step = -(-int(array.shape[0]) // most)
+    return array[::step] if step > 1 else array
+
+
+def _wide(array: Any) -> Any:
+    host = array if isinstance(array, np.ndarray) else array.cpu().numpy()
+    return np.asarray(host, dtype=np.float64)

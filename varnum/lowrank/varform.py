@@ -1,0 +1,193 @@
+"""Attention over scales with a guaranteed output error: low rank where certified, exact elsewhere.
+
+Scale s has N_s tokens and sees the keys of scales 1..s. Small scales run exactly; the first large
+one settles the basis; from then on each key enters the state once and each query is answered from
+it. A row whose bound misses the target is recomputed exactly, so the target holds for every row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from varnum.lowrank.basis import unit_of
+from varnum.lowrank.exact import exact_error, exact_rows
+from varnum.lowrank.policy import Choice, estimate_best
+from varnum.lowrank.state import MomentState, namespace
+
+_SMALL = 512  # below this many queries in a scale, exact attention is as fast
+
+
+@dataclass
+class Outcome:
+    """What happened: worst certified error over rows, rows done exactly, the rank, and why."""
+
+    certified: float = 0.0
+    exact: int = 0
+    rows: int = 0
+    rank: int = 0
+    centres: int = 0
+    reason: str = ""
+    seconds_fit: float = 0.0
+
+    def absorb(self, error: float, exact: int, rows: int) -> None:
+        """Count one scale."""
+        self.certified = max(self.certified, error)
+        self.exact += exact
+        self.rows += rows
+
+
+class VarAttention:
+    """Block-causal attention for one head, scale by scale: `step` per scale, in order.
+
+    After the first large scale the low-rank work needs the state only; the keys and values are kept
+    for the rows that need exact attention (`keep_tokens=False` drops them: such rows then raise the
+    certified error instead).
+    """
+
+    def __init__(self, sigma: float, target: float, *, keep_tokens: bool = True) -> None:
+        self.sigma, self.target, self.keep_tokens = sigma, target, keep_tokens
+        self.outcome = Outcome()
+        self.state: MomentState | None = None
+        self.choice: Choice | None = None
+        self._keys: list[Any] = []
+        self._values: list[Any] = []
+        self._seen = 0
+
+    def step(self, q: Any, k: Any, v: Any, out: Any | None = None) -> Any:
+        """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v)."""
+        return self._step(q, k, v, None, None, out)
+
+    def _step(self, q: Any, k: Any, v: Any, all_k: Any, all_v: Any, out: Any | None) -> Any:
+        xp, count = namespace(q), int(q.shape[0])
+        out = xp.empty_like(v) if out is None else out
+        if all_k is None and (self.keep_tokens or self.state is None):
+            self._keys.append(k)
+            self._values.append(v)
+        self._seen += count
+        started = self.choice is None and count > _SMALL and self._start(q, all_k, all_v)
+        if self.state is None:
+            self._exact_scale(q, out, all_k, all_v)
+            return out
+        if not started:
+            self.state.add(k, v)
+        error = self.state.attend(q, out).error
+        missed = ~(error <= self.target)
+        wrong = int(missed.sum())
+        worst = float(error[~missed].max()) if wrong < count else 0.0
+        if wrong:
+            worst = max(worst, self._repair(q, out, error, missed, all_k, all_v))
+        self.outcome.absorb(worst, wrong if self._can_repair(all_k) else 0, count)
+        return out
+
+    def _can_repair(self, all_k: Any) -> bool:
+        return all_k is not None or self.keep_tokens
+
+    def _repair(self, q: Any, out: Any, error: Any, missed: Any, all_k: Any, all_v: Any) -> float:
+        if not self._can_repair(all_k):
+            return float("inf") if bool((error != error).any()) else float(error.max())
+        rows = np.flatnonzero(missed) if isinstance(missed, np.ndarray) else missed.nonzero()[:, 0]
+        k, v = self._tokens(all_k, all_v)
+        assert self.state is not None
+        sizes = (self.state.far_key, self.state.value_ratio())
+        out[rows], bound = _exact_to_target(q[rows], k, v, self.sigma, self.target, sizes)
+        return bound
+
+    def _exact_scale(self, q: Any, out: Any, all_k: Any, all_v: Any) -> None:
+        k, v = self._tokens(all_k, all_v)
+        out[...], bound = _exact_to_target(q, k, v, self.sigma, self.target)
+        self.outcome.absorb(bound, int(q.shape[0]), int(q.shape[0]))
+
+    def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
+        if all_k is not None:
+            return all_k[: self._seen], all_v[: self._seen]
+        if len(self._keys) > 1:
+            self._keys, self._values = [_join(self._keys)], [_join(self._values)]
+        return self._keys[0], self._values[0]
+
+    def _start(self, q: Any, all_k: Any, all_v: Any) -> bool:
+        """Settle on a basis, or on none; True if the state already holds every key so far."""
+        began = perf_counter()
+        k, v = self._tokens(all_k, all_v)
+        count = int(q.shape[0])
+        self.choice = estimate_best(q, k, v, self.sigma, self.target, 8 * count, 8 * self._seen)
+        outcome, state = self.outcome, self.choice.state
+        outcome.reason = self.choice.reason
+        if state is not None:
+            outcome.rank, outcome.centres = state.basis.rank, len(state.grams)
+            if not self.choice.whole:
+                state = MomentState(state.basis, int(v.shape[1]))
+                state.add(k, v)
+            self.state = state
+            if not self.keep_tokens:
+                self._keys, self._values = [], []
+        outcome.seconds_fit = perf_counter() - began
+        return self.state is not None
+
+
+def attend_scales(
+    q: Any, k: Any, v: Any, scales: tuple[int, ...], sigma: float, target: float
+) -> tuple[Any, Outcome]:
+    """Teacher forcing: all scales of one head at once, q, k (L, d), v (L, d_v), L = sum(scales)."""
+    work = VarAttention(sigma, target)
+    out = namespace(q).empty_like(v)
+    start = 0
+    for count in scales:
+        end = start + count
+        work._step(q[start:end], k[start:end], v[start:end], k, v, out[start:end])
+        start = end
+    return out, work.outcome
+
+
+def _exact_to_target(
+    q: Any, k: Any, v: Any, sigma: float, target: float, sizes: tuple[float, float] | None = None
+) -> tuple[Any, float]:
+    """Exact rows and their rounding bound; in float64 where the input's precision is not enough.
+
+    `sizes`: largest |k| and largest max|v|/range(v), where they are known already.
+    """
+    far_k, ratio = sizes if sizes is not None else (_far(k), _ratio(v))
+    count, d, far_q = int(k.shape[0]), int(q.shape[1]), _far(q) / sigma
+    bound = exact_error(far_q, far_k, count, ratio, d, q)
+    if bound <= target or "float64" in str(q.dtype):
+        return exact_rows(q, k, v, sigma), bound
+    wide_q, wide_k, wide_v = _double(q), _double(k), _double(v)
+    out = exact_rows(wide_q, wide_k, wide_v, sigma)
+    bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio
+    return (out.astype(q.dtype) if isinstance(q, np.ndarray) else out.to(q.dtype)), bound
+
+
+def _far(array: Any) -> float:
+    """Not below the largest row norm."""
+    return float(
+        float((array * array).sum(1).max()) ** 0.5 * (1 + 4 * array.shape[1] * unit_of(array))
+    )
+
+
+def _ratio(v: Any) -> float:
+    """max|v| / range(v) over the columns that are not constant."""
+    if isinstance(v, np.ndarray):
+        low, high = v.min(0), v.max(0)
+    else:
+        low, high = v.amin(0).double().cpu().numpy(), v.amax(0).double().cpu().numpy()
+    spread = high.astype(np.float64) - low
+    biggest = np.maximum(np.abs(low), np.abs(high))
+    moving = spread > 0
+    return float((biggest[moving] / spread[moving]).max()) * (1 + 1e-12) if moving.any() else 0.5
+
+
+def _double(array: Any) -> Any:
+    return array.astype(np.float64) if isinstance(array, np.ndarray) else array.double()
+
+
+def _join(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    return (
+        np.concatenate(parts)
+        if isinstance(parts[0], np.ndarray)
+        else namespace(parts[0]).cat(parts)
+    )
