@@ -6,12 +6,13 @@ import json
 import math
 import pickle
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from varnum.errors import InputError
+from varnum.errors import InputError, MissingExtra
 from varnum.model import checkpoint
 from varnum.model.backend import Backend, to_numpy
 from varnum.model.config import PRESETS, VaeConfig, VarConfig, preset, read_settings
@@ -302,3 +303,16 @@ def test_impossible_sizes():
     with pytest.raises(InputError, match="NumPy has no bfloat16"):
         Backend("numpy", "bfloat16")
     assert to_numpy(np.float32([0.5])).dtype == np.float64
+
+
+def test_without_torch(monkeypatch, tmp_path, states):
+    """NumPy and .npz need no torch; what does need it names the extra."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    checkpoint.load_model(*write(tmp_path, ".npz", states)).to(Backend())
+    for suffix in (".pth", ".safetensors"):
+        path = tmp_path / f"var{suffix}"
+        path.write_bytes(b"")
+        with pytest.raises(MissingExtra, match=r"varnum\[torch\]"):
+            checkpoint.load_model(str(path), str(path))
+    with pytest.raises(MissingExtra, match=r"varnum\[torch\]"):
+        Backend("torch")

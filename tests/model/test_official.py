@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from varnum.model import quantizer, transformer, vqvae
-from varnum.model.backend import namespace, to_numpy
+from varnum.model.backend import Backend, namespace, to_numpy
 from varnum.model.generate import Settings, generate, image_of, teacher_forced_logits
 from varnum.model.layers import softmax
 from varnum.model.sampling import filter_logits
@@ -100,3 +100,15 @@ def test_filters(fixture_path, backend):
         np.testing.assert_array_equal(to_numpy(kept), data[f"filtered_{i}"])
         np.testing.assert_allclose(to_numpy(softmax(kept)), data[f"probs_{i}"], rtol=0, atol=1e-14)
     np.testing.assert_array_equal(to_numpy(logits), data["logits"])  # the input is left alone
+
+
+@NAMES
+def test_bfloat16_is_close(official, name):
+    """8-bit mantissas: the logits' error stays a few percent of their spread, and is not zero."""
+    pytest.importorskip("torch", reason="bfloat16 needs torch")
+    model, io = official(name)
+    logits = teacher_forced_logits(
+        model.to(Backend("torch", "bfloat16")), io["label_B"], io["tf_tokens"]
+    )
+    error = np.sqrt(np.mean((to_numpy(logits) - io["tf_logits"]) ** 2))
+    assert 1e-4 < error < 0.05 * io["tf_logits"].std()
