@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 SCHEMA = "varnum/certificate/1"
 MAX_BYTES = 1 << 21
 MAX_DEGREE = 400
-MAX_SIZE = 400  # largest |x| in the interval
+MAX_SIZE = 2000  # largest |x| in the interval
 MAX_PLACES = 1 << 14  # binary places
-MAX_WORK = 1 << 42  # about the bit operations of the exact evaluations: some seconds
+MAX_WORK = 1 << 45  # about the bit operations of the exact evaluations: within a minute
 _NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100}|/[1-9][0-9]{0,99})?")
 _INTEGER = re.compile(r"-?0x[0-9a-f]{1,4096}")
 
@@ -91,9 +91,10 @@ def read(data: bytes) -> Certificate:
     count, long = max(degree + 2, len(points)), max(c.bit_length() for c in numerators)
     places = (gap.denominator * step.denominator).bit_length() + 64
     _expect(count**2 * places * (count * places + long) <= MAX_WORK, "size", "less work to check")
-    bits = 2 * eps.denominator.bit_length() + 2 * int(max(-low, high)) + places
+    relative = top["error"] == "relative"  # then e^x matters where it is e^low as well
+    bits = 2 * eps.denominator.bit_length() + relative * 2 * int(max(-low, high)) + places
     return Certificate(
-        relative=top["error"] == "relative", low=low, high=high, eps=eps, degree=degree,
+        relative=relative, low=low, high=high, eps=eps, degree=degree,
         numerators=numerators, unit=unit, brackets=[(a * gap, b * gap) for a, b in pairs],
         lower_degree=lower_degree, points=points, step=step,
         minimal=top["minimal"], bits=bits, text=top,
