@@ -16,6 +16,8 @@ from varnum.model.backend import Backend, is_balls, to_numpy
 from varnum.model.config import preset
 from varnum.model.generate import Model, image_of, teacher_forced_logits
 from varnum.model.random_weights import random_model
+from varnum.model.statedict import vae_shapes, var_shapes
+from varnum.model.vqvae import encode
 
 RNG = np.random.default_rng(0)
 
@@ -174,3 +176,27 @@ def test_nearest_double(backend):
     np.testing.assert_array_equal(
         to_numpy(interpolation.nearest_double(backend.array(x))), expected
     )
+
+
+@pytest.mark.parametrize("name", ["var-tiny", "var-tiny-plain", "var-tiny-shared"])
+def test_everything_stays_on_one_device(name):
+    """On torch's meta device a stray CPU tensor raises, as it would on CUDA."""
+    torch = pytest.importorskip("torch", reason="the meta device is torch's")
+    var, vae = preset(name)
+
+    def empty(shapes):
+        return {k: torch.empty(s, device="meta") for k, s in shapes.items()}
+
+    model = Model(var, vae, empty(var_shapes(var)), empty(vae_shapes(vae)))
+    logits = teacher_forced_logits(model, np.array([1, -1]), np.zeros((2, 30), dtype=np.int64))
+    assert (logits.device.type, tuple(logits.shape)) == ("meta", (2, 30, 64))
+    image = image_of(model, torch.empty((1, 8, 4, 4), device="meta"))
+    latent = encode(model.vae_weights, vae, image)
+    assert (latent.device.type, tuple(latent.shape)) == ("meta", (1, 8, 4, 4))
+
+
+def test_read_only_arrays_are_taken():
+    pytest.importorskip("torch", reason="torch warns about read-only memory")
+    x = np.arange(3.0)
+    x.flags.writeable = False
+    np.testing.assert_array_equal(to_numpy(Backend("torch").array(x)), x)

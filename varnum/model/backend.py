@@ -20,7 +20,7 @@ from varnum.errors import InputError, MissingExtra
 
 Array = Any  # an array of one of the three kinds
 Weights = dict[str, Array]  # official key name -> array
-Kept = np.typing.NDArray[np.int64]  # tokens and labels are NumPy integers on every backend
+Ints = np.typing.NDArray[np.int64]  # tokens and labels: NumPy integers on every backend
 
 BACKENDS = ("numpy", "torch", "balls")
 DTYPES = ("float64", "float32", "bfloat16")
@@ -59,7 +59,7 @@ def constant_array(x: Array, values: list[list[Fraction]]) -> Array:
     )
 
 
-def take_rows(table: Array, index: Kept) -> Array:
+def take_rows(table: Array, index: Ints) -> Array:
     """Rows of a table (V, C) at integer `index` (...): returns (..., C)."""
     xp = namespace(table)
     flat = np.asarray(index, dtype=np.int64).reshape(-1)
@@ -102,7 +102,7 @@ class Backend:
         if self.name == "torch":
             torch = import_torch()
             if not isinstance(x, torch.Tensor):
-                x = torch.from_numpy(np.ascontiguousarray(x))
+                x = torch.from_numpy(np.require(x, requirements=["C", "W"]))
             return x.to(dtype=getattr(torch, self.dtype), device=self.device)
         if array_api_compat.is_torch_array(x):
             x = x.detach().cpu()

@@ -15,7 +15,7 @@ import numpy as np
 from varnum.errors import InputError
 from varnum.model import quantizer, transformer, vqvae
 from varnum.model.attention import Kernel, exact_attention
-from varnum.model.backend import Array, Backend, Kept, Weights, const, namespace
+from varnum.model.backend import Array, Backend, Ints, Weights, const, namespace
 from varnum.model.config import VaeConfig, VarConfig
 from varnum.model.sampling import check_filter, sample
 from varnum.model.statedict import without_buffers
@@ -60,7 +60,7 @@ class Settings:
 class Scale:
     """What one scale produced."""
 
-    tokens: Kept  # (B, l)
+    tokens: Ints  # (B, l)
     logits: Array  # (B, l, V), after guidance
     raw_logits: Array  # (2B, l, V) with guidance: first half conditional; else (B, l, V)
     f_hat: Array  # (B, Cvae, P, P), this scale included
@@ -74,7 +74,7 @@ def guidance_strength(cfg: Fraction, scale: int, scales: int) -> Fraction:
 
 def generate(
     model: Model,
-    labels: Kept,
+    labels: Ints,
     settings: Settings = Settings(),
     attend: Kernel = exact_attention,
     watch: Callable[[int, int], None] | None = None,
@@ -117,8 +117,8 @@ def generate(
 
 def teacher_forced_logits(
     model: Model,
-    labels: Kept,
-    tokens: Kept,
+    labels: Ints,
+    tokens: Ints,
     attend: Kernel = exact_attention,
     watch: transformer.Watch | None = None,
 ) -> Array:

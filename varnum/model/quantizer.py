@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from varnum.model.backend import Array, Kept, Weights, const, namespace, take_rows
+from varnum.model.backend import Array, Ints, Weights, const, namespace, take_rows
 from varnum.model.config import VaeConfig
 from varnum.model.interpolation import area, bicubic
 from varnum.model.layers import conv2d
@@ -52,7 +52,7 @@ def phi(w: Weights, config: VaeConfig, scale: int, x: Array) -> Array:
     return const(x, 1 - ratio) * x + const(x, ratio) * smooth
 
 
-def scale_term(w: Weights, config: VaeConfig, scale: int, tokens: Kept) -> Array:
+def scale_term(w: Weights, config: VaeConfig, scale: int, tokens: Ints) -> Array:
     """What scale s adds to f_hat: tokens (B, p_s^2) -> (B, Cvae, P, P)."""
     side = config.patch_nums[scale]
     h = take_rows(w["quantize.embedding.weight"], tokens)  # (B, p_s^2, Cvae)
@@ -75,13 +75,13 @@ def as_tokens(x: Array) -> Array:
     return xp.permute_dims(xp.reshape(x, (batch, channels, height * width)), (0, 2, 1))
 
 
-def split_scales(config: VaeConfig, tokens: Kept) -> list[Kept]:
+def split_scales(config: VaeConfig, tokens: Ints) -> list[Ints]:
     """Tokens of all scales (B, L) cut into (B, p_s^2) each."""
     ends = np.cumsum([p * p for p in config.patch_nums])
     return np.split(tokens, ends[:-1], axis=1)
 
 
-def accumulate(w: Weights, config: VaeConfig, scales: list[Kept]) -> list[Array]:
+def accumulate(w: Weights, config: VaeConfig, scales: list[Ints]) -> list[Array]:
     """f_hat (B, Cvae, P, P) after each of the given scales."""
     result: list[Array] = []
     for s, tokens in enumerate(scales):
@@ -90,13 +90,13 @@ def accumulate(w: Weights, config: VaeConfig, scales: list[Kept]) -> list[Array]
     return result
 
 
-def teacher_maps(w: Weights, config: VaeConfig, tokens: Kept) -> list[Array]:
+def teacher_maps(w: Weights, config: VaeConfig, tokens: Ints) -> list[Array]:
     """Teacher-forcing input from tokens (B, L): (B, p_s^2, Cvae) for s = 1..K-1."""
     steps = accumulate(w, config, split_scales(config, tokens)[:-1])
     return [as_tokens(next_map(config, s, f_hat)) for s, f_hat in enumerate(steps)]
 
 
-def tokenize(w: Weights, config: VaeConfig, latent: Array) -> list[Kept]:
+def tokenize(w: Weights, config: VaeConfig, latent: Array) -> list[Ints]:
     """Tokens (B, p_s^2) of each scale from a latent map (B, Cvae, P, P): nearest code of the rest.
 
     On balls a token is chosen only where it is certain; otherwise raises UndecidedError.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.model.backend import Array, Kept, is_balls, namespace, to_numpy, torch_kernels
+from varnum.model.backend import Array, Ints, is_balls, namespace, to_numpy, torch_kernels
 from varnum.model.layers import softmax
 from varnum.verdict import Unknown
 
@@ -35,7 +35,7 @@ def check_filter(top_k: int, top_p: Fraction, vocabulary: int) -> None:
         raise InputError(f"top_p: {float(top_p):g} is not within 0 (off) to 1")
 
 
-def choose_largest(x: Array, what: str) -> Kept:
+def choose_largest(x: Array, what: str) -> Ints:
     """Index of the largest entry of the last axis, first of equals: (..., V) -> (...).
 
     On balls: the entry certainly above all others; raises UndecidedError naming `what`.
@@ -70,7 +70,7 @@ def filter_logits(logits: Array, top_k: int, top_p: Fraction) -> Array:
     return logits
 
 
-def sample(logits: Array, top_k: int, top_p: Fraction, rng: np.random.Generator, what: str) -> Kept:
+def sample(logits: Array, top_k: int, top_p: Fraction, rng: np.random.Generator, what: str) -> Ints:
     """One token per position after filtering: (..., V) -> (...); one uniform number each.
 
     The uniform number u picks the first token whose cumulative weight exceeds u times the total,
@@ -93,7 +93,7 @@ def sample(logits: Array, top_k: int, top_p: Fraction, rng: np.random.Generator,
     return np.asarray(to_numpy(xp.minimum(below, last)), dtype=np.int64)
 
 
-def _sample_balls(logits: Array, top_k: int, top_p: Fraction, u: Any, what: str) -> Kept:
+def _sample_balls(logits: Array, top_k: int, top_p: Fraction, u: Any, what: str) -> Ints:
     tokens = np.zeros(logits.shape[:-1], dtype=np.int64)
     for where in np.ndindex(*tokens.shape):
         row = logits[where]  # (V)
@@ -116,7 +116,7 @@ def _certain_sums(probabilities: Array, less: Fraction) -> Array:
     return xp.matmul(lower, probabilities) - less
 
 
-def _certain_top_k(row: Array, top_k: int, what: str) -> Kept:
+def _certain_top_k(row: Array, top_k: int, what: str) -> Ints:
     """Indices of the tokens with fewer than k larger ones; every token's fate must be certain."""
     low, high = row.bounds()
     possibly_larger = np.searchsorted(np.sort(-high), -low, side="left")  # high_j > low_i
@@ -128,7 +128,7 @@ def _certain_top_k(row: Array, top_k: int, what: str) -> Kept:
     return np.asarray(np.flatnonzero(kept), dtype=np.int64)
 
 
-def _certain_top_p(row: Array, top_p: Fraction, what: str) -> Kept:
+def _certain_top_p(row: Array, top_p: Fraction, what: str) -> Ints:
     """Positions in `row` that top-p keeps; the cut and its sides must be certain."""
     low, high = row.bounds()
     order = np.argsort(row.estimate(), kind="stable")

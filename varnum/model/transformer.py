@@ -16,7 +16,7 @@ import numpy as np
 
 from varnum.errors import InputError
 from varnum.model.attention import Kernel, exact_attention
-from varnum.model.backend import Array, Kept, Weights, const, namespace, take_rows
+from varnum.model.backend import Array, Ints, Weights, const, namespace, take_rows
 from varnum.model.config import VarConfig
 from varnum.model.layers import gelu, layer_norm, linear, modulate, silu, unit_vectors
 
@@ -50,7 +50,7 @@ class Cache:
         return self.keys[block], self.values[block]
 
 
-def class_vector(w: Weights, config: VarConfig, labels: Kept) -> Array:
+def class_vector(w: Weights, config: VarConfig, labels: Ints) -> Array:
     """Class vectors c (B, C); a negative label and `num_classes` both mean "no class"."""
     labels = np.asarray(labels, dtype=np.int64)
     if labels.size == 0 or labels.max() > config.num_classes:
@@ -182,7 +182,7 @@ def head(w: Weights, config: VarConfig, x: Array, c: Array) -> Array:
 def teacher_forced(
     w: Weights,
     config: VarConfig,
-    labels: Kept,
+    labels: Ints,
     maps: list[Array],
     attend: Kernel = exact_attention,
     watch: Watch | None = None,
