@@ -149,14 +149,15 @@ def read_tokens(path: str) -> Any:
     if not Path(path).is_file():
         raise InputError(f"tokens: {path}: no such file")
     try:
-        found: Any = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        scales = sorted((int(n[8:]), n) for n in found.files if n[:8] == "tokens_s")
-        for name in ("tokens", "tf_tokens"):
-            if name in found.files:
-                return found[name]
-        return np.concatenate([found[name] for _, name in scales], axis=1)
+        with open(path, "rb") as file:
+            found: Any = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return found
+            for name in ("tokens", "tf_tokens"):
+                if name in found.files:
+                    return found[name]
+            scales = sorted((int(n[8:]), n) for n in found.files if n.startswith("tokens_s"))
+            return np.concatenate([found[name] for _, name in scales], axis=1)
     except Exception as error:  # zipfile, zlib and NumPy each have their own
         raise InputError(f"tokens: {path}: no readable tokens ({str(error)[:120]})") from None
 
