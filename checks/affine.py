@@ -1,7 +1,7 @@
 """affine: the affine bound of transformer blocks against random and adversarial kernel errors.
 
 Setting: pre-norm blocks, L = 30 tokens in scales 1, 4, 9, 16, width 32, 4 heads, GELU MLP x 4,
-random weights ~ 1/sqrt(fan_in), logits q.k/sqrt(d). The adversary maximises one entry of the output:
+random weights ~ 1/sqrt(fan_in), logits q.k/sqrt(d). The adversary maximises one output entry:
 kernel errors at +-eps by the sign of the gradient, repeated.
 """
 

@@ -70,6 +70,23 @@ def certify_blocks(
     return AffineBound(low - reach - size, high + reach + size, moved.symbols.count)
 
 
+def estimate_first_order(
+    weights: Mapping[str, Any],
+    config: VarConfig,
+    x: Floats,
+    conditions: Sequence[tuple[Floats, ...]],
+    eps: float,
+    lengths: tuple[int, ...],
+) -> Floats:
+    """sum |J| artanh(eps) per output entry: the first-order part of the error, not a bound.
+
+    The affine form at a kernel radius of 1e-5, where its second-order part is negligible, scaled.
+    """
+    tiny = 1e-5
+    form = forward(weights, config, x, conditions, tiny, lengths)
+    return np.asarray(form.symbols.radius(form.matrix) * (np.arctanh(eps) / tiny))
+
+
 def forward(
     weights: Mapping[str, Any],
     config: VarConfig,
