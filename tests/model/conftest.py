@@ -17,6 +17,12 @@ from varnum.model.generate import Model
 FIXTURES = Path(__file__).parents[1] / "data" / "var"
 
 
+def arrays_of(path):
+    """All arrays of an .npz."""
+    with np.load(path) as archive:
+        return dict(archive)
+
+
 def _backend(name: str, dtype: str) -> Backend:
     if name == "torch":
         pytest.importorskip("torch", reason="the torch backend needs torch")

@@ -57,8 +57,8 @@ def test_sizes_of_the_released_models(official_keys, depth):
 def test_keys_of_the_fixtures(official, fixture_path, name):
     model, _ = official(name)
     for part, shapes in (("var", var_shapes(model.var)), ("vae", vae_shapes(model.vae))):
-        state = np.load(fixture_path / f"{name}_{part}_state.npz")
-        assert {n: state[n].shape for n in state.files} == shapes
+        with np.load(fixture_path / f"{name}_{part}_state.npz") as state:
+            assert {n: state[n].shape for n in state.files} == shapes
 
 
 # --- good files ---------------------------------------------------------------------------------

@@ -93,7 +93,8 @@ def test_the_comparison_can_fail(official, backend):
 
 
 def test_filters(fixture_path, backend):
-    data = np.load(fixture_path / "sampling.npz")
+    with np.load(fixture_path / "sampling.npz") as archive:
+        data = dict(archive)
     logits = backend.array(data["logits"])
     for i, (top_k, top_p) in enumerate(data["cases"]):
         kept = filter_logits(logits, int(top_k), Fraction(str(top_p)))
