@@ -60,10 +60,9 @@ def official():
                 kind(**{f.name: settings[f.name] for f in fields(kind) if f.name in settings})
                 for kind in (VarConfig, VaeConfig)
             )
-            state = [
-                dict(np.load(FIXTURES / f"{name}_{part}_state.npz")) for part in ("var", "vae")
-            ]
-            known[name] = Model(var, vae, *state), dict(np.load(FIXTURES / f"{name}_io.npz"))
+            parts = [f"{name}_{part}.npz" for part in ("var_state", "vae_state", "io")]
+            *states, io = (arrays_of(FIXTURES / part) for part in parts)
+            known[name] = Model(var, vae, *states), io
         return known[name]
 
     return load
