@@ -13,10 +13,10 @@ import sympy as sp
 
 from varnum.formulas.core import Formula
 
-n, m, t, t2, g, h, sigma = sp.symbols("n m t t2 g h sigma", positive=True)
+n, m, t, t2, g, h, sigma = sp.symbols("n m t t2 g h sigma", real=True)
 R, w, u, v, rate, length, M = sp.symbols("R w u v rate L M", real=True)
-N, dv, b, q, mu, tau, x, D = sp.symbols("N dv b q mu tau x D", positive=True)
-alpha, r, width = sp.symbols("alpha r width", positive=True)
+N, dv, b, q, mu, tau, x, D = sp.symbols("N dv b q mu tau x D", real=True)
+alpha, r, width = sp.symbols("alpha r width", real=True)
 
 YES, NO, DECIDE, ERROR = (sp.Rational(*f) for f in ((1, 2), (1, 4), (3, 8), (1, 8)))
 LEBESGUE = sp.Rational(41, 32)  # x2 half-pixel bicubic, one axis; two axes: the square

@@ -1,16 +1,19 @@
 """How far float64 can take the head's output: a bound in exact rationals.
 
 Assumed, and nothing else: +, -, *, / are correct to half an ulp, a matrix product is a sum of
-products in any order (fused or not), exp is within 4 ulps where normal, and underflow loses at most
-2^-1000. Source of gamma: Higham, Accuracy and Stability of Numerical Algorithms, lemma 3.1.
+products in any order (fused or not), exp is within EXP_ULPS = 4 ulps where normal, and underflow
+loses at most 2^-1000. Source of gamma: Higham, Accuracy and Stability of Numerical Algorithms,
+lemma 3.1.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from varnum.lowrank.rounding import EXP_ULPS
+
 UNIT = Fraction(1, 2**53)
-_EXP = 2 * 4 * UNIT  # an ulp is at most 2 u
+_EXP = 2 * EXP_ULPS * UNIT  # an ulp is at most 2 u
 _UNDERFLOW = Fraction(1, 2**1000)
 
 

@@ -111,10 +111,11 @@ def _script(
 
 def all_obligations() -> tuple[Obligation, ...]:
     """Every obligation of every section, in ledger order."""
+    from varnum.proof.hardness_obligations import HARDNESS
     from varnum.proof.layer_obligations import LAYERS
     from varnum.proof.softmax_obligations import SOFTMAX
 
-    return (*SOFTMAX, *LAYERS)
+    return (*SOFTMAX, *LAYERS, *HARDNESS)
 
 
 def write(folder: Path) -> list[Path]:

@@ -1,0 +1,25 @@
+; twin of kv-capacity-weight: 1 % less is false: orthonormal keys
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const E Real)
+(declare-const N Real)
+(declare-const S Real)
+(declare-const tau Real)
+(assert (>= N 2.0))
+(assert (> tau 0.0))
+(assert (< tau 1.0))
+(assert (>= E 0.0))
+(assert (<= (* E (+ 1.0 (* (- 1.0) tau)) (+ (- 1.0) N)) tau))
+(assert (>= S 0.0))
+(assert (<= S (* E (+ (- 1.0) N))))
+; the witness
+(assert (= E (/ 1.0 3.0)))
+(assert (= N 2.0))
+(assert (= S (/ 1.0 3.0)))
+(assert (= tau (/ 1.0 4.0)))
+; the conclusion, negated
+(assert (not (<= S (* (/ 99.0 100.0) tau (+ 1.0 S)))))
+(check-sat)
+(get-model)

@@ -1,0 +1,26 @@
+; twin of kv-lowrank: 1 % more is false where the bits fit exactly
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const N Real)
+(declare-const b Real)
+(declare-const dv Real)
+(declare-const r Real)
+(declare-const width Real)
+(assert (> N 0.0))
+(assert (> dv 0.0))
+(assert (> b 0.0))
+(assert (> r 0.0))
+(assert (> width 0.0))
+(assert (>= (* r width (+ 1.0 dv)) (* N b dv)))
+; the witness
+(assert (= N 2.0))
+(assert (= b 1.0))
+(assert (= dv 1.0))
+(assert (= r 1.0))
+(assert (= width 1.0))
+; the conclusion, negated
+(assert (not (>= r (* (/ 101.0 100.0) N b dv (/ 1.0 width) (/ 1.0 (+ 1.0 dv))))))
+(check-sat)
+(get-model)

@@ -1,0 +1,16 @@
+; seth-head: a key at distance h lies l (t - h)/(t2 - t) above the dummy, l = ln(3n)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const h Real)
+(declare-const l Real)
+(declare-const m Real)
+(declare-const rate Real)
+(declare-const t Real)
+(declare-const t2 Real)
+(assert (> t2 t))
+(assert (= (* 2.0 rate (+ t2 (* (- 1.0) t))) l))
+; the conclusion, negated
+(assert (not (= (* (+ t2 (* (- 1.0) t)) (+ (* rate (+ m (* (- 2.0) h))) (* (- 1.0) rate (+ m (* (- 2.0) t))))) (* l (+ t (* (- 1.0) h))))))
+(check-sat)

@@ -1,0 +1,16 @@
+; var-wrap: a gated logit is at most -M - l, l = ln(100 L)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const M Real)
+(declare-const P Real)
+(declare-const l Real)
+(declare-const x Real)
+(assert (>= M 0.0))
+(assert (>= l 0.0))
+(assert (<= x (+ (* (- 1.0) P) (* (/ 1681.0 1024.0) M))))
+(assert (>= P (+ l (* (/ 2705.0 1024.0) M))))
+; the conclusion, negated
+(assert (not (<= x (+ (* (- 1.0) M) (* (- 1.0) l)))))
+(check-sat)

@@ -1,0 +1,23 @@
+; twin of var-wrap-near: a threshold 2 % higher fails (slack: the error may be 0.1209 on this side)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const J Real)
+(declare-const R Real)
+(declare-const e Real)
+(declare-const val Real)
+(assert (>= R 1.0))
+(assert (>= J 0.0))
+(assert (<= J (/ 1.0 100.0)))
+(assert (>= (* 2.0 val) (- (/ 657.0 1024.0))))
+(assert (> e (- (/ 117.0 1000.0))))
+; the witness
+(assert (= J (/ 1.0 100.0)))
+(assert (= R 1.0))
+(assert (= e (- (/ 1169.0 10000.0))))
+(assert (= val (- (/ 657.0 2048.0))))
+; the conclusion, negated
+(assert (not (> (+ R (* J val) (* e (+ 1.0 J R))) (+ (/ 153.0 400.0) (* (/ 153.0 400.0) J) (* (/ 153.0 400.0) R)))))
+(check-sat)
+(get-model)
