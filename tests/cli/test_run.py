@@ -175,6 +175,18 @@ def test_bad_input_is_one_line(varnum, options, message):
     assert message in err
 
 
+def test_output_that_cannot_be_written(varnum, tmp_path):
+    (tmp_path / "o.npz").mkdir()
+    code, _, err = varnum("run", "--random", "var-tiny", "--out", tmp_path / "o.npz")
+    assert (code, "cannot write" in err) == (2, True)
+
+
+def test_every_negative_label_is_no_class(varnum):
+    common = ["run", "--random", "var-tiny", "--json", "--labels"]
+    texts = [varnum(*common, label)[1] for label in ("-1", "10", f"-{10**30}")]
+    assert len({json.dumps(json.loads(t)["tokens"]) for t in texts}) == 1
+
+
 def test_unknown_torch_device(varnum):
     torch = pytest.importorskip("torch", reason="asks torch for devices")
     common = ["run", "--random", "var-tiny", "--backend", "torch", "--device"]

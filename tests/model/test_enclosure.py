@@ -12,6 +12,7 @@ import pytest
 from varnum.balls.array import BallArray
 from varnum.balls.namespace import broadcast_to
 from varnum.balls.scalar import hull, precision
+from varnum.errors import InputError
 from varnum.model import sampling
 from varnum.model.backend import Backend
 from varnum.model.config import preset
@@ -196,3 +197,10 @@ def test_mpmath_at_twice_the_precision_lies_inside(name):
         reference = mpmath_pass()
         assert check.inside(logits, reference)
         assert not check.inside(moved, reference)
+
+
+def test_overflow_is_not_a_token(backend32):
+    logits = backend32.array(np.array([[1.0, np.nan, 0.0], [1.0, np.inf, 0.0]]))
+    for row in (logits[:1], logits[1:]):
+        with pytest.raises(InputError, match="scale 3: logits are not finite"):
+            sampling.sample(row, 1, Fraction(0), np.random.default_rng(0), "token of scale 3")

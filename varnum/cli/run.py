@@ -133,7 +133,7 @@ def _labels(text: str, classes: int, seed: int) -> Any:
         if number == "random":
             found.append(int(rng.integers(classes)))
         elif number.removeprefix("-").isdecimal() and int(number) <= classes:
-            found.append(int(number))
+            found.append(max(int(number), -1))
         else:
             raise InputError(
                 f"labels: {number!r} is not a label; allowed: 0 to {classes - 1}, "
@@ -176,7 +176,7 @@ def teacher_job(labels: Any, tokens: Any, kernel: Any) -> Callable[..., Any]:
 
     def job(model: Model, note: Any) -> dict[str, Any]:
         def watch(i: int, _: Any) -> None:
-            note(0, i)
+            note("all scales", i)
 
         return {"logits": teacher_forced_logits(model, labels, tokens, kernel, watch)}
 
@@ -190,8 +190,11 @@ def generation_job(
     from varnum.model.generate import generate, image_of
 
     def job(model: Model, note: Any) -> dict[str, Any]:
+        def watch(scale: int, block: int) -> None:
+            note(f"scale {scale}", block)
+
         arrays: dict[str, Any] = {}
-        for s, scale in enumerate(generate(model, labels, settings, kernel, note)):
+        for s, scale in enumerate(generate(model, labels, settings, kernel, watch)):
             arrays[f"tokens_s{s}"] = scale.tokens
             arrays[f"logits_s{s}"] = scale.logits
             arrays[f"fhat_s{s}"] = scale.f_hat
@@ -211,8 +214,8 @@ def _compute(job: Any, model: Model, where: Backend, digits: int, max_bits: int)
     placed = model.to(where)
     with progress() as say:
 
-        def note(scale: int, block: int) -> None:
-            say(f"scale {scale}, block {block} of {model.var.depth}")
+        def note(stage: str, block: int) -> None:
+            say(f"{stage}, block {block} of {model.var.depth}")
 
         if where.name != "balls":
             return {"arrays": job(placed, note)}
@@ -241,10 +244,13 @@ def _write(
     from varnum.model.output import host_arrays, write_png
 
     arrays: dict[str, Any] = host_arrays(result.pop("arrays", {}))
-    if out is not None and arrays:
-        np.savez(out, **arrays)
-    if image is not None and arrays:
-        write_png(image, arrays["image"])
+    try:
+        if out is not None and arrays:
+            np.savez(out, **arrays)
+        if image is not None and arrays:
+            write_png(image, arrays["image"])
+    except OSError as error:
+        raise InputError(f"cannot write: {error}") from None
     return {
         "verdict": "unknown" if "unknown" in result else "done",
         "backend": where.name,

@@ -7,6 +7,7 @@ Temperature is 1 throughout. V is the vocabulary size.
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,8 @@ def sample(logits: Array, top_k: int, top_p: Fraction, rng: np.random.Generator,
     """One token per position after filtering: (..., V) -> (...); one uniform number each.
 
     The uniform number u picks the first token whose cumulative weight exceeds u times the total,
-    so a seed gives the same tokens on every backend up to rounding. Raises UndecidedError on balls.
+    so a seed gives the same tokens on every backend up to rounding. Raises UndecidedError on balls
+    and InputError where the logits overflowed.
     """
     u = rng.random(logits.shape[:-1])
     if is_balls(logits):
@@ -84,6 +86,8 @@ def sample(logits: Array, top_k: int, top_p: Fraction, rng: np.random.Generator,
     xp = namespace(logits)
     if torch_kernels(logits) is not None:
         u = xp.asarray(u, device=logits.device)
+    if not bool(xp.all(xp.isfinite(logits))):
+        raise InputError(f"{what}: logits are not finite; use a wider dtype, or check the weights")
     logits = filter_logits(xp.astype(logits, xp.float64), top_k, top_p)
     cumulative = xp.cumulative_sum(softmax(logits), axis=-1)
     total = cumulative[..., -1:]
@@ -111,9 +115,8 @@ def _sample_balls(logits: Array, top_k: int, top_p: Fraction, u: Any, what: str)
 
 def _certain_sums(probabilities: Array, less: Fraction) -> Array:
     """Cumulative sums of probabilities (n) minus a constant."""
-    xp = namespace(probabilities)
-    lower = xp.asarray(np.tri(probabilities.shape[0]))
-    return xp.matmul(lower, probabilities) - less
+    sums = list(accumulate(probabilities.entries()))
+    return namespace(probabilities).asarray(sums) - less
 
 
 def _certain_top_k(row: Array, top_k: int, what: str) -> Ints:
