@@ -6,7 +6,7 @@ Shapes: L tokens, C width, d head width, n keys, r rows (queries), S symbols.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -176,6 +176,7 @@ def attention(
 
     kernel_radius >= artanh(eps); logits are scale q.k; queries of block s see blocks 1..s.
     """
+    q, k, v = (replace(x, matrix=widen(x.matrix, x.symbols.count)) for x in (q, k, v))
     outputs, start = [], 0
     for length in lengths:
         rows, keys = slice(start, start + length), start + length

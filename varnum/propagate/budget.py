@@ -18,7 +18,7 @@ from varnum.approx.degree import LeastDegree
 from varnum.approx.target import relative
 from varnum.balls.exact import parse, round_decimal
 from varnum.errors import InputError
-from varnum.model.backend import Kept
+from varnum.model.backend import Ints
 from varnum.model.generate import Model
 from varnum.model.layers import linear, silu
 from varnum.model.quantizer import teacher_maps
@@ -78,7 +78,7 @@ def certify_budget(
 
 
 def teacher_forced_setting(
-    model: Model, label: int, tokens: Kept
+    model: Model, label: int, tokens: Ints
 ) -> tuple[Floats, list[tuple[Floats, ...]]]:
     """One sequence of a NumPy model as blocks and head see it: x (L, C), AdaLN vectors per block.
 

@@ -85,9 +85,9 @@ class Symbols:
             lower = np.linalg.cholesky(weighting)
             squares = self.squares(np.swapaxes(lower, -1, -2) @ matrix)
         t = [np.sqrt(s.sum(-2)) for s in squares]  # (..., groups) per run
-        total = sum(part.sum(-1) for part in t)
-        if not isinstance(total, np.ndarray):
+        if not t:
             return np.zeros((*matrix.shape[:-1], matrix.shape[-2]))
+        total = np.asarray(sum(part.sum(-1) for part in t))
         inverse = [
             np.repeat(np.divide(1.0, part, out=np.zeros_like(part), where=part > 0), size, axis=-1)
             for part, (_, _, size) in zip(t, self.runs, strict=False)

@@ -1,0 +1,73 @@
+"""Budget backwards on the official tiny models, end to end with the budget's own polynomial."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from varnum.balls.questions import bounds
+from varnum.errors import InputError
+from varnum.propagate.budget import certify_budget, compose_run, teacher_forced_setting
+from varnum.propagate.discrete import certify_tokens
+from varnum.propagate.exact import (
+    certify_ranges,
+    certify_run_difference,
+    largest_error,
+    polynomial_kernel,
+    run_blocks,
+)
+from varnum.verdict import Unknown
+
+
+@pytest.fixture(scope="module", params=["a", "b"])
+def run(request, tiny_model):
+    """(model, x, vectors, compose, logits) of one teacher-forced sequence."""
+    model, io = tiny_model(request.param)
+    x, vectors = teacher_forced_setting(model, int(io["label_B"][0]), io["tf_tokens"][0])
+    logits, _ = certify_ranges(model.var_weights, model.var, x, vectors, model.var.lengths)
+    middle = (bounds(logits)[0] + bounds(logits)[1]) / 2
+    assert np.abs(middle - io["tf_logits"][0]).max() < 1e-10  # the official model's own numbers
+    return model, x, vectors, compose_run(model, x, vectors), middle
+
+
+@pytest.mark.parametrize("target", ["1e-1", "1e-2", "1e-3"])
+def test_end_to_end(run, target):
+    model, x, vectors, compose, logits = run
+    budget = certify_budget(target, compose, model.var.head_dim)
+    assert not isinstance(budget, Unknown)
+    assert budget.composition.reach.bound() <= Fraction(target)
+    assert budget.rank is not None
+    kernel = polynomial_kernel(budget.least.poly.coefficients())
+    found = certify_run_difference(
+        lambda attend: run_blocks(
+            model.var_weights, model.var, x, vectors, model.var.lengths, attend
+        ),
+        kernel,
+        digits=3,
+        start=256,
+    )
+    assert not isinstance(found, Unknown)
+    assert 0 < largest_error(found[0]) <= budget.composition.reach.bound()
+    sure = certify_tokens(logits, float(budget.composition.reach.bound()))
+    low, high = bounds(found[0])
+    moved = logits + (low + high) / 2
+    assert sure.any()
+    assert np.array_equal(moved.argmax(-1)[sure], logits.argmax(-1)[sure])
+
+
+def test_budget_is_monotone_and_shows_amplification(run):
+    _, _, _, compose, _ = run
+    loose, tight = (certify_budget(t, compose, 8, with_degree=False) for t in ("1e-1", "1e-3"))
+    assert tight.eps < loose.eps
+    assert [s.layer for s in tight.composition.steps] == [
+        "attention 0", "mlp 0", "attention 1", "mlp 1", "head",
+    ]  # fmt: skip
+    assert all(s.amplification > 1 for s in tight.composition.steps[1:])
+    assert tight.domain >= max(s.logits for s in tight.composition.steps)
+
+
+def test_bad_targets_are_refused(run):
+    with pytest.raises(InputError, match="--model-error"):
+        certify_budget("0", run[3], 8)

@@ -1,0 +1,90 @@
+"""Error transfer of the layers: the checks in small, and what a false version does."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from varnum.balls.scalar import arb, ball
+from varnum.errors import InputError
+from varnum.model import layers as model
+from varnum.proof import checking
+from varnum.propagate import transfer as t
+from varnum.propagate.transfer import Reach
+from varnum.verdict import Proved
+
+
+@pytest.mark.parametrize("name", ["layers", "attention_layer", "activations", "bicubic"])
+def test_transfer_holds(name):
+    results = checking.load(name).measure(trials=200, seed=2)
+    assert isinstance(checking.judge(results), Proved), results
+    assert min(r.tightness for r in results) > 0.99  # every one of these claims is sharp
+
+
+def test_layernorm():
+    results = checking.load("layernorm").measure(trials=200, seed=3)
+    assert isinstance(checking.judge(results), Proved), results
+    assert min(r.tightness for r in results) > 0.99
+
+
+def test_layernorm_bound_of_the_literature_fails_beyond_one():
+    """x' = -x: the l2 error is 2 sqrt(c), above 2 sqrt(c) sin(arcsin(1)/2) = sqrt(2 c)."""
+    x = np.array([[1.0, -1.0, 2.0, -2.0]])
+    moved = np.linalg.norm(model.layer_norm(-x, 1e-30) - model.layer_norm(x, 1e-30))
+    assert moved > 1.4 * np.sqrt(2 * 4)
+    reach = t.layer_norm(Reach.of(4, 2, 4), s_min=Fraction(3, 2))
+    assert float(reach.norm_error.upper()) >= moved * (1 - 1e-12)
+
+
+def test_layernorm_needs_a_floor():
+    with pytest.raises(InputError, match="s_min"):
+        t.layer_norm(Reach.of(4, 2, 1), s_min=0)
+
+
+def test_operator_norms_are_above_the_true_ones():
+    rng = np.random.default_rng(0)
+    for shape in ((5, 9), (9, 5), (1, 3)):
+        w = rng.normal(size=shape)
+        norms = t.operator(w)
+        assert float(norms.spectral.upper()) >= np.linalg.norm(w, 2)
+        assert float(norms.spectral.upper()) <= np.linalg.norm(w, 2) * (1 + 1e-6)
+        assert float(norms.rows.upper()) >= np.abs(w).sum(1).max()
+
+
+def test_composed_layers_cover_a_perturbed_run():
+    rng = np.random.default_rng(5)
+    w, b = rng.normal(size=(6, 8)), rng.normal(size=6)
+    reach = Reach.of(8, 1, Fraction(1, 10))
+    s = np.sqrt(model.linear(np.zeros((1, 8)), w, b).var() + 1e-6)
+    out = t.activation(t.linear(reach, t.operator(w, b)), t.GELU_SLOPE)
+    for _ in range(200):
+        x = rng.uniform(-1, 1, (1, 8))
+        y = x + rng.choice([-0.1, 0.1], x.shape)
+        before, after = (model.gelu(model.linear(v, w, b)) for v in (x, y))
+        assert np.abs(after - before).max() <= float(out.error.upper())
+        assert np.linalg.norm(after - before) <= float(out.norm_error.upper())
+    assert s > 0
+
+
+def test_gates_that_move_and_guidance():
+    x, g = Reach.of(1, 2, Fraction(1, 4)), Reach.of(1, 3, Fraction(1, 2))
+    assert t.product(x, g).bound() >= Fraction(2 * 1, 2) + Fraction(3, 4) + Fraction(1, 8)
+    assert t.guidance(x, Fraction(3, 2)).bound() == 1  # (1 + 2 * 3/2) / 4
+
+
+def test_unit_vectors_move_by_at_most_two():
+    assert t.unit_vectors(Reach.of(3, 1, 5), arb(0)).bound() == 2
+    assert t.unit_vectors(Reach.of(3, 1, Fraction(1, 100)), ball(1)).bound() < Fraction(2, 100)
+
+
+def test_kernel_error_must_be_below_one():
+    with pytest.raises(InputError, match="eps"):
+        t.softmax_share(0, 1)
+
+
+def test_budget_bisection_is_on_the_safe_side():
+    found = t.solve_down(lambda e: ball(e) * 3, Fraction(1), Fraction(1, 2))
+    assert Fraction(1, 3) - Fraction(1, 10**5) < found <= Fraction(1, 3)
+    assert t.solve_down(lambda e: ball(2), Fraction(1), Fraction(1, 2)) is None
