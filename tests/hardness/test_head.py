@@ -1,6 +1,7 @@
 """seth-head and ov-head: exhaustive, at the limit, in balls, and false versions that fail."""
 
 import itertools
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -151,3 +152,14 @@ def test_bad_thresholds():
     word = np.ones((1, 3), np.int8)
     with pytest.raises(InputError, match=r"^thresholds"):
         seth_head(word, word, 2, 2)
+
+
+def test_memory_grows_with_n_d_not_with_n_squared():
+    rng = np.random.default_rng(4)
+    n, d = 3000, 8
+    head = ov_head(*(rng.integers(0, 2, (n, d)).astype(np.int8) for _ in "uv"))
+    tracemalloc.start()
+    evaluate_exact(head)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * n * d * 8 < n * n * 8 / 20

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from varnum.errors import InputError
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 32 << 20
 _LITERAL = re.compile(r"-?[0-9]{1,18}")
 _COUNT = re.compile(r"[0-9]{1,18}")
 

@@ -44,16 +44,15 @@ def sat_to_ov(cnf: Cnf) -> Vectors:
 
     Raises InputError beyond MAX_SIDE vectors a side or MAX_ENTRIES numbers.
     """
-    clauses = sorted(
-        {c for c in cnf.clauses if not any(-literal in c for literal in c)}, key=sorted
-    )
-    names = sorted({abs(literal) for clause in clauses for literal in clause})
+    kept = {c for c in cnf.clauses if not any(-literal in c for literal in c)}
+    names = sorted({abs(literal) for literal in frozenset().union(*kept)})
     half = (len(names) + 1) // 2
     if half > MAX_SIDE.bit_length() - 1:
         raise InputError(
             f"cnf: {len(names)} variables occur, which needs 2^{half} vectors a side; "
             f"allowed: {2 * (MAX_SIDE.bit_length() - 1)} variables"
         )
+    clauses = sorted(kept, key=sorted)  # any order will do, as long as it is the same each time
     if len(clauses) << half > MAX_ENTRIES:
         raise InputError(
             f"cnf: 2^{half} vectors times {len(clauses)} clauses; "
