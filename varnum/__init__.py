@@ -16,11 +16,20 @@ from varnum.errors import InputError, MissingExtra
 from varnum.verdict import Proved, Refuted, Unknown
 
 if TYPE_CHECKING:
+    from varnum._attention import Attention, Certificate, attention
     from varnum._plan import Plan, plan
 
-_LAZY = {"plan": "varnum._plan", "Plan": "varnum._plan"}
+_LAZY = {
+    "attention": "varnum._attention",
+    "Attention": "varnum._attention",
+    "Certificate": "varnum._attention",
+    "plan": "varnum._plan",
+    "Plan": "varnum._plan",
+}
 
 __all__ = [
+    "Attention",
+    "Certificate",
     "InputError",
     "MissingExtra",
     "Plan",
@@ -28,6 +37,7 @@ __all__ = [
     "Refuted",
     "Unknown",
     "__version__",
+    "attention",
     "plan",
 ]
 

@@ -112,6 +112,23 @@ def bound_logit_residual(frame: Frame, q: Array, k: Array, x: Array, y: Array) -
     )
 
 
+def key_weights(frame: Frame, k: Array, y: Array, *, squares: bool) -> tuple[Array, float]:
+    """exp of the column terms (plus |y|^2/2 if `squares`), (L,), largest 1; the exponents' slip.
+
+    The slip is infinite where the smallest weight would underflow: then nothing relative holds.
+    """
+    exponent = frame.column_terms(k)
+    slip = 0.0
+    if squares:
+        exponent = exponent + 0.5 * np.sum(np.square(y), axis=1)
+        slip = gamma(k.shape[1] + 4) * float(row_norms(y).max()) ** 2
+    exponent = exponent - exponent.max()
+    lowest = float(-exponent.min())
+    if not lowest < 700:
+        return np.exp(np.maximum(exponent, -700.0)), float("inf")
+    return np.exp(exponent), up(slip + 4 * _U * (lowest + 1))
+
+
 def max_envelope(u: Array, r: Array, w: Array, s: Array, buckets: int = 64) -> float:
     """Not below max_ij u_i w_j exp(r_i s_j) for non-negative u, r (L_q,), w, s (L_k,).
 

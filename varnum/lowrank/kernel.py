@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, row_norms
+from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights, row_norms
 from varnum.lowrank.pivots import PivotMap, fit_pivot_map
-from varnum.lowrank.recompress import Sides, Turn, certify_relative, fit_turn, side
-from varnum.lowrank.rounding import UNIT, exp_relative, exp_up, gamma, up
+from varnum.lowrank.recompress import Turn, certify_relative, fit_turn, side
+from varnum.lowrank.rounding import UNIT, exp_relative, exp_up, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
@@ -41,6 +41,23 @@ class LowRankKernel:
     def rank(self) -> int:
         """Number of features r."""
         return int(self.phi.shape[1])
+
+    def columns(self, values: Array, part: slice) -> Array:
+        """Sum over keys of c_j Psi_j values_j^T."""
+        return np.asarray((self.psi[part] * self.weights[part, None]).T @ values)
+
+    def rows(self, state: Array, part: slice) -> Array:
+        """Phi_i . state per query."""
+        return np.asarray(self.phi[part] @ state)
+
+    def key_mass(self, part: slice) -> float:
+        """Not below sum c_j |Psi_j|."""
+        sizes = row_norms(self.psi[part]) * self.weights[part]
+        return up(float(sizes.sum()), len(self.weights) + 8)
+
+    def query_size(self, part: slice) -> Array:
+        """Not below |Phi_i|."""
+        return row_norms(self.phi[part])
 
 
 def fit_kernel(q: Array, k: Array, sigma: float, eps: float) -> LowRankKernel | str:
@@ -97,7 +114,7 @@ def certify_kernel(frame: Frame, pivots: PivotMap, turn: Turn, q: Array, k: Arra
     error = pivots.feature_error(float(max(row_norms(x).max(), row_norms(y).max())))
     queries, keys = side(pivots, x, error), side(pivots, y, error)
     phi, psi, relative = certify_relative(queries, keys, turn, error)
-    weights, slip = _key_weights(frame, k, keys)
+    weights, slip = key_weights(frame, k, y, squares=True)
     zeta = bound_logit_residual(frame, q, k, x, y) + slip
     if not zeta < 1:
         relative = float("inf")
@@ -105,50 +122,3 @@ def certify_kernel(frame: Frame, pivots: PivotMap, turn: Turn, q: Array, k: Arra
     if not np.isfinite(certified):
         certified = float("inf")
     return LowRankKernel(phi, psi, weights, certified, len(pivots.points), frame, pivots, turn)
-
-
-def _key_weights(frame: Frame, k: Array, keys: Sides) -> tuple[Array, float]:
-    """exp(q0.(k - k0)/sigma + |y|^2/2 - shift) per key and a bound on the exponent's rounding."""
-    y = frame.keys(k)
-    exponent = frame.column_terms(k) + 0.5 * np.sum(np.square(y), axis=1)
-    exponent = exponent - exponent.max()
-    lowest = float(-exponent.min())
-    if not lowest < 700:  # weights would underflow: no relative guarantee
-        return np.exp(np.maximum(exponent, -700.0)), float("inf")
-    slip = gamma(k.shape[1] + 4) * float(keys.norms.max()) ** 2 + 4 * _U * (lowest + 1)
-    return np.exp(exponent), up(slip)
-
-
-def attend(kernel: LowRankKernel, v: Array) -> tuple[Array, Array]:
-    """Attention output (L_q, d_v) and a bound on its error per column, (d_v,), in absolute units.
-
-    v (L_k, d_v) float64. The bound is range(v) tanh(artanh(certified)/2) plus rounding.
-    """
-    middle = 0.5 * (v.max(0) + v.min(0))
-    shifted = v - middle
-    weighted = kernel.psi * kernel.weights[:, None]
-    state = weighted.T @ shifted  # (r, d_v)
-    mass = weighted.sum(0)  # (r,)
-    below = kernel.phi @ mass
-    output = (kernel.phi @ state) / below[:, None] + middle
-    return output, output_error(kernel, v, weighted, below, output)
-
-
-def output_error(
-    kernel: LowRankKernel, v: Array, weighted: Array, below: Array, out: Array
-) -> Array:
-    """Absolute error per column (d_v,): kernel error, rounding of sums, the last additions."""
-    eps = kernel.certified
-    spread = (v.max(0) - v.min(0)) * (1 + 4 * _U)
-    if not eps < 1:
-        return np.full(v.shape[1], np.inf)
-    kernel_part = up(eps / (1 + np.sqrt(1 - eps * eps)))
-    operations = gamma(len(v) + kernel.rank + 8)
-    mass = up(float(row_norms(weighted).sum()), len(v) + 8)
-    slip = operations * row_norms(kernel.phi) * mass
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(below > slip, slip / (below - slip), np.inf)
-    worst = up(float(ratio.max()))
-    half = 0.5 * spread * (1 + 4 * _U)  # |v - middle| for every value, up to rounding
-    biggest = np.maximum(np.abs(v).max(0), np.abs(out).max(0))
-    return np.asarray(spread * kernel_part + worst * (half + 2 * half) + 8 * _U * biggest)

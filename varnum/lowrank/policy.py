@@ -47,7 +47,7 @@ def estimate_best(
             break
         state = MomentState(fit_basis(wide_q, wide_k, sigma, size, top, centres, q), values)
         state.add(k, v)
-        error = state.attend(q, _room(q, v)).error
+        error = state.attend(q, empty_rows(len(q), v)).error
         missing = float((~(error <= _ROOM * target)).sum()) / len(q)
         exact = 2.0 * queries * keys * (d + values)
         cost = _EXACT_RATE * _operations(state.basis, d, values, queries, keys) / exact + missing
@@ -63,9 +63,9 @@ def estimate_best(
     return Choice(best, reason, whole)
 
 
-def _room(q: Any, v: Any) -> Any:
-    """An uninitialised (len(q), d_v) array like v."""
-    shape = (int(q.shape[0]), int(v.shape[1]))
+def empty_rows(count: int, v: Any) -> Any:
+    """An uninitialised (count, d_v) array like v."""
+    shape = (count, int(v.shape[1]))
     return np.empty(shape, dtype=v.dtype) if isinstance(v, np.ndarray) else v.new_empty(shape)
 
 

@@ -45,7 +45,7 @@ def side(pivots: PivotMap, x: Array, error: float) -> Sides:
     return Sides(features, pivots.residual(features, error), row_norms(x))
 
 
-def fit_turn(queries: Sides, keys: Sides, target: float, rounds: int = 8) -> Turn | None:
+def fit_turn(queries: Sides, keys: Sides, target: float, rounds: int = 10) -> Turn | None:
     """The smallest rank found whose (unrounded) bound is below `target`; None if even m fails.
 
     Each round solves a weighted best approximation and then weighs the worst tokens more.
@@ -63,8 +63,8 @@ def fit_turn(queries: Sides, keys: Sides, target: float, rounds: int = 8) -> Tur
             best = Turn(a, b, rank)
         if rank == a.shape[1]:
             return best
-        weight_q = weight_q * np.sqrt(tail_q[:, rank] / tail_q[:, rank].max() + 1e-12) ** 2
-        weight_k = weight_k * np.sqrt(tail_k[:, rank] / tail_k[:, rank].max() + 1e-12) ** 2
+        weight_q = weight_q * np.sqrt(tail_q[:, rank] / tail_q[:, rank].max() + 1e-12)
+        weight_k = weight_k * np.sqrt(tail_k[:, rank] / tail_k[:, rank].max() + 1e-12)
         weight_q, weight_k = weight_q / weight_q.mean(), weight_k / weight_k.mean()
     return best
 

@@ -8,6 +8,7 @@ dtype inside a chunk and in float64 across chunks. Proof: proofs/moment-certific
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class MomentState:
         self.grams = np.zeros((count, self.features, self.features))
         self.states = np.zeros((count, basis.rank, value_size))
         self.keys = 0
+        self.seconds = 0.0  # spent on bounds, not on the output
         self.far_coordinate = 0.0  # max |kappa|
         self.far_perpendicular = 0.0  # max |perpendicular part of k - k0|
         self.far_key = 0.0  # max |k|
@@ -62,7 +64,7 @@ class MomentState:
         self.value_high: Any = None
         self.slack = slack(basis, self.unit)
         self.underflow = (TINY[dtype_name(basis.query_map)] * 1e20) ** 0.5  # weights >= e^-30
-        self.far_centre = float((basis.centres * basis.centres).sum(1).max()) ** 0.5
+        self.far_centre = float(_farthest(basis.centres))
         self._scratch: dict[int, Any] = {}
         self._forms: list[Forms] | None = None
 
@@ -95,11 +97,15 @@ class MomentState:
         )  # faster, if reused
         for c in range(len(self.grams)):
             xp.multiply(features, weights[c], out=weighted)
+            began = perf_counter()
             self.grams[c] += _numpy(weighted @ turned)
+            self.seconds += perf_counter() - began
             self.states[c] += _numpy(weighted[: basis.rank] @ v)
         self.keys += int(k.shape[0])
+        began = perf_counter()
         self._note_values(v)
         self._note_keys(features[1 : 1 + size], square, image[0], exponents)
+        self.seconds += perf_counter() - began
 
     def _room(self, which: int, n: int) -> Any:
         """Scratch rows (F + 2, n), reused between chunks."""
@@ -121,7 +127,7 @@ class MomentState:
         self.far_weight = _larger(self.far_weight, float(abs(exponents).max()))
 
     def _note_values(self, v: Any) -> None:
-        low, high = _extremes(v, self.xp)
+        low, high = extremes(v)
         self.value_low = low if self.value_low is None else self.xp.minimum(self.value_low, low)
         self.value_high = (
             high if self.value_high is None else self.xp.maximum(self.value_high, high)
@@ -150,7 +156,7 @@ class MomentState:
                 self._attend_chunk(q[s : s + step], out[s : s + step], ratio)
                 for s in range(0, q.shape[0], step)
             ]
-        self._mend_constant_columns(out)
+        mend_constant_columns(out, self.value_low, self.value_high)
         if len(parts) == 1:
             return parts[0]
         join = np.concatenate if isinstance(parts[0].error, np.ndarray) else self.xp.cat
@@ -163,7 +169,9 @@ class MomentState:
         square = _row_squares(q, xp)
         image[1 : size + 2] -= basis.query_shift
         features = image[1:]
+        began = perf_counter()
         zeta = self._logit_errors(features[1 : 1 + size], square, image[0])
+        self.seconds += perf_counter() - began
         if len(self.grams) == 1:
             error, slip = self._one_centre(0, features, out, None)
         else:
@@ -198,7 +206,10 @@ class MomentState:
         else:
             out[rows] = scaled.T @ forms.state
         far = xp.sqrt(square) * (self.far_coordinate * (1 + 64 * self.unit))
-        return relative_errors(forms, features, below, far, self.table, xp)
+        began = perf_counter()
+        errors = relative_errors(forms, features, below, far, self.table, xp)
+        self.seconds += perf_counter() - began
+        return errors
 
     def _logit_errors(self, chi: Any, square: Any, along: Any) -> Any:
         """zeta (n,): |logit - row term - log weight - chi.kappa| for every key, from above."""
@@ -223,11 +234,18 @@ class MomentState:
         ratio = float(self.xp.where(spread > 0, biggest / spread, spread * 0 + 0.5).max())
         return ratio * (1 + 8 * self.unit)
 
-    def _mend_constant_columns(self, out: Any) -> None:
-        """A column of equal values has that value as its exact output."""
-        same = self.value_high == self.value_low
-        if bool(same.any()):
-            out[:, same] = self.value_low[same]
+
+def mend_constant_columns(out: Any, low: Any, high: Any) -> None:
+    """A column whose values are all equal has that value as its exact output."""
+    same = high == low
+    if bool(same.any()):
+        out[:, same] = low[same]
+
+
+def _farthest(centres: Any) -> Any:
+    """Largest row norm (a Frobenius norm would do as well)."""
+    with np.errstate(over="ignore"):
+        return (centres * centres).sum(1).max() ** 0.5
 
 
 def _larger(old: float, new: float) -> float:
@@ -255,8 +273,9 @@ def _row_squares(array: Any, xp: Any) -> Any:
     return xp.linalg.vector_norm(array, dim=1).square()
 
 
-def _extremes(v: Any, xp: Any) -> tuple[Any, Any]:
-    if xp is np:
+def extremes(v: Any) -> tuple[Any, Any]:
+    """Smallest and largest value of each column."""
+    if isinstance(v, np.ndarray):
         return v.min(0), v.max(0)
     return v.amin(0), v.amax(0)  # 12 times faster than aminmax(dim=0)
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from varnum.lowrank.basis import unit_of
 from varnum.lowrank.exact import exact_error, exact_rows
-from varnum.lowrank.policy import Choice, estimate_best
-from varnum.lowrank.state import MomentState, namespace
+from varnum.lowrank.policy import Choice, empty_rows, estimate_best
+from varnum.lowrank.state import MomentState, extremes, mend_constant_columns, namespace
 
 _SMALL = 512  # below this many queries in a scale, exact attention is as fast
 
@@ -32,6 +32,7 @@ class Outcome:
     centres: int = 0
     reason: str = ""
     seconds_fit: float = 0.0
+    seconds_certificate: float = 0.0  # spent on bounds while attending
 
     def absorb(self, error: float, exact: int, rows: int) -> None:
         """Count one scale."""
@@ -62,12 +63,12 @@ class VarAttention:
         return self._step(q, k, v, None, None, out)
 
     def _step(self, q: Any, k: Any, v: Any, all_k: Any, all_v: Any, out: Any | None) -> Any:
-        xp, count = namespace(q), int(q.shape[0])
-        out = xp.empty_like(v) if out is None else out
+        count = int(q.shape[0])
+        out = empty_rows(count, v) if out is None else out
         if all_k is None and (self.keep_tokens or self.state is None):
             self._keys.append(k)
             self._values.append(v)
-        self._seen += count
+        self._seen += int(k.shape[0])
         started = self.choice is None and count > _SMALL and self._start(q, all_k, all_v)
         if self.state is None:
             self._exact_scale(q, out, all_k, all_v)
@@ -80,6 +81,7 @@ class VarAttention:
         worst = float(error[~missed].max()) if wrong < count else 0.0
         if wrong:
             worst = max(worst, self._repair(q, out, error, missed, all_k, all_v))
+        self.outcome.seconds_certificate = self.state.seconds
         self.outcome.absorb(worst, wrong if self._can_repair(all_k) else 0, count)
         return out
 
@@ -94,11 +96,13 @@ class VarAttention:
         assert self.state is not None
         sizes = (self.state.far_key, self.state.value_ratio())
         out[rows], bound = _exact_to_target(q[rows], k, v, self.sigma, self.target, sizes)
+        mend_constant_columns(out, self.state.value_low, self.state.value_high)
         return bound
 
     def _exact_scale(self, q: Any, out: Any, all_k: Any, all_v: Any) -> None:
         k, v = self._tokens(all_k, all_v)
         out[...], bound = _exact_to_target(q, k, v, self.sigma, self.target)
+        mend_constant_columns(out, *extremes(v))
         self.outcome.absorb(bound, int(q.shape[0]), int(q.shape[0]))
 
     def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
@@ -121,6 +125,7 @@ class VarAttention:
             if not self.choice.whole:
                 state = MomentState(state.basis, int(v.shape[1]))
                 state.add(k, v)
+            state.seconds = 0.0  # so far counted as fitting
             self.state = state
             if not self.keep_tokens:
                 self._keys, self._values = [], []
@@ -129,11 +134,26 @@ class VarAttention:
 
 
 def attend_scales(
-    q: Any, k: Any, v: Any, scales: tuple[int, ...], sigma: float, target: float
+    q: Any,
+    k: Any,
+    v: Any,
+    scales: tuple[int, ...] | None,
+    sigma: float,
+    target: float,
+    *,
+    low_rank: bool = True,
 ) -> tuple[Any, Outcome]:
-    """Teacher forcing: all scales of one head at once, q, k (L, d), v (L, d_v), L = sum(scales)."""
+    """All scales of one head at once (teacher forcing), q, k (L, d), v (L, d_v), L = sum(scales).
+
+    Without `scales` every query sees every key, and their numbers may differ.
+    """
     work = VarAttention(sigma, target)
-    out = namespace(q).empty_like(v)
+    if not low_rank:
+        work.choice = Choice(None, "asked for", True)
+    out = empty_rows(int(q.shape[0]), v)
+    if scales is None:
+        work._step(q, k, v, k, v, out)
+        return out, work.outcome
     start = 0
     for count in scales:
         end = start + count

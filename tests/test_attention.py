@@ -1,0 +1,219 @@
+"""attention(): every method against exact softmax, its guarantees, refusals, the command line."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import varnum as vn
+from varnum._attention import resolve_sigma
+
+
+def head(d, length, seed, largest=1.0, dtype=np.float64, values=4):
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    sides = []
+    for _ in range(2):
+        tokens = (rng.standard_normal((length, d)) * 0.7 ** np.arange(d)) @ basis.T
+        tokens += 0.3 * rng.standard_normal(d)
+        sides.append((tokens * (largest / np.abs(tokens).max())).astype(dtype))
+    return (*sides, rng.standard_normal((length, values)).astype(dtype))
+
+
+def softmax(q, k, v, sigma, scales=None):
+    """Exact output and the range that each row sees, in extended precision."""
+    q, k, v = (np.asarray(part).astype(np.longdouble) for part in (q, k, v))
+    ends = np.cumsum(scales) if scales else [len(k)]
+    starts = [0, *ends[:-1]]
+    outputs, ranges = [], []
+    for start, end in zip(starts, ends, strict=True):
+        rows = slice(start, end) if scales else slice(None)
+        logits = q[rows] @ k[:end].T / np.longdouble(sigma)
+        weights = np.exp(logits - logits.max(1, keepdims=True))
+        outputs.append((weights @ v[:end]) / weights.sum(1, keepdims=True))
+        ranges.append(np.broadcast_to(np.ptp(v[:end], axis=0), outputs[-1].shape))
+    return np.concatenate(outputs), np.concatenate(ranges)
+
+
+def worst(result, q, k, v, sigma, scales=None):
+    exact, spread = softmax(q, k, v, sigma, scales)
+    error = np.abs(np.asarray(result.output).astype(np.longdouble) - exact)
+    assert (error[spread == 0] == 0).all()
+    return float((error[spread > 0] / spread[spread > 0]).max(initial=0))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"eps": "1e-2"},
+        {"eps": "1/100", "method": "monomials"},
+        {"eps": "1e-3", "method": "pivots"},
+        {"eps": "1e-3", "method": "exact"},
+        {"output_error": "1e-2"},
+        {"output_error": "1e-2", "method": "pivots"},
+        {"output_error": "2e-2", "method": "monomials"},
+        {"output_error": "1e-3", "scales": (1, 4, 16, 64, 256, 600)},
+        {"output_error": "2e-2", "scales": (1, 4, 16, 64, 256, 600), "method": "moments"},
+        {"eps": "1e-2", "scales": (1, 4, 16, 64, 256, 600)},
+    ],
+    ids=str,
+)
+def test_the_guarantee_holds(options, dtype, backend):
+    q, k, v = head(8, 941, 0, dtype=dtype)
+    given = (q, k, v)
+    if backend == "torch":
+        torch = pytest.importorskip("torch", reason="the torch backend is optional")
+        given = tuple(torch.from_numpy(part) for part in given)
+    result = vn.attention(*given, sigma="sqrt", **options)
+    assert type(result.output) is type(given[2])
+    assert result.certificate.reached
+    assert options.get("method", result.certificate.method) == result.certificate.method
+    error = worst(result, q, k, v, np.sqrt(np.longdouble(8)), options.get("scales"))
+    assert error <= result.certificate.output_error < 1
+
+
+def test_hard_rows_run_exactly_and_the_target_holds():
+    q, k, v = head(16, 1200, 1, 1.0, np.float32)
+    q[::50] *= 12  # peaked rows that no small polynomial can follow
+    result = vn.attention(q, k, v, sigma="sqrt", output_error="1e-2")
+    certificate = result.certificate
+    assert certificate.method == "moments"
+    assert 0 < certificate.rows_exact < 400
+    assert worst(result, q, k, v, 4) <= certificate.certified_error <= 1e-2
+
+
+def test_where_nothing_pays_it_says_so():
+    q, k, v = head(8, 700, 2, 30.0, np.float32)
+    for target in ({"output_error": "1e-2"}, {"eps": "1e-2"}):
+        certificate = vn.attention(q, k, v, sigma="sqrt", **target).certificate
+        assert certificate.method == "exact"
+        assert certificate.reached
+        assert certificate.reason
+    with pytest.raises(vn.InputError, match="certifies nothing here"):
+        vn.attention(q, k, v, eps="1e-2", method="pivots")
+
+
+def test_batches_and_heads_keep_their_shape():
+    parts = [head(4, 60, seed) for seed in range(6)]
+    q, k, v = (np.stack([p[i] for p in parts]).reshape(2, 3, 60, -1) for i in range(3))
+    result = vn.attention(q, k, v, eps="1e-2", sigma="d")
+    assert result.output.shape == (2, 3, 60, 4)
+    assert result.certificate.rows == 360
+    for b in range(2):
+        for h in range(3):
+            exact, _ = softmax(q[b, h], k[b, h], v[b, h], 4)
+            assert np.abs(result.output[b, h] - exact).max() < 0.05
+
+
+def test_cross_attention_of_different_lengths():
+    q, k, v = head(6, 900, 4)
+    for target in ({"output_error": "1e-2"}, {"eps": "1e-2"}):
+        for count in (3, 700):
+            result = vn.attention(q[:count], k, v, **target)
+            error = worst(result, q[:count], k, v, np.sqrt(np.longdouble(6)))
+            assert error <= result.certificate.output_error <= 1e-2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 1)])
+def test_tiny_problems(shape):
+    q = np.full(shape, 0.5)
+    for target in ({"output_error": "1e-2"}, {"eps": "1e-2"}):
+        result = vn.attention(q, -q, q, **target)
+        assert np.allclose(result.output, 0.5, atol=1e-2)
+
+
+def test_half_precision_comes_back_as_float32():
+    torch = pytest.importorskip("torch", reason="bfloat16 is a torch type")
+    q, k, v = (torch.from_numpy(part).bfloat16() for part in head(8, 600, 3))
+    result = vn.attention(q, k, v, output_error="1e-2")
+    assert result.output.dtype == torch.float32
+    wide = [part.double().numpy() for part in (q, k, v)]
+    assert worst(result, *wide, np.sqrt(np.longdouble(8))) <= result.certificate.certified_error
+
+
+Q, K, V = head(3, 5, 0)
+BAD = {
+    "k: head dimension 2, but q has 3": (Q, K[:, :2], V, {}),
+    "v: 4 tokens, but k has 5": (Q, K, V[:4], {}),
+    "q: holds nan or inf": (Q * np.nan, K, V, {}),
+    "v: holds nan or inf": (Q, K, V * np.inf, {}),
+    "k: dtype float32, but q has float64": (Q, K.astype(np.float32), V, {}),
+    "q: dtype int64 is not allowed": (Q.astype(int), K, V, {}),
+    "q: expected a NumPy array": ([[1.0]], K, V, {}),
+    "q: shape": (Q[0], K, V, {}),
+    "eps: 1.5 is not allowed": (Q, K, V, {"eps": "1.5"}),
+    "eps: 0 is not allowed": (Q, K, V, {"eps": "0"}),
+    "eps: 0.1 is a float": (Q, K, V, {"eps": 0.1}),
+    "exactly one of eps": (Q, K, V, {"eps": "0.1", "output_error": "0.1"}),
+    "sigma: -1": (Q, K, V, {"sigma": "-1"}),
+    "scales: sum to 4": (Q, K, V, {"scales": (1, 3)}),
+    "scales: .* is not allowed": (Q, K, V, {"scales": (5, 0)}),
+    "method: 'magic'": (Q, K, V, {"method": "magic"}),
+    "overflow float64; pass float64 or scale": (Q * 1e200, K * 1e200, V, {}),
+    "overflow float32; pass float64": (*(np.float32(p * 1e20) for p in (Q, K, V)), {}),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_one_clear_line(message):
+    q, k, v, options = BAD[message]
+    if "eps" not in options:
+        options = {"eps": "1e-2", **options}
+    with pytest.raises(vn.InputError, match=message) as caught:
+        vn.attention(q, k, v, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_loose_float32_products_are_refused():
+    torch = pytest.importorskip("torch", reason="a torch setting")
+    q, k, v = (torch.from_numpy(part) for part in head(3, 5, 0))
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with pytest.raises(vn.InputError, match="set_float32_matmul_precision"):
+            vn.attention(q, k, v, eps="1e-2")
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_sigma_by_name():
+    assert resolve_sigma("sqrt", 16) == 4
+    assert resolve_sigma("4sqrt", 16) == 16
+    assert resolve_sigma("d", 16) == 16
+    assert resolve_sigma("1/2", 16) == 0.5
+    assert resolve_sigma(0.3, 16) == 0.3
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "varnum", "attention", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_line(tmp_path):
+    files = []
+    for name, part in zip("qkv", head(8, 300, 0), strict=True):
+        np.save(tmp_path / f"{name}.npy", part)
+        files += [f"--{name}", str(tmp_path / f"{name}.npy")]
+    done = run(*files, "--eps", "1e-2", "--json", "--out", str(tmp_path / "o.npy"))
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["schema"] == "varnum/attention/1"
+    assert answer["method"] == "pivots"
+    assert 1 < answer["rank_lower"] <= answer["rank"] <= 1.5 * answer["rank_reference"]
+    assert 0 < answer["certified_error"] <= 1e-2
+    assert {"seconds", "seconds_certificate", "seconds_exact"} <= set(answer)
+    assert np.load(tmp_path / "o.npy").shape == (300, 4)
+    text = run(*files, "--output-error", "1e-2", "--method", "exact", "--no-bounds")
+    assert text.returncode == 0
+    assert "certified error" in text.stdout
+    for wrong in (("--eps", "2"), ("--eps", "1e-2", "--scales", "1,x"), ()):
+        failed = run(*files, *wrong)
+        assert failed.returncode == 2
+        assert failed.stdout == ""
+        assert failed.stderr.count("\n") == 1
+    missing = run(*files[:-1], "nowhere.npy", "--eps", "1e-2")
+    assert missing.returncode == 2
+    assert "--v: cannot read" in missing.stderr

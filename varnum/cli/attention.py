@@ -1,0 +1,195 @@
+"""`varnum attention`: attention of arrays from files, with a guarantee and what it cost."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from varnum.cli.common import Json, Timeout, limit, print_json
+from varnum.errors import InputError
+
+if TYPE_CHECKING:
+    from varnum._attention import Certificate
+
+
+def attention(
+    q: Annotated[str, typer.Option("--q", help="Queries, .npy of shape (.., L, d).")],
+    k: Annotated[str, typer.Option("--k", help="Keys, .npy of shape (.., L, d).")],
+    v: Annotated[str, typer.Option("--v", help="Values, .npy of shape (.., L, d_v).")],
+    sigma: Annotated[
+        str, typer.Option("--sigma", help="Logit is q.k/sigma: d, sqrt, 4sqrt, or a number.")
+    ] = "sqrt",
+    eps: Annotated[str | None, typer.Option("--eps", help="Kernel error, in (0, 1).")] = None,
+    output_error: Annotated[
+        str | None,
+        typer.Option("--output-error", help="Error of the output, in units of V's range."),
+    ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option("--scales", help="Tokens per scale, e.g. 1,4,9: block-causal attention."),
+    ] = None,
+    method: Annotated[
+        Literal["auto", "pivots", "monomials", "moments", "exact"],
+        typer.Option("--method", help="Which kernel; auto says why it took one."),
+    ] = "auto",
+    backend: Annotated[
+        Literal["numpy", "torch"], typer.Option("--backend", help="What computes.")
+    ] = "numpy",
+    bounds: Annotated[
+        bool, typer.Option(help="Also bound the rank from below, O(L^3) on up to 1024 tokens.")
+    ] = True,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Write the output (.npy).")] = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> int:
+    """Attention with a guaranteed error: method, rank, certificate, lower bound, time.
+
+    Exit code 0: the target is proved; 3: it is not, the certified error says what is.
+
+    Example: varnum attention --q q.npy --k k.npy --v v.npy --sigma sqrt --eps 1e-2
+    """
+    limit(timeout)
+    from time import perf_counter
+
+    from varnum._attention import attention as attend
+
+    arrays = [_load(path, name, backend) for path, name in ((q, "q"), (k, "k"), (v, "v"))]
+    sizes = _scales(scales)
+    options: dict[str, Any] = {"sigma": sigma, "scales": sizes}
+    result = attend(*arrays, eps=eps, output_error=output_error, method=method, **options)
+    if result.certificate.method == "exact":
+        seconds_exact = result.certificate.seconds
+    else:
+        began = perf_counter()
+        attend(*arrays, eps=eps, output_error=output_error, method="exact", **options)
+        seconds_exact = perf_counter() - began
+    lower, reference = _ranks(arrays, sigma, result.certificate) if bounds else (None, None)
+    if out is not None:
+        _save(out, result.output)
+    content = _content(result.certificate, lower, reference, seconds_exact)
+    if as_json:
+        print_json("varnum/attention/1", content)
+    else:
+        _print(content)
+    return 0 if result.certificate.reached else 3
+
+
+def _load(path: str, name: str, backend: str) -> Any:
+    import numpy as np
+
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"--{name}: cannot read {path!r}: {error.strerror or error}") from None
+    except ValueError:
+        raise InputError(f"--{name}: {path!r} is not a .npy file of numbers") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        raise InputError(f"--{name}: {path!r} must hold one array of float16, float32 or float64")
+    if backend == "numpy":
+        return array
+    try:
+        import torch
+    except ImportError:
+        from varnum.errors import MissingExtra
+
+        raise MissingExtra("torch", "torch") from None
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _save(path: str, output: Any) -> None:
+    import numpy as np
+
+    try:
+        with open(path, "wb") as file:
+            np.save(file, np.asarray(output))
+    except OSError as error:
+        raise InputError(f"--out: cannot write {path!r}: {error.strerror}") from None
+
+
+def _scales(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--scales: {text!r} is not a list of counts such as 1,4,9") from None
+
+
+def _ranks(arrays: list[Any], sigma: str, certificate: Certificate) -> tuple[int, int]:
+    """Lower bound and reference of the head that needs most, at the kernel error in question.
+
+    For an output error t the kernel error with the same consequence, 2t/(1 + t^2), is taken.
+    """
+    from varnum._attention import resolve_sigma
+    from varnum.lowrank.arrays import split_heads, to_double
+    from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
+
+    target = certificate.target
+    eps = target if certificate.kind == "eps" else 2 * target / (1 + target * target)
+    number = resolve_sigma(sigma, int(arrays[0].shape[-1]))
+    heads = [(to_double(head_q), to_double(head_k)) for head_q, head_k, _ in split_heads(*arrays)]
+    lower = max(certify_rank_lower(one, two, number, eps) for one, two in heads)
+    return lower, max(estimate_rank_reference(one, two, number, eps) for one, two in heads)
+
+
+def _content(
+    certificate: Certificate, lower: int | None, reference: int | None, seconds_exact: float
+) -> dict[str, Any]:
+    rank = certificate.rank
+    kernel = certificate.method in ("pivots", "monomials")
+    return {
+        "method": certificate.method,
+        "reason": certificate.reason,
+        "rank": rank,
+        "rank_lower": lower,
+        "rank_reference": reference,
+        "gap_proved": rank / lower if lower and kernel else None,
+        "gap_reference": rank / reference if reference and kernel else None,
+        "kind": certificate.kind,
+        "target": certificate.target,
+        "certified_error": _finite(certificate.certified_error),
+        "certified_output_error": _finite(certificate.output_error),
+        "reached": certificate.reached,
+        "rows": certificate.rows,
+        "rows_exact": certificate.rows_exact,
+        "seconds": certificate.seconds,
+        "seconds_certificate": certificate.seconds_certificate,
+        "seconds_exact": seconds_exact,
+        "assurance": certificate.assurance,
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity: null means that nothing is certified."""
+    return float(value) if value < float("inf") else None
+
+
+def _print(content: dict[str, Any]) -> None:
+    from varnum.lowrank.bounds import MOST_TOKENS
+
+    def row(name: str, text: str) -> None:
+        print(f"{name:22}{text}")
+
+    row("method", f"{content['method']} ({content['reason']})")
+    row("rank", str(content["rank"]))
+    if content["rank_lower"] is not None:
+        gap = "" if content["gap_proved"] is None else f"; gap {content['gap_proved']:.2f}"
+        row("rank, proved at least", f"{content['rank_lower']} for one global factorisation{gap}")
+        gap = "" if content["gap_reference"] is None else f"; gap {content['gap_reference']:.2f}"
+        note = f" (on at most {MOST_TOKENS} tokens; an estimate)"
+        row("rank, singular values", f"{content['rank_reference']}{note}{gap}")
+    bound = content["certified_error"]
+    shown = "nothing" if bound is None else f"{bound:.3g}"
+    word = "proved" if content["reached"] else "NOT reached"
+    row("certified error", f"{shown} ({content['kind']}, target {content['target']:.3g}: {word})")
+    output = content["certified_output_error"]
+    row("output error", "nothing" if output is None else f"{output:.3g} of V's range")
+    row("rows done exactly", f"{content['rows_exact']} of {content['rows']}")
+    row(
+        "seconds",
+        f"{content['seconds']:.4f}, of it certificate {content['seconds_certificate']:.4f}",
+    )
+    row("seconds, exact", f"{content['seconds_exact']:.4f}")
+    print(f"assurance: {content['assurance']}", file=sys.stderr)

@@ -1,0 +1,128 @@
+"""NumPy arrays and torch tensors in and out: what is allowed, heads one by one, back again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from varnum.errors import InputError
+from varnum.lowrank.rounding import UNIT, dtype_name
+
+_HALF = ("bfloat16", "float16")
+_LARGEST = {"float64": 1e300, "float32": 1e36, "bfloat16": 1e36, "float16": 1e36}
+
+
+def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] | None) -> None:
+    """Raise InputError unless q, k, v fit together, are finite, and have logits that fit."""
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+            raise InputError(f"{name}: expected a NumPy array or torch tensor, got {_kind(array)}")
+        if type(array) is not type(q) and _kind(array) != _kind(q):
+            raise InputError(f"{name}: {_kind(array)}, but q is {_kind(q)}; use one backend")
+        if dtype_name(array) not in UNIT:
+            raise InputError(f"{name}: dtype {dtype_name(array)} is not allowed; {', '.join(UNIT)}")
+        if array.dtype != q.dtype:
+            raise InputError(f"{name}: dtype {array.dtype}, but q has {q.dtype}; use one dtype")
+        if getattr(array, "device", None) != getattr(q, "device", None):
+            raise InputError(f"{name}: on {array.device}, but q is on {q.device}")
+        if len(array.shape) < 2 or 0 in array.shape:
+            raise InputError(f"{name}: shape {_shape(array)}; allowed: (.., L, d), none of them 0")
+    _check_shapes(q, k, v, scales)
+    _check_torch(q)
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        if not bool(_finite(array)):
+            raise InputError(f"{name}: holds nan or inf; all entries must be finite")
+    reach = float(abs(q).max()) * float(abs(k).max()) * q.shape[-1] / sigma
+    if not reach < _LARGEST[dtype_name(q)]:
+        raise InputError(
+            f"q, k: logits up to {reach:.3g} overflow {dtype_name(q)}; pass float64 or scale them"
+        )
+
+
+def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> None:
+    if q.shape[-1] != k.shape[-1]:
+        raise InputError(f"k: head dimension {k.shape[-1]}, but q has {q.shape[-1]}")
+    if k.shape[-2] != v.shape[-2]:
+        raise InputError(f"v: {v.shape[-2]} tokens, but k has {k.shape[-2]}")
+    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        raise InputError(
+            f"q, k, v: leading axes {_shape(q)}, {_shape(k)}, {_shape(v)} differ before (L, d)"
+        )
+    if scales is not None:
+        if not scales or any(not isinstance(n, int) or n < 1 for n in scales):
+            raise InputError(f"scales: {scales} is not allowed; positive token counts per scale")
+        if not sum(scales) == q.shape[-2] == k.shape[-2]:
+            raise InputError(
+                f"scales: sum to {sum(scales)}, but q has {q.shape[-2]} and k {k.shape[-2]} tokens"
+            )
+
+
+def _check_torch(q: Any) -> None:
+    if isinstance(q, np.ndarray):
+        return
+    import torch
+
+    loose = torch.get_float32_matmul_precision() != "highest"
+    if loose or (q.is_cuda and torch.backends.cuda.matmul.allow_tf32):
+        raise InputError(
+            "torch: float32 products are set below full precision, so no rounding bound holds; "
+            "call torch.set_float32_matmul_precision('highest')"
+        )
+
+
+def _finite(array: Any) -> Any:
+    if isinstance(array, np.ndarray):
+        return np.isfinite(array).all()
+    return array.isfinite().all()
+
+
+def _kind(array: Any) -> str:
+    return f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
+
+
+def _shape(array: Any) -> tuple[int, ...]:
+    return tuple(int(n) for n in array.shape)
+
+
+def split_heads(q: Any, k: Any, v: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Each head's q (L_q, d), k (L_k, d), v (L_k, d_v): float32 or float64, no gradients."""
+    flat = [
+        _working(part).reshape((-1, int(part.shape[-2]), int(part.shape[-1]))) for part in (q, k, v)
+    ]
+    for head in range(int(flat[0].shape[0])):
+        yield flat[0][head], flat[1][head], flat[2][head]
+
+
+def _working(array: Any) -> Any:
+    if isinstance(array, np.ndarray):
+        return array.astype(np.float32) if dtype_name(array) in _HALF else array
+    array = array.detach()
+    return array.float() if dtype_name(array) in _HALF else array
+
+
+def merge(outputs: list[Any], v: Any, count: int) -> Any:
+    """Heads back to (.., L_q, d_v), in the dtype they were computed in."""
+    shape = (*_shape(v)[:-2], count, int(v.shape[-1]))
+    if isinstance(v, np.ndarray):
+        return np.stack(outputs).reshape(shape)
+    import torch
+
+    return torch.stack(outputs).reshape(shape)
+
+
+def like(array: Any, v: Any, *, keep: bool = False) -> Any:
+    """A NumPy array in the backend and device of v, and in its dtype unless `keep`."""
+    if isinstance(v, np.ndarray):
+        return array if keep else array.astype(v.dtype)
+    import torch
+
+    moved = torch.as_tensor(array, device=v.device)
+    return moved if keep else moved.to(v.dtype)
+
+
+def to_double(array: Any) -> Any:
+    """The same numbers as a float64 NumPy array, exactly."""
+    host = array if isinstance(array, np.ndarray) else array.cpu().double().numpy()
+    return np.asarray(host, dtype=np.float64)

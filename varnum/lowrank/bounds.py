@@ -1,0 +1,95 @@
+"""How small the rank could be: a proved lower bound, and the singular-value reference.
+
+rank-lower: a matrix of rank r within entrywise relative error eps of A satisfies, for every
+positive row and column scaling, tail_F(r)(D1 A D2) <= eps |D1 A D2|_F (Mirsky). It excludes one
+global factorisation of smaller rank, not block, sparse-plus-low-rank or output-only methods.
+rank-reference: the least k at which the truncated SVD of D^-1 A is entrywise within eps; an
+estimate of the optimum, not a bound. Proofs: proofs/rank-lower.md, proofs/rank-reference.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varnum.lowrank.geometry import frobenius, row_norms
+from varnum.lowrank.rounding import UNIT, exp_relative, expm1_up, gamma, up
+
+Array = npt.NDArray[Any]
+_U = UNIT["float64"]
+MOST_TOKENS = 1024  # of each side; a submatrix bounds the rank of the whole from below
+
+
+def certify_rank_lower(q: Array, k: Array, sigma: float, eps: float, rounds: int = 6) -> int:
+    """A proved lower bound of the rank of any matrix within relative error `eps` of exp(q.k/sigma).
+
+    q (L_q, d), k (L_k, d) float64; uses up to MOST_TOKENS of each. The approximation may carry a
+    factor per row: scaling rows does not change a rank.
+    """
+    q, k = _spread(q), _spread(k)
+    scaled, error = _scaled_kernel(q, k, sigma)
+    best = 1
+    if not np.isfinite(error):
+        return best
+    rows, columns = np.ones(len(q)), np.ones(len(k))
+    for _ in range(rounds):
+        matrix = scaled * rows[:, None] * columns[None, :]
+        left, values, right = np.linalg.svd(matrix, full_matrices=False)
+        best = max(best, _excluded(matrix, left, values, right, error, eps))
+        tail = (left[:, best:] * values[best:]) @ right[best:]
+        rows = rows * (np.sqrt((tail**2).sum(1)) + 1e-300) ** 0.5
+        columns = columns * (np.sqrt((tail**2).sum(0)) + 1e-300) ** 0.5
+        rows, columns = rows / rows.max() + 1e-6, columns / columns.max() + 1e-6
+    return best
+
+
+def _scaled_kernel(q: Array, k: Array, sigma: float) -> tuple[Array, float]:
+    """D^-1 A with rows scaled to sqrt(max min) = 1, and a bound on its entrywise relative error."""
+    logits = q @ k.T / sigma
+    middle = 0.5 * (logits.max(1, keepdims=True) + logits.min(1, keepdims=True))
+    with np.errstate(over="ignore"):
+        scaled = np.exp(logits - middle)
+    far = float(row_norms(q).max()) * float(row_norms(k).max()) / sigma
+    relative = expm1_up(gamma(q.shape[1] + 8) * far) + 2 * exp_relative(_U)
+    return scaled, up(relative) if np.isfinite(scaled).all() else float("inf")
+
+
+def _excluded(
+    matrix: Array, left: Array, values: Array, right: Array, relative: float, eps: float
+) -> int:
+    """The least rank not excluded: every smaller r has tail_F(r) > eps |B|_F for certain.
+
+    B differs from U S V^T by at most `gap`; the singular values of U S V^T are at least
+    s_i (1 - defect of U)^(1/2) (1 - defect of V)^(1/2) (Ostrowski).
+    """
+    size, n = len(values), max(matrix.shape)
+    defect_u = frobenius(left.T @ left - np.eye(size)) + 2 * size * gamma(n + 4)
+    defect_v = frobenius(right @ right.T - np.eye(size)) + 2 * size * gamma(n + 4)
+    whole = up(frobenius(matrix) * (1 + relative))
+    product = (left * values) @ right
+    rounding = gamma(size + 4) * frobenius(left) * frobenius(right) * float(values[0])
+    gap = up(frobenius(matrix - product) + rounding + (relative + 4 * _U) * whole)
+    shrink = np.sqrt(max(1 - defect_u, 0.0) * max(1 - defect_v, 0.0)) * (1 - 8 * _U)
+    squares = np.cumsum(values[::-1] ** 2)[::-1]
+    tails = np.sqrt(squares) * shrink * (1 - (size + 8) * 2 * _U) - gap
+    excluded = tails > eps * whole * (1 + 8 * _U)
+    return int(np.argmin(excluded)) if not excluded.all() else size
+
+
+def estimate_rank_reference(q: Array, k: Array, sigma: float, eps: float) -> int:
+    """Least k whose truncated SVD of D^-1 A is entrywise within eps; up to MOST_TOKENS tokens."""
+    scaled, _ = _scaled_kernel(_spread(q), _spread(k), sigma)
+    left, values, right = np.linalg.svd(scaled, full_matrices=False)
+    remaining = scaled.copy()
+    for rank in range(1, len(values) + 1):
+        remaining -= values[rank - 1] * np.outer(left[:, rank - 1], right[rank - 1])
+        if float(np.max(np.abs(remaining) / scaled)) <= eps:
+            return rank
+    return len(values)
+
+
+def _spread(tokens: Array) -> Array:
+    step = -(-len(tokens) // MOST_TOKENS)
+    return tokens[::step]

@@ -1,0 +1,183 @@
+"""All monomials of a minimax polynomial: C(d'+g, g) features, a rank known before the data.
+
+exp(x.y) is replaced by P(x.y), P of least degree with certified relative error on [-M, M],
+M = max|x| max|y|. Coordinates whose logits are negligible are left out first (a logit error zeta).
+Claims monomial-rank, exp-supnorm, data-interval; rounding: condition P_abs(M) e^M <= e^(2M).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varnum.approx.degree import certify_least_degree
+from varnum.approx.target import relative
+from varnum.balls.scalar import upper
+from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights, row_norms
+from varnum.lowrank.monomials import exponents, feature_count, fill_monomials, multinomials
+from varnum.lowrank.rounding import UNIT, exp_relative, exp_up, gamma, up
+from varnum.verdict import Unknown
+
+Array = npt.NDArray[Any]
+CHUNK = 1024  # tokens per chunk: features and values stay in the cache
+_MOST_FEATURES = 20_000
+_U = UNIT["float64"]
+
+
+@dataclass(frozen=True)
+class PolynomialKernel:
+    """P(x.y) through monomials of x and y (L, d'), with key weights; see `factors.Kernel`."""
+
+    x: Array
+    y: Array
+    weights: Array
+    coefficients: tuple[float, ...]
+    certified: float
+    size: float  # P_abs(M): sum |c_m| M^m, bounds the sum of |features| of any pair
+
+    @property
+    def degree(self) -> int:
+        """g."""
+        return len(self.coefficients) - 1
+
+    @property
+    def rank(self) -> int:
+        """C(d' + g, g)."""
+        return feature_count(self.x.shape[1], self.degree)
+
+    def columns(self, values: Array, part: slice) -> Array:
+        """Sum over keys of the weighted features times values: the state."""
+        state = accumulate_state(self.y[part], values, self.degree, self.weights[part])
+        return np.asarray(state * self._fold())
+
+    def rows(self, state: Array, part: slice) -> Array:
+        """Features of the queries times the state."""
+        x = self.x[part]
+        return np.concatenate(
+            [
+                monomial_rows(x[s : s + CHUNK], self.degree).T @ state
+                for s in range(0, len(x), CHUNK)
+            ]
+        )
+
+    def key_mass(self, part: slice) -> float:
+        """Sum of the key weights."""
+        return up(float(self.weights[part].sum()), len(self.weights) + 8)
+
+    def query_size(self, part: slice) -> float:
+        """P_abs(M): sizes of features are bounded in pairs."""
+        return self.size
+
+    def _fold(self) -> Array:
+        """c_m m!/alpha! per feature, (r, 1): folded into the state instead of every feature."""
+        d = self.x.shape[1]
+        degrees = [sum(alpha) for alpha in exponents(d, self.degree)]
+        counts = np.array(multinomials(d, self.degree), dtype=float)
+        return np.asarray((counts * np.array(self.coefficients)[degrees])[:, None])
+
+
+def monomial_rows(tokens: Any, degree: int, out: Any = None) -> Any:
+    """All monomials of tokens (n, d), feature-major (C(d+g, g), n); NumPy or torch."""
+    n, d = int(tokens.shape[0]), int(tokens.shape[1])
+    rows = feature_count(d, degree)
+    if isinstance(tokens, np.ndarray):
+        out = np.empty((rows, n), dtype=tokens.dtype) if out is None else out[:, :n]
+        multiply: Any = np.multiply
+    else:
+        import torch
+
+        out = tokens.new_empty((rows, n)) if out is None else out[:, :n]
+        multiply = torch.multiply
+    out[0] = 1
+    if degree:
+        out[1 : 1 + d] = tokens.T
+    return fill_monomials(d, degree, out, multiply)
+
+
+def accumulate_state(y: Any, values: Any, degree: int, weights: Any = None) -> Any:
+    """sum_j w_j monomials(y_j) values_j^T, chunk by chunk: (n, d), (n, d_v) -> (r, d_v)."""
+    state, room = None, None
+    for start in range(0, int(y.shape[0]), CHUNK):
+        part = y[start : start + CHUNK]
+        features = monomial_rows(part, degree, room)
+        room = features if room is None else room
+        chunk = values[start : start + CHUNK]
+        if weights is not None:
+            chunk = chunk * weights[start : start + CHUNK, None]
+        if state is None:
+            state = features @ chunk
+        else:
+            state += features @ chunk
+    return state
+
+
+def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKernel | str:
+    """The fewest monomials found with certified entrywise relative error `eps`, or why none.
+
+    q (L_q, d), k (L_k, d) float64. Tries every number of coordinates d' <= d.
+    """
+    frame = _rotated(fit_frame(q, k, sigma), q, k)
+    x, y = frame.queries(q), frame.keys(k)
+    weights, slip = key_weights(frame, k, y, squares=False)
+    base = bound_logit_residual(frame, q, k, x, y) + slip
+    best: tuple[int, int, float, float] | None = None
+    reason = "the norms allow logits beyond any useful degree"
+    for size in range(1, q.shape[1] + 1):
+        zeta = up(base + _far(x[:, size:]) * _far(y[:, size:]))
+        reach = up(_far(x[:, :size]) * _far(y[:, :size]))
+        if not (zeta < eps / 2 and reach < 60):
+            continue
+        degree = _degree_for(reach, (1 + eps) / exp_up(zeta) - 1)
+        if best is None or feature_count(size, degree) < feature_count(best[0], best[1]):
+            best = (size, degree, zeta, reach)
+    if best is None:
+        return reason
+    if feature_count(best[0], best[1]) > _MOST_FEATURES:
+        return (
+            f"degree {best[1]} in {best[0]} coordinates needs {feature_count(*best[:2])} features"
+        )
+    return _certified(x[:, : best[0]], y[:, : best[0]], weights, best[2], best[3], eps)
+
+
+def _certified(
+    x: Array, y: Array, weights: Array, zeta: float, reach: float, eps: float
+) -> PolynomialKernel | str:
+    room = ((1 + eps) / exp_up(zeta) - 1) * 0.98
+    found = certify_least_degree(relative(Fraction(reach)), Fraction(room))
+    if isinstance(found, Unknown):
+        return found.reason
+    coefficients = tuple(float(c) for c in found.poly.coefficients())
+    size = up(sum(abs(c) * reach**m for m, c in enumerate(coefficients)), 4 * len(coefficients) + 8)
+    rounding = gamma(4 * len(coefficients) + 8) * size * exp_up(reach)
+    error = float(upper(found.upper.high)) * (1 + 4 * _U) + rounding
+    certified = up((1 + error) * exp_up(zeta) * (1 + exp_relative(_U)) - 1 + 8 * _U)
+    kernel = PolynomialKernel(x, y, weights, coefficients, certified, size)
+    if not certified <= eps:
+        return f"rounding in float64 leaves {certified:.3g} at degree {kernel.degree}"
+    return kernel
+
+
+def _rotated(frame: Frame, q: Array, k: Array) -> Frame:
+    """The same frame turned so that the first coordinates carry the logits."""
+    x, y = frame.queries(q), frame.keys(k)
+    energy = x.T @ x / max(float(np.sum(x * x)), 1e-300)
+    energy += y.T @ y / max(float(np.sum(y * y)), 1e-300)
+    turn = np.linalg.eigh(energy)[1][:, ::-1]
+    return Frame(frame.q0, frame.k0, frame.a @ turn, frame.b @ turn, frame.sigma)
+
+
+def _far(tokens: Array) -> float:
+    return float(row_norms(tokens).max()) if tokens.shape[1] else 0.0
+
+
+def _degree_for(reach: float, eps: float) -> int:
+    """A degree that surely suffices, cheap: Taylor's relative error e^M M^(g+1)/(g+1)!."""
+    term, degree = float(np.exp(reach)) * reach, 0
+    while term > eps and degree < 400:
+        degree += 1
+        term *= reach / (degree + 1)
+    return degree
