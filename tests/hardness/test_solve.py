@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from varnum.errors import InputError
 from varnum.hardness.cnf import Cnf, parse_cnf
+from varnum.hardness.decide import evaluate_exact
+from varnum.hardness.evaluators import evaluator
 from varnum.hardness.solve import ROUTES, closest, is_near, solve_sat
 
 LIMIT = Fraction("0.1249")
@@ -145,3 +147,25 @@ def test_closest_pair_refuses_what_is_not_bits():
     for x, y in (([[0, 2]], [[0, 1]]), ([], [[0]]), ([[0, 1]], [[0]])):
         with pytest.raises(InputError):
             closest(x, y)
+
+
+def test_low_rank_attention_decides_too():
+    rng = np.random.default_rng(0)
+    x, y = (rng.integers(0, 2, (1000, 3)) for _ in "xy")
+    x[:, 0], y[:, 0] = 0, 1  # eight different words at most: a low rank exists
+    lowrank = evaluator("lowrank")
+    answer = closest(x, y, Fraction("0.11"), evaluate=lowrank)
+    assert answer.distance == (x[:, None] != y[None]).sum(axis=2).min()
+    outputs, exact = lowrank(answer.heads[0]), evaluate_exact(answer.heads[0])
+    assert "; exact," not in outputs.method
+    assert outputs.error < Fraction(1, 100)
+    assert np.abs(outputs.values - exact.values).max() <= outputs.error + exact.error
+
+
+def test_low_rank_attention_says_where_it_does_not_pay():
+    cnf = random_cnf(random.Random(1), 12)
+    answer = solve_sat(cnf, LIMIT, evaluate=evaluator("lowrank"))
+    assert answer.satisfiable == z3_says(cnf)
+    assert "; exact," in answer.outputs.method
+    with pytest.raises(InputError, match="certifies nothing"):
+        solve_sat(cnf, evaluate=evaluator("pivots"))

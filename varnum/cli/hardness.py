@@ -21,7 +21,9 @@ ErrorOption = Annotated[
     str, typer.Option("--error", help="error added to every output, towards the threshold; < 1/8")
 ]
 SigmaOption = Annotated[str | None, typer.Option(help="logits are q.k/sigma; default: dimension")]
-AttentionOption = Annotated[str, typer.Option(help="how the head is evaluated: exact, var-wrap")]
+AttentionOption = Annotated[
+    str, typer.Option(help="how the head is evaluated: exact, lowrank, pivots, var-wrap")
+]
 
 
 @app.command()
