@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from varnum.balls.scalar import arb, certainly_less, lower, precision, upper
-from varnum.cost.regime import b_star, gamma_star, regime_exponent
+from varnum.approx.degree import certify_lower
+from varnum.approx.remez import remez
+from varnum.approx.target import relative
+from varnum.balls.scalar import arb, ball, certainly_less, lower, precision, upper
+from varnum.cost.regime import b_star, gamma_star, minimax_is_proved, regime_exponent
 from varnum.errors import InputError
+from varnum.formulas import regime as forms
 
 positive = st.fractions(Fraction(1, 20), 20, max_denominator=50)
 
@@ -34,8 +38,8 @@ def test_thresholds_against_mpmath(c, p):
         )
         s = mpmath.findroot(lambda s: s - mpmath.tanh(s) - P / gamma, P / gamma + 1) if P else 0
         minimax = gamma / mpmath.cosh(s)
-    for ball, value in zip(b_star(c, p), (taylor, minimax), strict=True):
-        assert abs(mpmath.mpf(float(lower(ball))) / value - 1) < 1e-14
+    for star, value in zip(b_star(c, p), (taylor, minimax), strict=True):
+        assert abs(mpmath.mpf(float(lower(star))) / value - 1) < 1e-14
 
 
 @settings(max_examples=25, deadline=None)
@@ -76,10 +80,10 @@ def test_finite_ranks_approach_the_exponent():
 
 def test_enclosures_are_narrow_where_the_numbers_are_extreme():
     for c, p in (("0.01", "1"), ("1e6", "1e-6"), ("0.01", "0"), ("100", "100")):
-        for ball in b_star(c, p):
+        for star in b_star(c, p):
             with precision(256):  # reading a ball at fewer bits rounds it outwards
-                assert lower(ball) > 0
-                assert upper(ball) - lower(ball) <= lower(ball) / 10**20
+                assert lower(star) > 0
+                assert upper(star) - lower(star) <= lower(star) / 10**20
 
 
 def test_zero_b_is_the_limit():
@@ -92,3 +96,39 @@ def test_zero_b_is_the_limit():
 def test_bad_input_is_named(c, p, name):
     with pytest.raises(InputError, match=rf"^{name}:"):
         b_star(c, p)
+
+
+@pytest.mark.parametrize(("M", "n"), [(1, 3), (1, 8), (2, 5), (4, 8), (4, 12), (8, 17), (12, 30)])
+def test_minimax_bound_is_above_the_least_error_and_of_its_order(M, n):
+    with precision(300):
+        points = remez(relative(Fraction(M)), n - 1).points
+        least = certify_lower(relative(Fraction(M)), list(points)).bound
+        bound = forms.minimax_bound.ball(M=M, n=n)
+        assert certainly_less(least, bound)
+        assert certainly_less(bound, 30 * ball(least))
+
+
+def test_minimax_is_proved_only_where_the_node_polynomial_is_tame():
+    with precision(200):
+        # e^M times the tail of exp beyond 2n falls iff x (ln x - 1) > 1 at x = 2 cosh s.
+        x = (1 + (-arb(1)).exp().lambertw()).exp()
+        assert (x * (x.log() - 1) - 1).contains(0)
+        s = (x / 2).acosh()
+        limit = s * s.cosh() - s.sinh()
+        assert certainly_less(1, s)
+        assert certainly_less(limit, ball(Fraction(6453, 10**4)))
+        assert certainly_less(ball(Fraction(6452, 10**4)), limit)
+    assert minimax_is_proved(b_star(1, 1)[1], 1)
+    assert minimax_is_proved(1, Fraction(6454, 10**4))
+    assert not minimax_is_proved(1, Fraction(6453, 10**4))
+    assert not minimax_is_proved(b_star(1, 0)[1], 0)
+
+
+def test_slightly_false_version_of_the_minimax_bound_fails():
+    # the exponent 5 % larger: false already at M = 12, n = 60
+    with precision(600):
+        points = remez(relative(Fraction(12)), 59).points
+        least = certify_lower(relative(Fraction(12)), list(points)).bound
+        bound = forms.minimax_bound.ball(M=12, n=60)
+        assert certainly_less(least, bound)
+        assert certainly_less(bound ** (arb(21) / 20), least)

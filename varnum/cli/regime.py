@@ -24,23 +24,25 @@ def regime(
 ) -> int:
     """Where low-rank attention is below quadratic: M = b ln L, d = c ln L, error L^-p.
 
-    Rank L^rho; below quadratic in L where rho < 1, that is b < b*. The Taylor value is proved, the
-    minimax value follows an asymptotic curve that was tested; the lower bound is a hypothesis
-    (SETH): some C makes every b >= C impossible.
+    Rank L^rho; below quadratic in L where rho < 1, that is b < b*. The Taylor value is proved, and
+    so is the minimax value for p > 0.6453 b (else it is on an asymptotic curve that was tested).
+    The lower bound is a hypothesis (SETH): some C makes every b >= C impossible.
 
     Examples: varnum regime --c 1 --p 1 --json; varnum regime --plot phase.png
     """
     limit(timeout)
-    from varnum.cost.regime import b_star, gamma_star, regime_exponent
+    from varnum.balls import parse
+    from varnum.cost.regime import b_star, gamma_star, minimax_is_proved, regime_exponent
 
     taylor, minimax = b_star(c, p)
     result: dict[str, Any] = {"c": c, "p": p, **_pair("b_star", taylor, minimax)}
     result["gamma_star"] = _enclosed(gamma_star(c))
     if b is not None:
         result |= {"b": b, **_pair("rho", *regime_exponent(b, c, p))}
+        result["rho_minimax_assurance"] = _assured(minimax_is_proved(parse(b, "b"), p))
     result["assurance"] = {
         "taylor": "proved",
-        "minimax": "tested (asymptotic curve)",
+        "minimax": _assured(minimax_is_proved(minimax, p)),
         "lower bound": "hypothesis (SETH): some C makes every b >= C impossible",
     }
     if plot is not None:
@@ -54,6 +56,10 @@ def regime(
     else:
         _show(result)
     return 0
+
+
+def _assured(proved: bool) -> str:
+    return "proved" if proved else "tested"
 
 
 def _pair(name: str, taylor: Any, minimax: Any) -> dict[str, Any]:
@@ -77,13 +83,12 @@ def _show(r: dict[str, Any]) -> None:
     low, high = r["b_star_taylor_enclosure"]
     print(f"b*(c = {r['c']}, p = {r['p']}) by Taylor  in [{low}, {high}] (proved)")
     low, high = r["b_star_minimax_enclosure"]
-    print(
-        f"b*(c = {r['c']}, p = {r['p']}) by minimax in [{low}, {high}] (asymptotic curve, tested)"
-    )
+    how = r["assurance"]["minimax"]
+    print(f"b*(c = {r['c']}, p = {r['p']}) by minimax in [{low}, {high}] ({how})")
     print("below quadratic for M < b* ln L; impossible beyond some C ln L under SETH (hypothesis)")
     if "b" in r:
         print(f"at b = {r['b']}: rho = {r['rho_taylor']:.12g} (Taylor, proved)")
-        print(f"         rho = {r['rho_minimax']:.12g} (minimax, tested)")
+        print(f"         rho = {r['rho_minimax']:.12g} (minimax, {r['rho_minimax_assurance']})")
     for point in r.get("released", []):
         print(
             f"{point['model']}: L = {point['L']}, M = {point['M']}: b = {point['b']:.4g}, "

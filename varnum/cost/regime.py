@@ -1,7 +1,8 @@
 """Where low-rank attention is below quadratic: rho(b, c, p) and b*(c, p), enclosed in balls.
 
-Claim regime-exponent: M = b ln L, d = c ln L, eps = L^-p. The Taylor value is proved; the minimax
-value is on the curve of degree-minimax-curve (asymptotic, tested), and so is its threshold.
+Claim regime-exponent: M = b ln L, d = c ln L, eps = L^-p. The Taylor value is proved, and so is the
+minimax value for p > 0.6453 b (`minimax_is_proved`); elsewhere it is on the curve of
+degree-minimax-curve (asymptotic, tested).
 Zeros are bracketed by bisection on functions that increase, each sign certain in balls, so an
 enclosure is right whatever the arithmetic does; more precision only makes it narrower.
 """
@@ -13,11 +14,20 @@ from fractions import Fraction
 from typing import Any
 
 from varnum.balls import parse
-from varnum.balls.scalar import arb, certain_sign, hull, lower, precision, upper
+from varnum.balls.scalar import (
+    arb,
+    ball,
+    certain_sign,
+    certainly_less,
+    hull,
+    lower,
+    precision,
+    upper,
+)
 from varnum.errors import InputError
 from varnum.formulas import regime as forms
 
-__all__ = ["b_star", "gamma_star", "regime_exponent"]
+__all__ = ["b_star", "gamma_star", "minimax_is_proved", "regime_exponent"]
 
 Number = str | int | Fraction
 Pair = tuple[Any, Any]
@@ -25,6 +35,7 @@ _DIGITS = 20
 _MAX_BITS = 1 << 14
 _TINY, _HUGE = Fraction(1, 10**60), 10**60
 _MOST = 10**6  # b* falls like e^(-p/gamma): beyond this even its exponent is unwieldy
+_PROVED_FROM = Fraction(6453, 10**4)  # above s cosh s - sinh s at cosh s = e^(1 + W0(1/e))/2
 _LEAST_C = Fraction(1, 100)  # gamma at rho = 1 is about c e^(1/c - 1)
 
 
@@ -49,6 +60,11 @@ def b_star(c: Number, p: Number) -> Pair:
     """
     c_, p_ = _dimension(c), _number(p, "p", _MOST)
     return _sharp(lambda bits: _thresholds(c_, p_, bits))
+
+
+def minimax_is_proved(b: Any, p: Number) -> bool:
+    """Is the minimax exponent at b (exact or a ball) proved: certainly p > 0.6453 b?"""
+    return certainly_less(ball(_PROVED_FROM) * ball(b), parse(p, "p"))
 
 
 def gamma_star(c: Number) -> Any:

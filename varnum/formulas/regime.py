@@ -37,8 +37,8 @@ gamma_minimax = Formula(
     claim=_CLAIM,
     left="gamma",
     expr=b * sp.cosh(s),
-    source="degree-minimax-curve",
-    assurance="tested",
+    source="degree-minimax-curve; minimax_bound for p > 0.6453 b",
+    assurance="proved for p > 0.6453 b, else tested",
     says="degree over ln L on the minimax curve at parameter s",
 )
 
@@ -47,8 +47,24 @@ minimax_equation = Formula(
     left="0",
     expr=s * sp.cosh(s) - sp.sinh(s) - p / b,
     source="degree-minimax-curve",
-    assurance="tested",
+    assurance="proved for p > 0.6453 b, else tested",
     says="s is the only zero on s >= 0: the derivative s sinh s is positive for s > 0",
+)
+
+M, n = sp.symbols("M n", positive=True)
+_s = sp.log(n / M + sp.sqrt(n**2 / M**2 - 1))  # n = M cosh s
+_sinh = sp.sqrt(n**2 - M**2)  # M sinh s
+_tail = sp.exp(M) * M ** (2 * n + 1) / sp.factorial(2 * n + 1) / (1 - M / (2 * n + 2))
+_far = sp.exp(-2 * n * (_s - 1))
+
+minimax_bound = Formula(
+    claim=_CLAIM,
+    left="E_(n-1)(M)",
+    expr=2 * (1 + _tail) / (1 - _tail - _far) * n / (n - M) * sp.exp(_sinh - n * _s),
+    source="interpolation remainder with the node polynomial Re(w^n sum_(k<=2n) (M/w)^k/k!)",
+    assurance="proved",
+    says="upper bound of the least relative error of degree n - 1, n > M, where the denominator is "
+    "positive: the upper half of the minimax curve, with constants",
 )
 
 b_star_taylor = Formula(
@@ -65,7 +81,7 @@ b_star_minimax = Formula(
     left="b*",
     expr=gamma / sp.cosh(s),
     source="minimax_equation and gamma_minimax solved for b at the gamma with rho(gamma, c) = 1",
-    assurance="tested",
+    assurance="proved for p > 0.6453 b, else tested",
     says="the same threshold on the minimax curve",
 )
 
@@ -74,6 +90,6 @@ b_star_equation = Formula(
     left="0",
     expr=s - sp.tanh(s) - p / gamma,
     source="minimax_equation divided by gamma_minimax",
-    assurance="tested",
+    assurance="proved for p > 0.6453 b, else tested",
     says="s is the only zero on s >= 0: the derivative tanh(s)^2 is positive for s > 0",
 )
