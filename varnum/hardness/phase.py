@@ -100,7 +100,9 @@ def _phases(axes: Any, p: Number, points: list[dict[str, Any]]) -> None:
     axes.fill_between(grid, taylor, minimax, color=_SKY, alpha=0.3, lw=0)
     axes.fill_between(grid, edge, top, facecolor="none", edgecolor=_ORANGE, hatch="///", lw=0)
     axes.plot(grid, taylor, color=_BLUE, lw=2, label="upper bound b*, Taylor (proved)")
-    axes.plot(grid, minimax, color=_BLUE, lw=2, ls="--", label="b*, minimax curve (tested)")
+    axes.plot(
+        grid, minimax, color=_BLUE, lw=2, ls="--", label="b*, minimax (proved for b < 1.54 p)"
+    )
     axes.axhline(
         edge, color=_ORANGE, lw=2, ls=":", label="lower bound b = C (SETH), height unknown"
     )
@@ -145,7 +147,9 @@ def _exponents(axes: Any, c: Number, p: Number) -> None:
     stars = [float(lower(x)) for x in b_star(c, p)]
     grid = np.geomspace(stars[0] / 30, stars[1] * 30, 100)
     pairs = [regime_exponent(Fraction(float(b)), c, p) for b in grid]
-    for side, (style, name) in enumerate((("-", "Taylor (proved)"), ("--", "minimax (tested)"))):
+    for side, (style, name) in enumerate(
+        (("-", "Taylor (proved)"), ("--", "minimax (proved for b < 1.54 p)"))
+    ):
         axes.plot(grid, [float(lower(x[side])) for x in pairs], _BLUE, ls=style, lw=2, label=name)
         axes.plot(stars[side], 1, "o", color=_BLUE, ms=6)
     axes.axhline(1, color=_INK, lw=1)
