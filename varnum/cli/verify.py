@@ -120,6 +120,6 @@ def _table(report: Report) -> None:
         if type(item.verdict).__name__ != "Proved":
             console.print(f"{item.claim}: {item.kind} {item.name}: {_detail(item.verdict)}")
         elif item.kind == "twin":
-            console.print(f"[dim]twin {item.name} holds a counterexample: see its witness[/dim]")
+            console.print(f"{item.claim}: twin {item.name}: {_detail(item.verdict)}")
     solvers = ", ".join(f"{n} {v}" for n, v in report.solvers.items()) or "none"
     console.print(f"solvers: {solvers}; absent: {', '.join(report.absent) or 'none'}")

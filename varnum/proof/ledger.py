@@ -15,7 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-ASSURANCES = ("solver", "balls", "words", "tested", "hypothesis", "definition")
+ASSURANCES = ("solver", "balls", "words", "tested", "hypothesis", "definition", "open")
+_NOTHING_RUNS = ("hypothesis", "definition", "open")  # open: stated, nothing assured here yet
 _TIGHTNESS = ("attained", "enclosed", "close", "order", "not tight", "each step", "within", "exact",
               "as ", "not applicable")  # fmt: skip
 
@@ -110,7 +111,7 @@ def problems(claim: Claim) -> list[str]:
         found.append("assurance 'solver' and obligations go together")
     if (claim.assurance == "balls") and not (claim.balls or claim.tests or claim.checks):
         found.append("assurance 'balls' without a ball check")
-    if claim.assurance not in ("hypothesis", "definition") and not (claim.checks or claim.tests):
+    if claim.assurance not in _NOTHING_RUNS and not (claim.checks or claim.tests):
         found.append("nothing is named that could fail")
     return found + _missing(claim) + _against_proof(claim)
 
@@ -127,7 +128,7 @@ def _missing(claim: Claim) -> list[str]:
     for test in claim.tests:
         file, _, function = test.partition("::")
         path = root / file
-        if not path.is_file() or not _defines(path, function):
+        if not path.is_file() or (function and not _defines(path, function)):
             found.append(f"{test} does not exist")
     return found
 
@@ -140,9 +141,11 @@ def _against_proof(claim: Claim) -> list[str]:
     """The page that proves a claim quotes its statement, hypotheses, repair and tightness."""
     path = data_folder("proofs") / f"{claim.id}.md"
     if not path.is_file():
-        return [] if claim.assurance == "definition" else [f"proofs/{path.name} does not exist"]
+        needed = claim.assurance in ("solver", "balls", "words") or is_quoted(claim)
+        needed = needed and claim.assurance not in _NOTHING_RUNS
+        return [f"proofs/{path.name} does not exist"] if needed else []
     text = _flat(path.read_text("utf-8"))
-    if not text.startswith(f"# {claim.id} "):
+    if not re.match(rf"# {re.escape(claim.id)}[ :]", text):
         return [f"proofs/{path.name} does not begin with '# {claim.id}'"]
     if not is_quoted(claim):
         return []

@@ -57,11 +57,12 @@ class Report:
             if isinstance(item.verdict, Refuted):
                 return item.verdict
             if isinstance(item.verdict, Unknown):
-                worst = worst or item.verdict
-        ran = [i for i in items if i.kind != "ledger"]
-        return worst or (
-            Proved(_how(items)) if ran else Unknown("nothing to run for this claim here")
-        )
+                worst = item.verdict if worst is None else worst
+        if worst is not None:
+            return worst
+        if all(item.kind == "ledger" for item in items):
+            return Unknown("nothing to run for this claim here")
+        return Proved(_how(items))
 
     @property
     def exit_code(self) -> int:
@@ -153,8 +154,14 @@ def _obligation_items(
                 entry.id, kind, name, Refuted(dict(obligation.twin.witness), "the witness fails")
             )
             continue
+        if not solvers:
+            yield Item(entry.id, kind, name, Unknown("no solver is installed"))
         for solver in solvers:
-            yield Item(entry.id, kind, f"{name} ({solver.name})", solver.decide(stored))
+            verdict = solver.decide(stored)
+            if kind == "twin" and isinstance(verdict, Proved):
+                shown = ", ".join(f"{k} = {v}" for k, v in sorted(obligation.twin.witness.items()))
+                verdict = Proved(f"{verdict.how}; witness {shown}")
+            yield Item(entry.id, kind, f"{name} ({solver.name})", verdict)
 
 
 def _value_item(entry: Claim, value: ledger.Value) -> Item:

@@ -1,0 +1,66 @@
+"""Transcendental facts: two interval types, finite differences, and a bound slightly false."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import mpmath
+import pytest
+
+from varnum.proof import ledger
+from varnum.proof.transcendental import BACKENDS, Fact, enclose_sup, facts
+from varnum.proof.verify import _ball_items
+from varnum.verdict import Proved, Refuted
+
+TOLERANCE = Fraction(1, 10**6)
+
+
+def _gelu(x):
+    return x / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (x + 0.044715 * x**3)))
+
+
+def _silu(x):
+    return x / (1 + mpmath.exp(-x))
+
+
+FUNCTIONS = {"gelu": _gelu, "silu": _silu, "tanh": mpmath.tanh}
+
+
+@pytest.mark.parametrize("name", facts())
+def test_both_backends_agree_with_differences(name):
+    fact = facts()[name]
+    found = [enclose_sup(fact, backend, TOLERANCE) for backend in BACKENDS]
+    for low, high in found:
+        assert 0 <= high - low <= 2 * TOLERANCE
+    assert max(low for low, _ in found) <= min(high for _, high in found)
+    function = FUNCTIONS[name.split("-")[0]]
+    with mpmath.workdps(30):
+        points = [mpmath.mpf(i) / 50 for i in range(-200, 201)]
+        seen = max(abs(mpmath.diff(function, x, fact.order)) for x in points)
+    assert seen <= float(found[0][1]) + 1e-9
+    assert seen >= float(found[0][0]) * (1 - 1e-3)  # a grid point is near the maximum
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_slightly_smaller_constant_is_refuted(backend):
+    claim = ledger.claims()["gelu-lipschitz"]
+    good = claim.balls[0]
+    assert all(isinstance(i.verdict, Proved) for i in _ball_items(claim, good))
+    for bad in (replace(good, high="1.1289"), replace(good, low="1.1291", high="1.2")):
+        verdicts = [i.verdict for i in _ball_items(claim, bad) if backend in i.name]
+        assert all(isinstance(v, Refuted) for v in verdicts)
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(ValueError, match="backend"):
+        enclose_sup(facts()["tanh-1"], "floats", TOLERANCE)
+
+
+def test_a_function_that_is_not_covered_by_the_tail_is_refused():
+    import sympy as sp
+
+    x, T = sp.symbols("x T", real=True)
+    growing = Fact("growing", x * T, x, 0)  # |x tanh x| has no supremum
+    with pytest.raises(ArithmeticError):
+        enclose_sup(growing, "flint", TOLERANCE)
