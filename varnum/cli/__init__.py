@@ -16,7 +16,18 @@ import typer
 from varnum._version import __version__
 from varnum.errors import InputError, MissingExtra
 
-VERBS = ("bound", "certify", "check", "doctor", "run", "hardness", "kv", "regime", "attention")
+VERBS = (
+    "bound",
+    "certify",
+    "check",
+    "verify",
+    "doctor",
+    "run",
+    "hardness",
+    "kv",
+    "regime",
+    "attention",
+)
 
 
 def build(verbs: tuple[str, ...] = VERBS) -> typer.Typer:

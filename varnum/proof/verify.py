@@ -103,6 +103,7 @@ def verify(
         if name not in installed():
             raise MissingExtra(name, name)
     items: list[Item] = []
+    results: dict[str, Any] = {}  # a check of several claims runs once
     with ExitStack() as stack:
         solvers = [stack.enter_context(Solver(name, timeout)) for name in installed()]
         by_name = {o.name: o for o in all_obligations()}
@@ -114,7 +115,7 @@ def verify(
             items += [_value_item(entry, value) for value in entry.values]
             items += [item for fact in entry.balls for item in _ball_items(entry, fact)]
             if checks:
-                items += [_check_item(entry, name, trials, seed) for name in entry.checks]
+                items += [_check_item(entry, name, trials, seed, results) for name in entry.checks]
         versions = {s.name: s.version or "installed" for s in solvers}
     absent = tuple(name for name in SOLVERS if name not in installed())
     return Report(tuple(items), versions, absent)
@@ -194,11 +195,11 @@ def _ball_items(entry: Claim, fact: ledger.BallFact) -> Iterator[Item]:
         yield Item(entry.id, "ball", name, verdict)
 
 
-def _check_item(entry: Claim, name: str, trials: int, seed: int) -> Item:
+def _check_item(entry: Claim, name: str, trials: int, seed: int, results: dict[str, Any]) -> Item:
     try:
-        result: Any = checking.load(name).measure(trials=trials, seed=seed)
+        if name not in results:
+            results[name] = checking.load(name).measure(trials=trials, seed=seed)
     except (FileNotFoundError, ImportError) as error:
         return Item(entry.id, "check", name, Unknown(f"could not run: {error}"))
-    return Item(
-        entry.id, "check", name, checking.judge(result), *checking.extremes(result, entry.id)
-    )
+    found = results[name]
+    return Item(entry.id, "check", name, checking.judge(found), *checking.extremes(found, entry.id))
