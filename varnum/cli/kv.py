@@ -47,7 +47,7 @@ def kv(
     if demo:
         with progress() as say:
             say(f"writing and reading {total} bits")
-            runs = run_demo(total, bits, d_k or 64, seed)
+            runs = run_demo(total, bits, 64 if d_k is None else d_k, seed)
         _show_demo(runs, json)
         return 1 if any(run["wrong_bits"] and run["error_over_limit"] <= 1 for run in runs) else 0
     result = answer(

@@ -34,7 +34,8 @@ Pair = tuple[Any, Any]
 _DIGITS = 20
 _MAX_BITS = 1 << 14
 _TINY, _HUGE = Fraction(1, 10**60), 10**60
-_MOST = 10**6  # b* falls like e^(-p/gamma): beyond this even its exponent is unwieldy
+_MOST_P = 10**4  # b* falls like e^(-p/gamma): beyond this even its exponent is unwieldy
+_MOST_C = 10**6
 _PROVED_FROM = Fraction(6453, 10**4)  # above s cosh s - sinh s at cosh s = e^(1 + W0(1/e))/2
 _LEAST_C = Fraction(1, 100)  # gamma at rho = 1 is about c e^(1/c - 1)
 
@@ -43,10 +44,10 @@ def regime_exponent(b: Number, c: Number, p: Number) -> Pair:
     """Enclose rho(b, c, p): (by Taylor's degree, on the minimax curve).
 
     The low-rank route costs L^(1 + rho + o(1)): below quadratic where rho < 1. At b = 0 both are
-    the limit 0. Exact numbers: b is 0 or in [1e-60, 1e60], p is 0 or in [1e-60, 1e6], c in
+    the limit 0. Exact numbers: b is 0 or in [1e-60, 1e60], p is 0 or in [1e-60, 1e4], c in
     [0.01, 1e6]; raises InputError.
     """
-    b_, c_, p_ = _number(b, "b", _HUGE), _dimension(c), _number(p, "p", _MOST)
+    b_, c_, p_ = _number(b, "b", _HUGE), _dimension(c), _number(p, "p", _MOST_P)
     if b_ == 0:
         return arb(0), arb(0)
     return _sharp(lambda bits: _exponents(b_, c_, p_, bits))
@@ -56,9 +57,9 @@ def b_star(c: Number, p: Number) -> Pair:
     """Enclose the threshold b*(c, p) with rho(b*, c, p) = 1: (by Taylor, on the minimax curve).
 
     rho increases in b, so rho < 1 exactly below b*. c in [0.01, 1e6], p 0 or in
-    [1e-60, 1e6]; raises InputError.
+    [1e-60, 1e4]; raises InputError.
     """
-    c_, p_ = _dimension(c), _number(p, "p", _MOST)
+    c_, p_ = _dimension(c), _number(p, "p", _MOST_P)
     return _sharp(lambda bits: _thresholds(c_, p_, bits))
 
 
@@ -136,6 +137,6 @@ def _number(value: Number, name: str, most: int) -> Fraction:
 
 def _dimension(value: Number) -> Fraction:
     exact = parse(value, "c")
-    if not _LEAST_C <= exact <= _MOST:
+    if not _LEAST_C <= exact <= _MOST_C:
         raise InputError(f"c: {value} is not allowed; it must be in [0.01, 1e+06]")
     return exact

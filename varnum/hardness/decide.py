@@ -51,8 +51,8 @@ def evaluate_exact(head: Head) -> Outputs:
 
 def inject(outputs: Outputs, error: Fraction) -> Outputs:
     """Move every output by `error` towards the threshold: the worst an adversary can do."""
-    if error < 0:
-        raise InputError(f"error: {float(error):g} is not allowed; 0 <= error < 1/8")
+    if not 0 <= error < 1:
+        raise InputError("error: it is not in the range allowed, 0 <= error < 1/8")
     step = float(error)
     away = np.where(outputs.values >= THRESHOLD, -step, step)
     # float(error) and the addition round once each; outputs and steps are below 2 in size.

@@ -34,6 +34,7 @@ def make_keys(kind: str, rows: int, d_k: int | None = None, seed: int = 0) -> Ke
     InputError where d_k is too small for the kind or two random keys are equal.
     """
     _check(kind, rows, d_k)
+    check_seed(seed)
     if kind == "orthonormal":
         return Keys(kind, np.eye(rows, dtype=np.int8), 1, Fraction(0))
     if kind == "code":
@@ -53,6 +54,7 @@ def make_keys(kind: str, rows: int, d_k: int | None = None, seed: int = 0) -> Ke
 def best_keys(rows: int, d_k: int, seed: int = 0) -> Keys:
     """The kind with the smallest mu that fits in d_k dimensions."""
     _check_rows(rows)
+    check_seed(seed)
     found = []
     for kind in KINDS:
         try:
@@ -93,6 +95,12 @@ def _check(kind: str, rows: int, d_k: int | None) -> None:
         raise InputError(f"d_k: {d_k} is too small for {rows} {kind} keys; at least {least}")
     if kind == "random" and d_k is None:
         raise InputError("d_k: random keys need a dimension")
+
+
+def check_seed(seed: int) -> None:
+    """Raises InputError unless the seed is a whole number from 0 on."""
+    if seed < 0:
+        raise InputError(f"seed: {seed} is not allowed; 0 or more")
 
 
 def _check_rows(rows: int) -> None:

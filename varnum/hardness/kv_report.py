@@ -10,7 +10,7 @@ from varnum.balls import parse, to_text
 from varnum.balls.scalar import ball, enclosure_text, precision
 from varnum.cost.schedule import Schedule, parse_schedule
 from varnum.errors import InputError
-from varnum.hardness.keys import best_keys, make_keys
+from varnum.hardness.keys import best_keys, check_seed, make_keys
 from varnum.hardness.kv import cached_rows, certify_capacity, largest_b, states
 from varnum.hardness.readback import Readback, opposite_values, random_values, read_back
 from varnum.model.config import preset
@@ -41,18 +41,23 @@ def answer(question: KvQuestion) -> dict[str, Any]:
     schedule = Schedule(config.patch_nums) if config else None
     if question.schedule:
         schedule = parse_schedule(question.schedule)
-    rows = question.rows or (cached_rows(schedule) if schedule else None)
+    rows = question.rows
+    if rows is None and schedule is not None:
+        rows = cached_rows(schedule)
     if rows is None:
         raise InputError("kv: say --model, --schedule or --rows")
-    d_k = question.d_k or (config.head_dim if config else 64)
-    d_v = question.d_v or (config.head_dim if config else 64)
+    head_dim = config.head_dim if config else 64
+    d_k = head_dim if question.d_k is None else question.d_k
+    d_v = head_dim if question.d_v is None else question.d_v
     if not 1 <= question.width <= 64:
         raise InputError(f"width: {question.width} is not allowed; 1 to 64 bits a number")
     if question.rank is not None and question.rank < 1:
         raise InputError(f"rank: {question.rank} is not allowed; at least 1")
     keys = best_keys(rows, d_k, question.seed)
     capacity = certify_capacity(rows, d_v, question.bits, keys.mu)
-    vocabulary = question.vocabulary or (config.vocab_size if config else 4096)
+    vocabulary = question.vocabulary
+    if vocabulary is None:
+        vocabulary = config.vocab_size if config else 4096
     result: dict[str, Any] = {
         "rows": rows,
         "tokens": schedule.length if schedule else None,
@@ -104,6 +109,7 @@ def demo(total: int, b: int, d_k: int, seed: int) -> list[dict[str, Any]]:
         raise InputError(f"total: {total} is not allowed; 1 to 10000000 bits")
     if not 1 <= b <= 16:
         raise InputError(f"bits: {b} is not allowed in the demo; 1 to 16 per value")
+    check_seed(seed)
     rows = max(2, min(1024, total // b))
     d_v = -(-total // (rows * b))
     values = random_values(rows, d_v, b, seed)

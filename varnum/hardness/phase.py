@@ -78,6 +78,8 @@ def draw(path: Path, c: Number, p: Number) -> list[dict[str, Any]]:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtra("matplotlib", "plot") from error
+    if b_star(c, p)[0] < 1e-250:
+        raise InputError(f"c, p: b* is too small to draw at c = {c}, p = {p}")
     points = released(p)
     figure = Figure(figsize=(10.5, 4.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
