@@ -1,5 +1,8 @@
 """DIMACS: the right answer or one clear line, never something else."""
 
+import random
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from varnum.errors import InputError
 from varnum.hardness.cnf import Cnf, parse_cnf, read_cnf
 from varnum.hardness.reduce import MAX_SIDE, sat_to_ov
+from varnum.hardness.solve import solve_sat
 
 clauses = st.lists(st.lists(st.integers(-5, 5).filter(bool), max_size=4).map(tuple), max_size=6)
 
@@ -45,6 +49,7 @@ def test_end_mark_and_comments_between():
         ("p cnf 2 1\n1 ٢ 0\n", "is not a literal"),
         (f"p cnf 2 1\n{'9' * 5000} 0\n", "is not a literal"),
         ("p cnf 2 1\n1 0\n%\n2 0\n", "end mark"),
+        ("p cnf 2 1\nc a comment\x0c1 0\n", "0 clauses"),
     ],
 )
 def test_doubtful_text_is_refused_in_one_line(text, says):
@@ -53,6 +58,36 @@ def test_doubtful_text_is_refused_in_one_line(text, says):
     assert str(caught.value).startswith("f.cnf")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+def test_mutated_texts_are_refused_or_answered_right():
+    rng = random.Random(11)
+    answered = 0
+    for _ in range(2000):
+        names, count = rng.randint(1, 4), rng.randint(0, 5)
+        text = list(f"c x\np cnf {names} {count}\n")
+        for _ in range(count):
+            for _ in range(rng.randint(0, 3)):
+                text.append(f"{rng.choice((1, -1)) * rng.randint(1, names)} ")
+            text.append("0\n")
+        text = list("".join(text))
+        for _ in range(rng.randint(0, 3)):
+            text[rng.randrange(len(text))] = rng.choice("0123 -\ncp%x") * rng.randint(0, 2)
+        try:
+            cnf = parse_cnf("".join(text))
+        except InputError:
+            continue
+        occurring = sorted({abs(x) for clause in cnf.clauses for x in clause})
+        truth = any(
+            cnf.satisfied_by({v if code >> k & 1 else -v for k, v in enumerate(occurring)})
+            for code in range(2 ** len(occurring))
+        )
+        body = [w for line in "".join(text).split("\n")[2:] for w in line.split()]
+        if not {"c", "%"} & set("".join(body)) and "p" not in "".join(body):
+            assert body.count("0") == len(cnf.clauses)  # nothing was dropped on the way
+        assert solve_sat(cnf, Fraction("0.1249")).satisfiable == truth
+        answered += 1
+    assert answered > 300
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from varnum.errors import InputError
 
 MAX_BYTES = 32 << 20
-_LITERAL = re.compile(r"-?[0-9]{1,18}")
+_LITERAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _COUNT = re.compile(r"[0-9]{1,18}")
 
 
@@ -83,7 +83,8 @@ def parse_cnf(text: str, name: str = "cnf") -> Cnf:
 
 def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Numbered lines as words, without blanks and comments, up to SATLIB's '%' end mark."""
-    lines = enumerate(text.splitlines(), start=1)
+    # str.splitlines would also end a comment at a form feed
+    lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
     for number, line in lines:
         words = line.split()
         if words == ["%"]:
@@ -102,7 +103,7 @@ def _header(words: list[str], where: str) -> tuple[int, int]:
 
 
 def _literal(word: str, variables: int, where: str) -> int:
-    if not _LITERAL.fullmatch(word) or word == "-0":
+    if not _LITERAL.fullmatch(word):
         raise InputError(f"{where}: {_shown(word)} is not a literal; allowed: whole numbers")
     literal = int(word)
     if abs(literal) > variables:
