@@ -6,13 +6,15 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from fractions import Fraction
-from math import cosh, sinh, tanh
+from math import cosh, exp, sinh, tanh
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from varnum.checker import Malformed, NotProved, Proved, check, serialise
+from varnum.checker.certificate import Certificate, read
+from varnum.checker.proof import certify_least, certify_sup
 
 Content = dict[str, Any]
 TABLE = Path(__file__).parents[1] / "data" / "exp-degrees.json"
@@ -168,6 +170,10 @@ def point_outside(c: Content) -> None:
     c["lower"]["points"][0] = hex(int(c["lower"]["points"][0], 16) * 2)
 
 
+def last_point_outside(c: Content) -> None:
+    c["lower"]["points"][-1] = hex(int(c["lower"]["points"][-1], 16) + 1)
+
+
 def dropped_point(c: Content) -> None:
     c["lower"]["points"].pop(1)
 
@@ -193,15 +199,33 @@ def minimal_without_proof(c: Content) -> None:
     c["lower"] = None
 
 
+def eps_zero(c: Content) -> None:
+    c["eps"] = "0"
+
+
+def eps_one(c: Content) -> None:
+    c["eps"] = "1"
+
+
+def eps_negative(c: Content) -> None:
+    c["eps"] = "-" + c["eps"]
+
+
+def reversed_interval(c: Content) -> None:
+    c["interval"].reverse()
+
+
 NOT_PROVED = [
     smaller_eps, eps_just_below_the_error, eps_just_above_the_lower_bound, larger_interval,
     smaller_interval, other_error, moved_coefficient, other_exponent, zero_polynomial,
     swapped_brackets, doubled_bracket, reversed_bracket, bracket_without_zero,
-    bracket_as_wide_as_it_gets, merged_points, swapped_points, point_outside,
+    bracket_as_wide_as_it_gets, merged_points, swapped_points, point_outside, last_point_outside,
     dropped_point_and_degree, lower_at_the_degree_itself, crowded_points, minimal_without_proof,
     lower_degree_all_through,
 ]  # fmt: skip
-MALFORMED = [lower_degree, dropped_bracket, dropped_point]
+MALFORMED = [
+    lower_degree, dropped_bracket, dropped_point, eps_zero, eps_one, eps_negative, reversed_interval
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("change", [*NOT_PROVED, *MALFORMED], ids=lambda f: f.__name__)
@@ -255,3 +279,65 @@ def test_a_peak_between_the_ends_is_not_overlooked(bracket: list[str]) -> None:
     line["upper"] |= {"brackets": []}
     with pytest.raises(Malformed):
         prove(line)
+
+
+def bracket_beside_zero(content: Content, i: int) -> Certificate:
+    """Bracket i from just after its zero to half way to the next: the derivative keeps its sign.
+
+    The others are wide, so that few bits show their signs.
+    """
+    c = read(serialise(content))
+    after, next_one = c.brackets[i][1], c.brackets[i + 1][0]
+    wide = [(a - Fraction(1, 50), b + Fraction(1, 50)) for a, b in c.brackets]
+    wide[i] = (after, (after + next_one) / 2)
+    return c._replace(brackets=wide)
+
+
+@pytest.mark.parametrize("name", ["relative", "additive"])
+def test_too_few_bits_prove_less_but_nothing_false(
+    name: str, contents: dict[str, Content], best: Callable[..., Any]
+) -> None:
+    """Soundness does not rest on the precision: from 0 bits on, every bound stays a bound."""
+    content = contents[name]
+    c, (low, high) = read(serialise(content)), map(Fraction, content["interval"])
+    upper, lower = (best(name, low, high, content["degree"] - k) for k in (0, 1))
+    beside = [bracket_beside_zero(content, i) for i in (0, 1)]
+    proofs = 0
+    for bits in range(c.bits):
+        assert float(certify_least(c._replace(bits=bits))) <= float(lower.peak)
+        for false in beside:
+            with pytest.raises(NotProved, match="sign"):
+                certify_sup(false._replace(bits=bits))
+        try:
+            sup = certify_sup(c._replace(bits=bits))
+        except NotProved:
+            continue
+        proofs += 1
+        assert float(sup) >= float(upper.level)
+    assert proofs > 20
+
+
+@pytest.mark.parametrize("name", ["relative", "additive"])
+def test_the_curvature_term(name: str, contents: dict[str, Content]) -> None:
+    """With a wide bracket the bound is |h(a)| + (b - a)^2 B/2, B as in proofs/exp-supnorm.md."""
+    c = read(serialise(contents[name]))
+    x = (c.brackets[1][0] + c.brackets[1][1]) / 2
+    a, b = x - Fraction(1, 8), x + Fraction(1, 8)
+    brackets = [c.brackets[0], (a, b), *c.brackets[2:]]
+    p = [float(n * c.unit) for n in c.numerators]
+    size = float(max(-c.low, c.high))
+
+    def at(q: list[float], y: float) -> float:
+        return sum(k * y**i for i, k in enumerate(q))
+
+    first = [*(i * k for i, k in enumerate(p) if i), 0.0]
+    second = [*(i * k for i, k in enumerate(first) if i), 0.0]
+    if name == "relative":
+        curve = [s - 2 * f + k for k, f, s in zip(p, first, second, strict=True)]
+        bend = at([abs(k) for k in curve], size) * exp(-float(c.low))
+        start = at(p, float(a)) * exp(-float(a)) - 1
+    else:
+        bend = at([abs(k) for k in second], size) + exp(float(c.high))
+        start = at(p, float(a)) - exp(float(a))
+    expected = abs(start) + float(b - a) ** 2 / 2 * bend
+    assert float(certify_sup(c._replace(brackets=brackets))) == pytest.approx(expected, rel=1e-9)

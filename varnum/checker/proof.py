@@ -98,8 +98,7 @@ def certify_sup(c: Certificate) -> Fraction:
         return 1 if low > e_high else -1 if high < e_low else 0
 
     edges = [c.low, *(x for bracket in c.brackets for x in bracket), c.high]
-    inside = all(a < b for a, b in c.brackets) and all(x <= y for x, y in pairwise(edges))
-    if not inside:
+    if not all(x <= y for x, y in pairwise(edges)):
         raise NotProved("the brackets are not increasing, disjoint and inside the interval")
     if not all(sign(a) * sign(b) == -1 for a, b in c.brackets):
         raise NotProved("a bracket shows no certain change of sign of the derivative")
