@@ -187,6 +187,44 @@ def test_sigma_by_name():
     assert resolve_sigma(0.3, 16) == 0.3
 
 
+def test_the_model_runs_on_the_guaranteed_kernel():
+    from varnum._attention import GuaranteedKernel
+    from varnum.model.attention import exact_attention
+
+    parts = [head(8, 900, seed, dtype=np.float32) for seed in range(4)]
+    q, k, v = (np.stack([p[i] for p in parts]).reshape(2, 2, 900, -1) for i in range(3))
+    scale = np.array([0.5, 0.3], dtype=np.float32).reshape(1, 2, 1, 1)
+    for blocks in (None, (1, 4, 25, 100, 770)):
+        kernel = GuaranteedKernel(output_error="1e-2")
+        out = kernel(q, k, v, scale, blocks)
+        exact = exact_attention(q, k, v, scale, blocks)
+        assert out.shape == exact.shape
+        assert out.dtype == np.float32
+        assert np.abs(out - exact).max() <= kernel.worst.output_error * np.ptp(v)
+        assert kernel.worst.reached
+        assert kernel.worst.method == "moments"
+    with pytest.raises(vn.InputError, match="exactly one"):
+        GuaranteedKernel()
+
+
+def test_generation_scale_by_scale_is_teacher_forcing():
+    from varnum.lowrank.varform import VarAttention, attend_scales
+
+    q, k, v = head(8, 2000, 5, dtype=np.float32)
+    scales = (4, 96, 600, 1300)
+    whole, outcome = attend_scales(q, k, v, scales, 3.0, 1e-2)
+    for keep in (True, False):
+        work, start, parts = VarAttention(3.0, 1e-2, keep_tokens=keep), 0, []
+        for count in scales:
+            rows = slice(start, start + count)
+            parts.append(work.step(q[rows], k[rows], v[rows]))
+            start += count
+        assert np.allclose(np.concatenate(parts), whole, atol=1e-5)
+        assert work.outcome.certified == pytest.approx(outcome.certified, rel=1e-3)
+        assert work.state is not None
+        assert bool(work._keys) is keep
+
+
 def run(*arguments):
     command = [sys.executable, "-m", "varnum", "attention", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from varnum.model.backend import Backend
     from varnum.model.generate import Model, Settings
+
+_LABEL = re.compile(r"-?\d{1,100}", re.ASCII)
 
 
 def run(
@@ -41,7 +44,10 @@ def run(
     backend: Annotated[str, typer.Option(help="numpy, torch or balls.")] = "numpy",
     dtype: Annotated[str, typer.Option(help="float64, float32 or (torch) bfloat16.")] = "float64",
     device: Annotated[str, typer.Option(help="cpu, or with torch cuda.")] = "cpu",
-    attention: Annotated[str, typer.Option(help="Attention kernel: exact.")] = "exact",
+    attention: Annotated[str, typer.Option(help="Attention kernel: exact, lowrank.")] = "exact",
+    output_error: Annotated[
+        str, typer.Option("--output-error", help="lowrank: error of each head, of V's range.")
+    ] = "1e-2",
     digits: Annotated[int, typer.Option(help="Balls: digits to certify.")] = 15,
     max_bits: Annotated[int, typer.Option(help="Balls: give up above this precision.")] = 4096,
     out: Annotated[str | None, typer.Option(help="Write arrays to this .npz.")] = None,
@@ -64,7 +70,7 @@ def run(
     from varnum.model.generate import Settings
 
     where = Backend(backend, dtype, device)
-    kernel = attention_kernel(attention)
+    kernel = attention_kernel(attention, output_error)
     if not 1 <= digits <= 10_000 or max_bits < 64:
         raise InputError("digits must be 1 to 10000 and max-bits at least 64")
     if seed < 0:
@@ -84,6 +90,8 @@ def run(
     result = _compute(job, model, where, digits, max_bits)
     result["seconds"] = round(time.perf_counter() - started, 3)
     summary = _write(result, where, out, image)
+    if attention == "lowrank":
+        summary["attention"] = _guarantee(kernel)
     if as_json:
         print_json("varnum/run/1", summary)
     else:
@@ -91,14 +99,28 @@ def run(
     raise typer.Exit(3 if "unknown" in summary else 0)
 
 
-def attention_kernel(name: str) -> Any:
+def attention_kernel(name: str, output_error: str = "1e-2") -> Any:
     """The attention kernel of that name; raises InputError that lists the known ones."""
-    from varnum.model.attention import exact_attention
+    if name == "exact":
+        from varnum.model.attention import exact_attention
 
-    kernels = {"exact": exact_attention}
-    if name not in kernels:
-        raise InputError(f"attention: no {name!r}; known: {', '.join(kernels)}")
-    return kernels[name]
+        return exact_attention
+    if name == "lowrank":
+        from varnum._attention import GuaranteedKernel
+
+        return GuaranteedKernel(output_error=output_error)
+    raise InputError(f"attention: no {name!r}; known: exact, lowrank")
+
+
+def _guarantee(kernel: Any) -> dict[str, Any]:
+    """What the low-rank kernel proved over all its calls, and how many rows it did exactly."""
+    made = kernel.certificates
+    return {
+        "output_error": kernel.worst.output_error,
+        "reached": all(c.reached for c in made),
+        "rows": sum(c.rows for c in made),
+        "rows_exact": sum(c.rows_exact for c in made),
+    }
 
 
 # --- input --------------------------------------------------------------------------------------
@@ -112,15 +134,17 @@ def _model(
     from varnum.model.random_weights import random_model
 
     settings, ignored = read_settings_file(config) if config else ({}, [])
-    if ignored:
-        print(f"varnum: note: {config}: not sizes, ignored: {', '.join(ignored)}", file=sys.stderr)
     if random is not None:
         if var or vae:
             raise InputError("random: give either --random or --var and --vae, not both")
-        return random_model(*with_settings(random, settings), seed)
-    if not (var and vae):
+        model = random_model(*with_settings(random, settings), seed)
+    elif var and vae:
+        model = load_model(var, vae, settings)
+    else:
         raise InputError("weights: give --var and --vae (files), or --random (a preset)")
-    return load_model(var, vae, settings)
+    if ignored:
+        print(f"varnum: note: {config}: not sizes, ignored: {', '.join(ignored)}", file=sys.stderr)
+    return model
 
 
 def _labels(text: str, classes: int, seed: int) -> Any:
@@ -132,11 +156,11 @@ def _labels(text: str, classes: int, seed: int) -> Any:
         number = part.strip()
         if number == "random":
             found.append(int(rng.integers(classes)))
-        elif number.removeprefix("-").isdecimal() and int(number) <= classes:
+        elif _LABEL.fullmatch(number) and int(number) <= classes:
             found.append(max(int(number), -1))
         else:
             raise InputError(
-                f"labels: {number!r} is not a label; allowed: 0 to {classes - 1}, "
+                f"labels: {number[:40]!r} is not a label; allowed: 0 to {classes - 1}, "
                 f"{classes} or a negative number for no class, 'random'"
             )
     return np.array(found, dtype=np.int64)
@@ -146,8 +170,9 @@ def read_tokens(path: str) -> Any:
     """Token ids (B, L) from a .npy, or a .npz with `tokens`, `tf_tokens` or `tokens_s0`, .."""
     import numpy as np
 
-    if not Path(path).is_file():
-        raise InputError(f"tokens: {path}: no such file")
+    from varnum.model.checkpoint import readable_file
+
+    readable_file(path, "tokens: ")
     try:
         with open(path, "rb") as file:
             found: Any = np.load(file, allow_pickle=False)
@@ -163,7 +188,9 @@ def read_tokens(path: str) -> Any:
 
 
 def _check_output(path: str | None, suffix: str) -> None:
-    if path is not None and (Path(path).suffix != suffix or not Path(path).parent.is_dir()):
+    if path is not None and (
+        "\0" in path or Path(path).suffix != suffix or not Path(path).parent.is_dir()
+    ):
         raise InputError(f"{path}: need a name ending in {suffix} in a folder that exists")
 
 
@@ -244,6 +271,9 @@ def _write(
     from varnum.model.output import host_arrays, write_png
 
     arrays: dict[str, Any] = host_arrays(result.pop("arrays", {}))
+    for name, x in arrays.items():
+        if not np.isfinite(x).all():
+            raise InputError(f"{name}: not finite; use a wider dtype, or check the weights")
     try:
         if out is not None and arrays:
             np.savez(out, **arrays)
@@ -272,6 +302,12 @@ def _print(summary: dict[str, Any]) -> None:
     for name, shape in summary["arrays"].items():
         if name in ("logits", "image"):
             print(f"{name}: {' x '.join(map(str, shape))}")
+    if "attention" in summary:
+        made = summary["attention"]
+        print(
+            f"attention: each output within {made['output_error']:.3g} of V's range, "
+            f"{made['rows_exact']} of {made['rows']} rows exact"
+        )
     if "bits" in summary:
         print(f"{summary['digits']} digits certified at {summary['bits']} bits")
     print(

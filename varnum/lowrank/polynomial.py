@@ -147,6 +147,7 @@ def _certified(
     x: Array, y: Array, weights: Array, zeta: float, reach: float, eps: float
 ) -> PolynomialKernel | str:
     room = ((1 + eps) / exp_up(zeta) - 1) * 0.98
+    reach = max(reach, 1e-6)  # a larger interval is as good
     found = certify_least_degree(relative(Fraction(reach)), Fraction(room))
     if isinstance(found, Unknown):
         return found.reason
