@@ -162,6 +162,13 @@ REFUSED = [
     (["--var", "x.npz"], "give either --random or --var and --vae"),
     (["--config", "none.json"], "none.json: no such file"),
     (["--random", "var-d17"], "preset: no 'var-d17'; known: var-tiny"),
+    (["--labels", "9" * 5000], "is not a label"),
+    (["--cfg", "1e400"], "cfg: the guidance strength must be within"),
+    (["--top-p", "1e400"], "is not within 0 (off) to 1"),
+    (["--backend", "torch", "--device", "cpu:" + "9" * 5000], "device: no 'cpu:9"),
+    (["--out", "a\0b.npz"], "need a name ending in .npz"),
+    (["--config", "a" * 5000], "File name too long"),
+    (["--tokens", "a" * 5000], "File name too long"),
 ]
 
 
@@ -173,6 +180,42 @@ def test_bad_input_is_one_line(varnum, options, message):
     assert err.startswith("varnum: error: ")
     assert err.count("\n") == 1
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"norm_eps": Infinity}', "norm_eps: must be above zero and finite"),
+        ('{"mlp_ratio": Infinity}', "must be above zero and finite"),
+        ('{"mlp_ratio": 1e300}', "must be above zero and finite"),
+        ('{"mlp_ratio": 1e-9}', "hidden: must be 1 to"),
+        ('{"mlp_ratio": 1' + "0" * 400 + "}", "mlp_ratio: expected float"),
+        ('{"depth": 1000000000}', "depth: must be 1 to 10000"),
+        ('{"share_quant_resi": 1000000000}', "share_quant_resi must be 0 to 10000"),
+        ('{"patch_nums": [1, 100000]}', "rising numbers from 1 to 10000"),
+        ('{"vae_ch_mult": [' + "1, " * 99 + "1]}", "ch_mult: need 1 to 16"),
+        ("[" * 100_000, "not a JSON file"),
+    ],
+)
+def test_sizes_out_of_range(varnum, tmp_path, text, message):
+    (tmp_path / "c.json").write_text(text)
+    code, _, err = varnum("run", "--random", "var-tiny", "--config", tmp_path / "c.json")
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
+
+
+def test_results_that_overflow_are_refused(varnum, tmp_path):
+    """A teacher-forced pass decides no token, so only its result shows the overflow."""
+    state = arrays_of(DATA / "a_var_state.npz")
+    state["head.weight"] = np.full((64, 32), 1.7e308)
+    np.savez(tmp_path / "v.npz", **state)
+    weights = ["--var", tmp_path / "v.npz", *files_of("a")[2:]]
+    np.save(tmp_path / "t.npy", np.zeros((1, 30), dtype=np.int64))
+    run = ["run", *weights, "--labels", "1", "--tokens", tmp_path / "t.npy"]
+    for dtype in ("float32", "float64"):
+        with np.errstate(all="ignore"):
+            code, _, err = varnum(*run, "--dtype", dtype)
+        assert (code, "logits: not finite" in err) == (2, True)
 
 
 def test_output_that_cannot_be_written(varnum, tmp_path):

@@ -247,6 +247,52 @@ def test_odd_contents(tmp_path, states):
         refuse(paths, message)
 
 
+def test_odd_tensors(tmp_path, states):
+    """Parameters and 8-bit numbers are arrays; sparse and empty tensors are not."""
+    torch = pytest.importorskip("torch", reason=TORCH)
+    paths = write(tmp_path, ".pth", states)
+    good = torch.load(paths[0], weights_only=True)
+
+    def save(**changes):
+        torch.save({**good, **{k.replace("__", "."): x for k, x in changes.items()}}, paths[0])
+
+    save(**{k: torch.nn.Parameter(x) for k, x in good.items() if x.is_floating_point()})
+    model = checkpoint.load_model(*paths)
+    assert not any(x.requires_grad for x in model.to(Backend("torch")).var_weights.values())
+    save(head__bias=torch.ones(64, dtype=torch.float8_e4m3fn))
+    assert checkpoint.load_model(*paths).to(Backend()).var_weights["head.bias"].sum() == 64
+    for odd in (torch.zeros(64).to_sparse(), torch.zeros(64, device="meta")):
+        save(head__bias=odd)
+        refuse(paths, "head.bias is a sparse, quantised or empty tensor")
+    save(lvl_1L=good["lvl_1L"].bfloat16())
+    refuse(paths, "lvl_1L must hold the scale index")
+
+
+def test_hostile_names_and_shapes(tmp_path, states):
+    good = {n: np.array(x) for n, x in states[0].items()}
+    for change, message in (
+        ({"blocks." + "9" * 60 + ".x": np.zeros(1)}, "1[0-9] key.* missing, first 'blocks.2"),
+        ({"word_embed.weight": np.zeros((0, 8), np.float32)}, "embed_dim: must be 1 to"),
+    ):
+        refuse(write(tmp_path, ".npz", ({**good, **change}, states[1])), message)
+
+
+def test_weights_wider_than_float64_are_not_rounded(tmp_path, states):
+    if np.dtype(np.longdouble).itemsize == 8:
+        pytest.skip("long double is float64 here")
+    states = ({**states[0], "head.bias": states[0]["head.bias"].astype(np.longdouble)}, states[1])
+    refuse(write(tmp_path, ".npz", states), "wider than float64")
+
+
+def test_remarks_of_torch_are_not_shown(tmp_path, states):
+    """torch warns of old pickles; warnings are errors here."""
+    pytest.importorskip("torch", reason=TORCH)
+    paths = write(tmp_path, ".pth", states)
+    with open(paths[0], "wb") as file:
+        pickle.dump({"head.bias": _Bomb(str(tmp_path / "trace"))}, file, protocol=4)
+    refuse(paths, "no pickle of plain arrays")
+
+
 def test_paths(tmp_path, states):
     paths = write(tmp_path, ".npz", states)
     refuse([str(tmp_path / "none.npz"), paths[1]], "no such file")

@@ -111,7 +111,8 @@ class Backend:
             from varnum.balls.array import BallArray
 
             return BallArray(np.asarray(x, dtype=np.float64))
-        return np.asarray(x, dtype=self.dtype)
+        with np.errstate(over="ignore"):  # an overflow shows as an infinity in the results
+            return np.asarray(x, dtype=self.dtype)
 
     def weights(self, state: Mapping[str, Any]) -> Weights:
         """All arrays of a state dict, moved here."""
@@ -130,8 +131,9 @@ def import_torch() -> Any:
 def _check_device(device: str) -> None:
     torch = import_torch()
     kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda") or not (index == "" or index.isdecimal()):
-        raise InputError(f"device: no {device!r}; known: cpu, cuda, cuda:N")
+    numbered = kind == "cuda" and index.isdecimal() and len(index) < 4
+    if device not in ("cpu", "cuda") and not numbered:
+        raise InputError(f"device: no {device[:60]!r}; known: cpu, cuda, cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError("device: torch sees no CUDA device here; use cpu")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():

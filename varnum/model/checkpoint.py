@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -54,9 +56,10 @@ def load_model(var: str, vae: str, settings: Mapping[str, Any] | None = None) ->
 
 def read_settings_file(path: str) -> tuple[dict[str, Any], list[str]]:
     """Settings of a JSON file, and the names in it that mean nothing here."""
+    file = readable_file(path)
     try:
-        pairs = json.loads(_file(path).read_text())
-    except ValueError as error:
+        pairs = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(pairs, dict):
         raise InputError(f"{path}: expected a JSON object of settings")
@@ -70,7 +73,7 @@ def read_state(path: str, part: str) -> State:
     """The state dict in a file; `part` is its name inside a training checkpoint."""
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
     readers |= dict.fromkeys((".pth", ".pt"), _read_torch)
-    suffix = _file(path).suffix.lower()
+    suffix = readable_file(path).suffix.lower()
     if suffix not in readers:
         raise InputError(f"{path}: unknown kind {suffix!r}; allowed: {', '.join(readers)}")
     state = readers[suffix](path)
@@ -82,13 +85,30 @@ def read_state(path: str, part: str) -> State:
     for name, x in state.items():
         if not (isinstance(name, str) and hasattr(x, "shape") and hasattr(x, "dtype")):
             raise InputError(f"{path}: entry {str(name)[:60]!r} is no array; not a state dict")
-    return dict(state)
+    return {name: _plain(x, f"{path}: {name}") for name, x in state.items()}
 
 
-def _file(path: str) -> Path:
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    return Path(path)
+def _plain(x: Any, where: str) -> Any:
+    """A dense array that NumPy or `.float()` can take over exactly."""
+    if isinstance(x, np.ndarray):
+        if x.dtype.itemsize > 8 and x.dtype.kind == "f":
+            raise InputError(f"{where} has dtype {x.dtype}, wider than float64")
+        return x
+    if str(x.layout) != "torch.strided" or x.is_meta or x.is_quantized:
+        raise InputError(f"{where} is a sparse, quantised or empty tensor, expected a dense one")
+    return x.detach()
+
+
+def readable_file(path: str, what: str = "") -> Path:
+    """The path of a file that can be opened; else raises InputError, `what` in front."""
+    try:
+        with open(path, "rb"):
+            return Path(path)
+    except (FileNotFoundError, IsADirectoryError):
+        reason = "no such file"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    raise InputError(f"{what}{path[:200]}: {reason}")
 
 
 def _damaged(path: str, error: Exception) -> InputError:
@@ -97,11 +117,10 @@ def _damaged(path: str, error: Exception) -> InputError:
 
 
 def _read_npz(path: str) -> Any:
+    if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle
+        raise _damaged(path, ValueError("no .npz archive"))
     try:
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                return archive  # one array: no state dict
+        with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib, struct and NumPy each have their own
         raise _damaged(path, error) from None
@@ -123,10 +142,13 @@ def _read_safetensors(path: str) -> Any:
 def _read_torch(path: str) -> Any:
     torch = import_torch()
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on old pickles before it reads them
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch each have their own
-        text = str(error)
-        if "Weights only" in text and "Unsupported operand" not in text:
+        if "Weights only" in str(error):
+            if "Unsupported operand" in str(error):  # garbage, or too new a pickle protocol
+                raise _damaged(path, ValueError("no pickle of plain arrays")) from None
             raise InputError(
                 f"{path}: holds more than plain arrays (a pickle with code); refused, not executed"
             ) from None
@@ -142,7 +164,7 @@ def infer_var_config(state: State, settings: Mapping[str, Any], where: str) -> V
     Not in the shapes: `norm_eps` (default 1e-6) and, without l2 normalisation, `num_heads` (taken
     as depth if the width is 64 * depth, as in the released models, else it must be given).
     """
-    depth = 1 + max((int(name.split(".")[1]) for name in state if _is_block(name)), default=-1)
+    depth = len({name.split(".")[1] for name in state if _is_block(name)})
     width, cvae = _shape(state, "word_embed.weight", 2, where)
     hidden, _ = _shape(state, "blocks.0.ffn.fc1.weight", 2, where)
     inferred = {
@@ -161,7 +183,7 @@ def infer_var_config(state: State, settings: Mapping[str, Any], where: str) -> V
         if width != 64 * depth:
             raise InputError(f"{where}: num_heads is not in the shapes; give it in the config")
         inferred["num_heads"] = depth
-    if round(width * settings.get("mlp_ratio", 4.0)) != hidden:
+    if width and round(width * settings.get("mlp_ratio", 4.0)) != hidden:
         inferred["mlp_ratio"] = hidden / width
     return _merge(VarConfig, inferred, settings, where)
 
@@ -208,7 +230,7 @@ def _shape(state: State, name: str, ndim: int, where: str) -> tuple[int, ...]:
 def _patches(state: State, settings: Mapping[str, Any], where: str) -> tuple[int, ...]:
     if LEVELS not in state:
         raise InputError(f"{where}: key {LEVELS!r} is missing; not a state dict of this kind")
-    levels = np.asarray(state[LEVELS]).ravel()
+    levels = _host(state[LEVELS]).ravel()
     if levels.dtype.kind not in "iu" or levels.size == 0 or levels.min() < 0:
         raise InputError(f"{where}: {LEVELS} must hold the scale index of every token")
     counts = np.unique(levels, return_counts=True)[1].tolist()
@@ -231,10 +253,15 @@ def _merge(
 
 def _check_buffers(state: State, config: VarConfig, where: str) -> None:
     levels = expected_levels(config)
-    if not np.array_equal(np.asarray(state[LEVELS]), levels):
+    if not np.array_equal(_host(state[LEVELS]), levels):
         raise InputError(f"{where}: {LEVELS} does not list the scales in order")
     mask = np.where(levels[0][:, None] >= levels[0][None, :], 0.0, -np.inf)
-    saved = state[MASK]
-    saved = saved.float().numpy() if hasattr(saved, "is_floating_point") else saved
-    if not np.array_equal(saved[0, 0], mask):
+    if not np.array_equal(_host(state[MASK])[0, 0], mask):
         raise InputError(f"{where}: {MASK} is not the block-causal mask of these scales")
+
+
+def _host(x: Any) -> Any:
+    """A buffer as a NumPy array."""
+    if isinstance(x, np.ndarray):
+        return x
+    return (x.float() if x.is_floating_point() else x).numpy()

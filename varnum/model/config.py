@@ -5,6 +5,7 @@ Source: Tian et al., arXiv 2404.02905, and the public code's defaults.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -33,15 +34,15 @@ class VarConfig:
 
     def __post_init__(self) -> None:
         _check_patches(self.patch_nums)
-        _check_positive(
-            self, "depth", "embed_dim", "num_heads", "vocab_size", "Cvae", "num_classes"
-        )
+        _check_sizes(self, _MANY, "depth")
+        _check_sizes(self, _WIDE, "embed_dim", "num_heads", "vocab_size", "Cvae", "num_classes")
         if self.embed_dim % self.num_heads:
             raise InputError(
                 f"num_heads: {self.num_heads} does not divide embed_dim {self.embed_dim}"
             )
-        if not (self.mlp_ratio > 0 and self.norm_eps > 0):
-            raise InputError("mlp_ratio and norm_eps: must be above zero")
+        if not (0 < self.norm_eps < math.inf and 0 < self.mlp_ratio < _WIDE):
+            raise InputError("mlp_ratio and norm_eps: must be above zero and finite")
+        _check_sizes(self, _WIDE, "hidden")
 
     @property
     def scales(self) -> int:
@@ -85,13 +86,16 @@ class VaeConfig:
 
     def __post_init__(self) -> None:
         _check_patches(self.patch_nums)
-        _check_positive(self, "vocab_size", "Cvae", "ch", "num_res_blocks", "quant_conv_ks")
-        if not self.ch_mult or any(self.ch * m % 32 or m < 1 for m in self.ch_mult):
+        _check_sizes(self, _WIDE, "vocab_size", "Cvae", "ch")
+        _check_sizes(self, _MANY, "num_res_blocks", "quant_conv_ks")
+        if not 1 <= len(self.ch_mult) <= 16 or max(self.ch_mult) > _MANY:
+            raise InputError(f"ch_mult: need 1 to 16 numbers of at most {_MANY}")
+        if any(self.ch * m % 32 or m < 1 for m in self.ch_mult):
             raise InputError("ch, ch_mult: every ch * ch_mult must be a positive multiple of 32")
         if self.ch % 32 or self.quant_conv_ks % 2 == 0:
             raise InputError("ch must be a multiple of 32 and quant_conv_ks odd")
-        if self.share_quant_resi < 0 or not 0 < self.quant_resi <= 1:
-            raise InputError("share_quant_resi must be >= 0 and quant_resi in (0, 1]")
+        if not 0 <= self.share_quant_resi <= _MANY or not 0 < self.quant_resi <= 1:
+            raise InputError(f"share_quant_resi must be 0 to {_MANY} and quant_resi in (0, 1]")
 
     @property
     def latent(self) -> int:
@@ -106,14 +110,20 @@ class VaeConfig:
 
 def _check_patches(patches: tuple[int, ...]) -> None:
     rising = all(0 < a < b for a, b in pairwise(patches))
-    if len(patches) < 2 or not rising:
-        raise InputError(f"patch_nums: need at least two rising positive numbers, got {patches}")
+    if len(patches) < 2 or not rising or patches[-1] > _MANY:
+        raise InputError(
+            f"patch_nums: need at least two rising numbers from 1 to {_MANY}, got {patches[:20]}"
+        )
 
 
-def _check_positive(config: Any, *names: str) -> None:
+# Far beyond any model; what lies above would only be found out by running out of time.
+_MANY, _WIDE = 10_000, 2**24
+
+
+def _check_sizes(config: Any, most: int, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < 1:
-            raise InputError(f"{name}: must be at least 1, got {getattr(config, name)}")
+        if not 1 <= getattr(config, name) <= most:
+            raise InputError(f"{name}: must be 1 to {most}, got {getattr(config, name)}")
 
 
 def _released(depth: int, **changes: Any) -> VarConfig:
@@ -190,8 +200,8 @@ def _typed(value: Any, kind: str, where: str) -> Any:
         return value
     if kind == "int" and whole:
         return value
-    if kind == "float" and (whole or isinstance(value, float)):
+    if kind == "float" and (isinstance(value, float) or (whole and abs(value) < 2**53)):
         return float(value)
     if kind.startswith("tuple") and isinstance(value, list | tuple):
         return tuple(_typed(item, "int", where) for item in value)
-    raise InputError(f"{where}: expected {kind.replace('tuple', 'list')}, got {value!r}")
+    raise InputError(f"{where}: expected {kind.replace('tuple', 'list')}, got {repr(value)[:60]}")

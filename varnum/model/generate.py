@@ -87,6 +87,8 @@ def generate(
     """
     var, w = model.var, model.var_weights
     check_filter(settings.top_k, settings.top_p, var.vocab_size)
+    if abs(settings.cfg) > 10**6:
+        raise InputError("cfg: the guidance strength must be within -10^6 to 10^6")
     labels = np.asarray(labels, dtype=np.int64)
     batch, guided = labels.size, settings.cfg != 0
     both = np.concatenate([labels, np.full_like(labels, -1)]) if guided else labels

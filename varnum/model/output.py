@@ -23,7 +23,8 @@ def host_arrays(arrays: dict[str, Array]) -> Arrays:
         if is_balls(x):
             low, high = x.bounds()
             middle = x.estimate()
-            radius = np.maximum(high - middle, middle - low)
+            with np.errstate(invalid="ignore"):  # beyond float64: NaN, no radius
+                radius = np.maximum(high - middle, middle - low)
             result[name], result[f"{name}_radius"] = middle, np.nextafter(radius, np.inf)
         elif isinstance(x, np.ndarray) and x.dtype.kind in "iu":
             result[name] = x

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from varnum.balls.exact import to_text
 from varnum.errors import InputError
 from varnum.model.backend import Array, Ints, is_balls, namespace, to_numpy, torch_kernels
 from varnum.model.layers import softmax
@@ -33,7 +34,7 @@ def check_filter(top_k: int, top_p: Fraction, vocabulary: int) -> None:
             f"top_k: {top_k} is not within 0 (off) to the vocabulary size {vocabulary}"
         )
     if not 0 <= top_p <= 1:
-        raise InputError(f"top_p: {float(top_p):g} is not within 0 (off) to 1")
+        raise InputError(f"top_p: {to_text(top_p)[:60]} is not within 0 (off) to 1")
 
 
 def choose_largest(x: Array, what: str) -> Ints:

@@ -157,6 +157,8 @@ def _check_values(x: Any, where: str) -> None:
     is_torch = hasattr(x, "is_floating_point")
     if not (x.is_floating_point() if is_torch else x.dtype.kind == "f"):
         raise InputError(f"{where} has dtype {x.dtype}, expected floating-point numbers")
+    if is_torch and x.itemsize == 1:
+        x = x.float()  # torch asks nothing of 8-bit numbers
     if not bool((x.isfinite() if is_torch else np.isfinite(x)).all()):
         raise InputError(f"{where} holds NaN or infinity; weights must be finite")
 
