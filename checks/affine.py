@@ -124,9 +124,11 @@ def compare(depth, eps, seed=0, targets=8, trials=32, device="cpu", **shape):
             batch = min(64, trials - first)
             change = (model(model.random(batch, float(eps), generator)) - exact).cpu().numpy()
             random.append((change, np.broadcast_to(bound.bound, change.shape)))
-    flat = np.argsort(bound.bound.ravel())[::-1][: targets // 2]
+    size = bound.bound.ravel()
+    flat = np.argsort(size)[::-1][: targets // 2]
     rng = np.random.default_rng(seed)
-    flat = np.concatenate([flat, rng.choice(bound.bound.size, targets - targets // 2, False)])
+    moved = np.flatnonzero(size > 1e-3 * size.max())  # the first token sees one key: it stays
+    flat = np.concatenate([flat, rng.choice(moved, min(len(moved), targets - targets // 2), False)])
     entries = [divmod(int(i), config.embed_dim) for i in flat]
     goals = [(t, c, s) for t, c in entries for s in (1.0, -1.0)]
     best, tried = model.climb(goals, float(eps), model.random(len(goals), float(eps), generator))
@@ -153,7 +155,7 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
     cases = [(1, "1e-2")] if quick else [(1, "1e-2"), (2, "1e-3"), (2, "1e-2")]
     shape = {"scales": (1, 2), "width": 16, "heads": 2} if quick else {}
     return [
-        compare(depth, parse(eps), seed, max(2, trials // 24), trials, device, **shape)[1]
+        compare(depth, parse(eps), seed, max(2, -(-trials // 24)), trials, device, **shape)[1]
         for depth, eps in cases
     ]
 

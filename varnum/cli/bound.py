@@ -43,6 +43,18 @@ Solve = Annotated[
     Literal["M", "d", "n"] | None,
     typer.Option("--solve", help="Backwards: largest M or d, or smallest n, for which it pays."),
 ]
+ModelError = Annotated[
+    str | None,
+    typer.Option("--model-error", help="Error of the output: backwards to eps, degree and rank."),
+]
+Var = Annotated[str | None, typer.Option("--var", help="Weights of the transformer.")]
+Vae = Annotated[str | None, typer.Option("--vae", help="Weights of the VQVAE.")]
+Config = Annotated[str | None, typer.Option("--config", help="JSON of sizes, with --var.")]
+Label = Annotated[int, typer.Option("--label", help="Class of the run that is bounded.")]
+Norms = Annotated[
+    str | None, typer.Option("--norms", help="w_Q,w_K,w_V: maximum row sums, with --R --d.")
+]
+Scales = Annotated[int | None, typer.Option("--scales", help="Number of scales K, with --norms.")]
 
 
 def bound(
@@ -62,6 +74,13 @@ def bound(
     solve: Solve = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the derivation.")] = False,
     max_degree: MaxDegree = 400,
+    model_error: ModelError = None,
+    var: Var = None,
+    vae: Vae = None,
+    config: Config = None,
+    label: Label = 0,
+    norms: Norms = None,
+    scales: Scales = None,
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -76,6 +95,13 @@ def bound(
     varnum bound --R 1 --d 64 --sigma sqrt --output-error 1e-2 --n 64 --json
     """
     limit(timeout)
+    if model_error is not None:
+        from varnum.cli.budget import budget
+
+        return budget(
+            model_error, var=var, vae=vae, config=config, label=label, norms=norms,
+            R=R, d=d, sigma=sigma, scales=scales, json=json,
+        )  # fmt: skip
     from varnum._plan import plan
 
     with progress() as say:
@@ -94,6 +120,9 @@ def bound(
     return 0 if answer.proved_minimal else 3
 
 
+FAR = "it has more than ten thousand digits"
+
+
 def _solve(answer: Plan, what: str) -> dict[str, Any]:
     """The backwards answer, as the JSON field "solve"."""
     from varnum.balls import to_text
@@ -105,11 +134,24 @@ def _solve(answer: Plan, what: str) -> dict[str, Any]:
             return {"solve": {"for": "M", "value": None, "reason": found.reason}}
         pair = {"value": to_text(found.size), "not_at": to_text(found.above)}
         return {"solve": {"for": "M" if answer.question.error == "relative" else "W", **pair}}
-    value = answer.largest_d() if what == "d" else answer.crossover_n
-    reason = None if value is not None else "not known: the degree was not proved"
-    if what == "n" and answer.crossover_n is None:
-        reason = answer.reasons["crossover_n"]
-    return {"solve": {"for": what, "value": value, "reason": reason}}
+    if what == "d":
+        largest = answer.largest_d()
+        if largest is None:
+            return {"solve": {"for": "d", "value": None, "reason": "a degree is not proved least"}}
+        return {"solve": {"for": "d", "value": largest.d, "at_least": largest.open}}
+    n = answer.crossover_n
+    reason = None if n is not None else answer.reasons.get("crossover_n", FAR)
+    return {"solve": {"for": "n", "value": n, "reason": reason}}
+
+
+def reasons(answer: Plan) -> dict[str, str]:
+    """Why a field is null, for exactly the fields that are."""
+    given = dict(answer.reasons)
+    if answer.pays is not None:
+        given.pop("pays", None)
+    if answer.question.d is not None and answer.crossover_n_at_most is None:
+        given["crossover_n"] = given["crossover_n_at_most"] = FAR
+    return given
 
 
 def as_json(answer: Plan) -> dict[str, Any]:
@@ -158,7 +200,8 @@ def as_json(answer: Plan) -> dict[str, Any]:
         },
         "regime": answer.regime,
         "crossover_n": answer.crossover_n,
+        "crossover_n_at_most": answer.crossover_n_at_most,
         "crossover_family": f"geometric pyramid, ratio {q.alpha}, same d, M and error",
         "pays": answer.pays,
-        "reasons": answer.reasons,
+        "reasons": reasons(answer),
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.balls.scalar import arb, ball, precision, upper
+from varnum.balls.scalar import arb, ball, lower, precision, upper
 from varnum.errors import InputError
 from varnum.formulas import paper_model as closed
 from varnum.model.paper import PaperConfig
@@ -178,3 +178,45 @@ def _recurrence_stays(given: Mapping[str, Any], K: int, eps: Fraction) -> bool:
         gain = closed.amplification.ball(k=k, **given)
         eta = gain * eta + ball(given["b"]) * ball(given["w_V"]) * size * ball(eps).atanh()
     return True
+
+
+@dataclass(frozen=True)
+class NormBudget:
+    """Kernel error that norm bounds allow: eps, the kernel's half width, ranges per scale."""
+
+    eps: Fraction
+    domain: Fraction
+    ranges: tuple[Fraction, ...]
+    closed: ClosedForm
+
+
+def certify_norm_budget(
+    model_error: Fraction,
+    R: Fraction,
+    d: int,
+    sigma: Fraction,
+    K: int,
+    norms: tuple[Fraction, Fraction, Fraction],
+    residual: bool = False,
+) -> NormBudget:
+    """From the model's error back to eps by the closed form; a priori, for all weights in `norms`.
+
+    model_error: entrywise, of the maps after K scales. domain: M + zeta of the last scale, where it
+    is largest. Raises InputError where an error leaves the range in which the form holds.
+    """
+    if model_error <= 0 or R <= 0 or sigma <= 0 or d < 1:
+        raise InputError("--model-error, --R, --d and --sigma: must be above 0")
+    b = supremum()
+    given = {"R": R, "d": d, "sigma": sigma, "b": b, "w_Q": norms[0], "w_K": norms[1],
+             "w_V": norms[2], "res": int(residual)}  # fmt: skip
+    with precision(_BITS):
+        eps = lower(closed.model_budget.ball(K=K, eps=model_error, **given))
+        eps = Fraction(int(eps * 10**60), 10**60)
+        found = certify_closed_form(R, d, sigma, K, norms, eps, residual)
+        if not (found.holds and found.error <= model_error):
+            raise InputError("--model-error: too large for the closed form; give a smaller one")
+        ranges = tuple(upper(closed.entry_range.ball(k=k, **given)) for k in range(1, K + 1))
+        top, eta = ranges[-1], model_error
+        weight = d * norms[0] * norms[1] / sigma
+        domain = weight * top**2 + weight * (2 * top * eta + eta**2)
+    return NormBudget(eps, domain, ranges, found)

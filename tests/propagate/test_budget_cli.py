@@ -1,0 +1,70 @@
+"""`varnum bound --model-error`: given weights, norm bounds, bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from varnum.propagate.paper_model import certify_closed_form, certify_norm_budget
+
+FIXTURES = Path(__file__).parents[1] / "data" / "var"
+
+
+def _run(*arguments):
+    command = [sys.executable, "-m", "varnum", "bound", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_given_weights():
+    done = _run(
+        *("--model-error", "1e-2", "--json"),
+        *("--var", str(FIXTURES / "a_var_state.npz"), "--vae", str(FIXTURES / "a_vae_state.npz")),
+        *("--config", str(FIXTURES / "a_config.json")),
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["schema"] == "varnum/bound-model-error/1"
+    assert [s["layer"] for s in found["steps"]][-1] == "head"
+    assert 0 < float(Fraction(found["eps"])) < 1e-2
+    assert found["degree_proved_minimal"]
+    assert not found["pays"]
+
+
+def test_norm_bounds():
+    done = _run("--model-error", "1e-2", "--norms", "1,1,1", "--R", "1", "--d", "8", "--sigma", "d",
+                "--scales", "3", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["steps"]) == 3
+    gains = [s["amplification"] for s in found["steps"]]
+    assert gains == sorted(gains)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--model-error", "1e-2"), "--norms"),
+        (("--model-error", "1e-2", "--norms", "1,1"), "--norms"),
+        (("--model-error", "0", "--norms", "1,1,1", "--R", "1", "--d", "8", "--scales", "2"), ""),
+        (("--model-error", "1e-2", "--var", "none.npz"), "--vae"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, says):
+    done = _run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+
+
+def test_the_norm_budget_spends_what_it_was_given():
+    one = (Fraction(1), Fraction(1), Fraction(1))
+    target = Fraction(1, 100)
+    found = certify_norm_budget(target, Fraction(1), 8, Fraction(8), 3, one)
+    assert found.closed.error <= target
+    more = certify_closed_form(Fraction(1), 8, Fraction(8), 3, one, found.eps * Fraction(101, 100))
+    assert more.error > target  # 1 % more kernel error is too much for the form

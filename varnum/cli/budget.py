@@ -1,0 +1,160 @@
+"""`varnum bound --model-error`: from the error of a model's output back to eps, degree and rank."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from varnum.cli.common import print_json
+from varnum.errors import InputError
+
+if TYPE_CHECKING:
+    from varnum._plan import Plan
+
+
+def budget(
+    model_error: str,
+    *,
+    var: str | None,
+    vae: str | None,
+    config: str | None,
+    label: int,
+    norms: str | None,
+    R: str | None,
+    d: int | None,
+    sigma: str | None,
+    scales: int | None,
+    json: bool,
+) -> int:
+    """For given weights (--var, --vae: one generated run) or norm bounds (--norms, --R, ..)."""
+    if (var is None) == (norms is None):
+        raise InputError("--model-error: needs either --var and --vae, or --norms with --R --d")
+    answer = (
+        _given(model_error, var, vae, config, label)
+        if var
+        else _norms(model_error, norms or "", R, d, sigma, scales)
+    )
+    if json:
+        print_json("varnum/bound-model-error/1", answer)
+    else:
+        _show(answer)
+    return 0 if answer["degree_proved_minimal"] else 3
+
+
+def _given(
+    model_error: str, var: str, vae: str | None, config: str | None, label: int
+) -> dict[str, Any]:
+    import numpy as np
+
+    from varnum.balls import round_decimal
+    from varnum.model.backend import Backend
+    from varnum.model.checkpoint import load_model, read_settings_file
+    from varnum.model.generate import Settings, generate
+    from varnum.propagate.budget import certify_budget, compose_run, teacher_forced_setting
+    from varnum.verdict import Unknown
+
+    if vae is None:
+        raise InputError("--vae: needed with --var, to make the tokens of the run")
+    settings = read_settings_file(config)[0] if config else None
+    model = load_model(var, vae, settings).to(Backend("numpy", "float64"))
+    labels = np.array([label])
+    tokens = np.concatenate([s.tokens for s in generate(model, labels, Settings())], axis=1)[:1]
+    x, vectors = teacher_forced_setting(model, label, tokens[0])
+    found = certify_budget(model_error, compose_run(model, x, vectors), model.var.head_dim, False)
+    if isinstance(found, Unknown):
+        raise InputError(f"--model-error: {found.reason}")
+    steps = [
+        {
+            "layer": s.layer,
+            "error": round_decimal(s.error, 4, up=True),
+            "amplification": s.amplification if s.amplification != float("inf") else None,
+            "M": round_decimal(s.logits, 4, up=True),
+            "zeta": round_decimal(s.zeta, 4, up=True),
+        }
+        for s in found.composition.steps
+    ]
+    schedule = ",".join(str(side) for side in model.var.patch_nums)
+    answers = "norm-composition: this run, teacher-forced on its own tokens"
+    return _answer(found.eps, found.domain, model.var.head_dim, schedule, answers, steps)
+
+
+def _norms(
+    model_error: str, norms: str, R: str | None, d: int | None, sigma: str | None, K: int | None
+) -> dict[str, Any]:
+    from varnum.balls import parse, round_decimal
+    from varnum.propagate.paper_model import certify_norm_budget
+
+    parts = [parse(part, "--norms") for part in norms.split(",")]
+    if len(parts) != 3 or R is None or d is None or K is None:
+        raise InputError("--norms: needs w_Q,w_K,w_V and with them --R, --d and --scales")
+    width = {"d": Fraction(d), "1": Fraction(1), None: Fraction(d)}.get(sigma)
+    width = parse(sigma or "", "--sigma") if width is None else width
+    entries = parse(R, "--R")
+    found = certify_norm_budget(
+        parse(model_error, "--model-error"), entries, d, width, K, (parts[0], parts[1], parts[2])
+    )
+    pairs = zip(found.ranges, found.closed.amplification, strict=True)
+    steps = [
+        {
+            "layer": f"scale {k}",
+            "range": round_decimal(size, 4, up=True),
+            "amplification": float(gain),
+        }
+        for k, (size, gain) in enumerate(pairs, 1)
+    ]
+    answers = "end-to-end: all weights within these norms, all inputs within R"
+    return _answer(found.eps, found.domain, d, None, answers, steps)
+
+
+def _answer(
+    eps: Fraction,
+    domain: Fraction,
+    d: int,
+    schedule: str | None,
+    answers: str,
+    steps: list[dict[str, Any]],
+) -> dict[str, Any]:
+    from varnum._plan import plan
+    from varnum.balls import parse, round_decimal, to_text
+
+    eps = parse(round_decimal(eps, 6, up=False))
+    domain = parse(round_decimal(domain, 6, up=True))
+    found: Plan = plan(M=domain, eps=eps, d=d, schedule=schedule)
+    return {
+        "answers": answers,
+        "steps": steps,
+        "eps": to_text(eps),
+        "kernel_domain": to_text(domain),
+        "degree": found.degree if found.degree is not None else found.degree_closed_form,
+        "degree_proved_minimal": found.proved_minimal,
+        "rank": found.rank,
+        "cost": None
+        if found.cost is None
+        else {"exact": found.cost.exact, "lowrank": found.cost.lowrank},
+        "pays": found.pays,
+    }
+
+
+def _show(answer: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from varnum.balls import parse, round_decimal
+
+    console = Console()
+    columns = list(answer["steps"][0])
+    table = Table(*columns)
+    for step in answer["steps"]:
+        cells = (step[c] for c in columns)
+        table.add_row(*(f"{c:.4g}" if isinstance(c, float) else str(c or "-") for c in cells))
+    console.print(table)
+    console.print(f"answers        {answer['answers']}")
+    console.print(f"eps            {round_decimal(parse(answer['eps']), 6, up=False)}")
+    console.print(f"kernel domain  |logit| <= {answer['kernel_domain']} (M + zeta)")
+    proved = "proved least" if answer["degree_proved_minimal"] else "suffices"
+    console.print(f"degree         {answer['degree']} ({proved})")
+    console.print(f"rank           {answer['rank']}")
+    if answer["cost"] is not None:
+        cost = answer["cost"]
+        console.print(f"cost per head  exact {cost['exact']}, low-rank {cost['lowrank']}")
+        console.print(f"pays           {'yes' if answer['pays'] else 'no'}")
