@@ -1,7 +1,7 @@
 """Closed forms of ranks, operation counts and memory, per attention head.
 
-Symbols: d head dimension, d_v value dimension, g degree, r rank, N tokens of one scale, L_k tokens
-up to and with that scale, L all tokens. One operation is one multiply-add, multiplication or exp.
+Symbols: d head dimension, d_v value dimension, g degree, r rank, m pivots, N tokens of one scale,
+L_k tokens up to and with that scale, L all tokens. One operation is one multiply-add, multiplication or exp.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sympy as sp
 
 from varnum.formulas.core import Formula
 
-d, d_v, g, r, N, L_k, L = sp.symbols("d d_v g r N L_k L", integer=True, positive=True)
+d, d_v, g, r, N, L_k, L, m = sp.symbols("d d_v g r N L_k L m", integer=True, positive=True)
 S, tau = sp.symbols("S tau", positive=True)
 
 rank = Formula(
@@ -48,6 +48,17 @@ lowrank_scale = Formula(
     "state and to read it",
     assurance="proved",
     says="operations of low-rank attention at one scale",
+)
+
+pivot_scale = Formula(
+    claim="cost-lowrank",
+    left="pivots_k",
+    expr=N * (2 * d**2 + 2 * m * (d + 1 + r) + 2 * r * (d_v + 1) + d + 2),
+    source="per token, once as query and once as key: d^2 to centre and balance, m(d + 1) for the "
+    "kernel at the pivots, m r to turn them into r features, r(d_v + 1) for the state; d + 2 for "
+    "the weight of the key",
+    assurance="proved",
+    says="operations at one scale of attention with r features from m kernel pivots",
 )
 
 cache = Formula(
