@@ -145,7 +145,7 @@ def mlp(x: Form, w1: Floats, b1: Floats, w2: Floats, b2: Floats) -> Form:
     jacobian = (w2 * f.first[:, None, :]) @ w1  # (L, C, C)
     weight = x.weight() @ np.abs(w1).T
     hidden_error = (
-        np.abs(f.first) * inner_error
+        (np.abs(f.first) + np.abs(f.second) * h) * inner_error
         + f.first_error * h
         + f.value_error
         + SLOP * (np.abs(value) + 2 * np.abs(f.first) * weight)
