@@ -22,13 +22,15 @@ _U = UNIT["float64"]
 MOST_TOKENS = 1024  # of each side; a submatrix bounds the rank of the whole from below
 
 
-def certify_rank_lower(q: Array, k: Array, sigma: float, eps: float, rounds: int = 6) -> int:
+def certify_rank_lower(
+    q: Array, k: Array, sigma: float, eps: float, rounds: int = 6, most: int = MOST_TOKENS
+) -> int:
     """A proved lower bound of the rank of any matrix within relative error `eps` of exp(q.k/sigma).
 
-    q (L_q, d), k (L_k, d) float64; uses up to MOST_TOKENS of each. The approximation may carry a
+    q (L_q, d), k (L_k, d) float64; uses up to `most` of each. The approximation may carry a
     factor per row: scaling rows does not change a rank.
     """
-    q, k = _spread(q), _spread(k)
+    q, k = _spread(q, most), _spread(k, most)
     scaled, error = _scaled_kernel(q, k, sigma)
     best = 1
     if not np.isfinite(error):
@@ -78,9 +80,11 @@ def _excluded(
     return int(np.argmin(excluded)) if not excluded.all() else size
 
 
-def estimate_rank_reference(q: Array, k: Array, sigma: float, eps: float) -> int:
-    """Least k whose truncated SVD of D^-1 A is entrywise within eps; up to MOST_TOKENS tokens."""
-    scaled, _ = _scaled_kernel(_spread(q), _spread(k), sigma)
+def estimate_rank_reference(
+    q: Array, k: Array, sigma: float, eps: float, most: int = MOST_TOKENS
+) -> int:
+    """Least k whose truncated SVD of D^-1 A is entrywise within eps; up to `most` tokens."""
+    scaled, _ = _scaled_kernel(_spread(q, most), _spread(k, most), sigma)
     left, values, right = np.linalg.svd(scaled, full_matrices=False)
     remaining = scaled.copy()
     for rank in range(1, len(values) + 1):
@@ -90,6 +94,6 @@ def estimate_rank_reference(q: Array, k: Array, sigma: float, eps: float) -> int
     return len(values)
 
 
-def _spread(tokens: Array) -> Array:
-    step = -(-len(tokens) // MOST_TOKENS)
+def _spread(tokens: Array, most: int) -> Array:
+    step = -(-len(tokens) // most)
     return tokens[::step]
