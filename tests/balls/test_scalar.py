@@ -6,7 +6,7 @@ from flint import arb, ctx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varnum.balls import parse
+from varnum.balls import namespace, parse
 from varnum.balls.scalar import (
     ball,
     certain_sign,
@@ -17,7 +17,6 @@ from varnum.balls.scalar import (
     exact_value,
     hull,
     lower,
-    pi,
     precision,
     upper,
 )
@@ -127,7 +126,7 @@ def test_enclosure_text_is_outward():
 
 def test_pi_at_the_precision_in_force():
     with precision(300):
-        made = pi()
+        made = namespace.pi.item()
         assert upper(made) - lower(made) < Fraction(1, 2**290)
     with mpmath.workdps(80):
         assert abs(mpmath.mpf(made.mid().str(85, radius=False)) - mpmath.pi) < mpmath.mpf(10) ** -75

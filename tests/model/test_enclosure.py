@@ -11,13 +11,14 @@ import pytest
 
 from varnum.balls.array import BallArray
 from varnum.balls.namespace import broadcast_to
-from varnum.balls.scalar import hull, precision
+from varnum.balls.scalar import current_precision, hull, precision
 from varnum.errors import InputError
 from varnum.model import sampling
 from varnum.model.backend import Backend
 from varnum.model.config import preset
 from varnum.model.enclosure import Enclosed, certify_forward
 from varnum.model.generate import Settings, generate, image_of, teacher_forced_logits
+from varnum.model.layers import unit_vectors
 from varnum.model.output import host_arrays
 from varnum.model.random_weights import random_model
 from varnum.proof.checking import load
@@ -152,6 +153,48 @@ def test_what_is_not_certain_is_undecided(top_k, top_p):
         sampling.sample(wide, top_k, Fraction(top_p), rng, "token of scale 2")
     assert isinstance(caught.value.verdict, Unknown)
     assert "token of scale 2" in str(caught.value)
+
+
+@pytest.mark.parametrize(("top_k", "top_p"), [(1, "0"), (2, "0"), (1, "0.6"), (0, "0")])
+def test_exact_ties_are_drawn_as_on_floats(top_k, top_p):
+    """Logits that are equal points: every filter keeps all of them, on balls too."""
+    logits = np.zeros((1, 40, 5))
+    logits[..., 1:3] = 2.0
+    seeds = [np.random.default_rng(4), np.random.default_rng(4)]
+    on_floats = sampling.sample(logits, top_k, Fraction(top_p), seeds[0], "x")
+    with precision(128):
+        on_balls = sampling.sample(BallArray(logits), top_k, Fraction(top_p), seeds[1], "x")
+    np.testing.assert_array_equal(on_balls, on_floats)
+    assert set(np.unique(on_floats)) >= {1, 2}
+
+
+@pytest.mark.parametrize("top_k", [1, 2])
+def test_logits_closer_than_float64_can_tell(top_k):
+    with precision(256):
+        row = BallArray([1, 1 + Fraction(1, 2**100), Fraction(3, 2), 0])
+        if top_k == 1:
+            row = row[[0, 1, 3]]
+        kept = sampling._certain_top_k(row, top_k, "x")
+    assert kept.tolist() == ([1] if top_k == 1 else [1, 2])
+
+
+def test_the_last_precision_tried_is_the_limit():
+    tried = []
+
+    def run():
+        tried.append(current_precision())
+        return BallArray([1]) / 3
+
+    assert isinstance(certify_forward(run, lambda x: [x], 100, limit=180), Unknown)
+    assert tried == [64, 128, 180]
+    with pytest.raises(InputError, match="allowed are 2 <= start <= limit"):
+        certify_forward(run, lambda x: [x], 5, limit=32)
+
+
+def test_a_vector_that_may_be_zero_is_normalised():
+    """Rounding noise around zero: the norm is at most 1e-12 for sure, so the result is bounded."""
+    noise = fuzzy(np.zeros((1, 4)), Fraction(1, 10**20))
+    assert unit_vectors(noise).radius_upper().max() < 1.0001e-8
 
 
 def test_an_exact_tie_stays_undecided_at_any_precision(official):

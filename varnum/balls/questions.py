@@ -6,7 +6,7 @@ Every answer is on the safe side: an undefined or unbounded ball is never certai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -152,6 +152,15 @@ def certified_digits(x: Any, scale: int | Fraction = 0) -> Ints:
     return entrywise(digits)(_balls(x)).astype(np.int64)
 
 
+def precisions(start: int, limit: int) -> Iterator[int]:
+    """Bits to try in turn: start, 2 start, 4 start, .. and last of all `limit`."""
+    bits = start
+    while bits < limit:
+        yield bits
+        bits *= 2
+    yield limit
+
+
 def raise_precision_until(
     compute: Callable[[], BallArray],
     digits: int,
@@ -170,13 +179,10 @@ def raise_precision_until(
             f"precision: {digits} digits from {start} to {limit} bits; "
             "allowed are digits >= 1 and 2 <= start <= limit"
         )
-    bits = start
-    while True:
+    for bits in precisions(start, limit):
         with precision(bits):
             value = compute()
             reached = int(certified_digits(value, scale).min(initial=_EXACT))
         if reached >= digits:
             return value, bits
-        if bits >= limit:
-            return Unknown(f"{reached} of {digits} digits certified at {bits} bits")
-        bits = min(2 * bits, limit)
+    return Unknown(f"{reached} of {digits} digits certified at {bits} bits")

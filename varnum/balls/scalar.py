@@ -30,7 +30,6 @@ __all__ = [
     "fmpz_poly",
     "hull",
     "lower",
-    "pi",
     "precision",
     "upper",
 ]
@@ -66,11 +65,6 @@ def ball(value: int | float | Fraction | str | Any) -> Any:
         kind = type(value).__name__
         raise InputError(f"ball: expected int, float, Fraction, decimal string or ball, got {kind}")
     return arb(value)
-
-
-def pi() -> Any:
-    """Enclose pi at the working precision."""
-    return arb.pi()
 
 
 def hull(low: int | Fraction | Any, high: int | Fraction | Any) -> Any:

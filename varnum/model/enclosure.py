@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from varnum.balls.questions import certified_digits
+from varnum.balls.questions import certified_digits, precisions
 from varnum.balls.scalar import precision
+from varnum.errors import InputError
 from varnum.model.backend import Array
 from varnum.model.sampling import UndecidedError
 from varnum.verdict import Unknown
@@ -40,11 +41,12 @@ def certify_forward(
 ) -> Enclosed[T] | Unknown:
     """Call `run` at `start`, 2 `start`, .. bits until all `arrays` of it have `digits` digits.
 
-    A discrete step that is not certain counts as no digits. Returns Unknown, with the last reason,
-    where `limit` bits do not suffice.
+    Like `raise_precision_until`, for runs with discrete steps: one that is not certain counts as no
+    digits. Returns Unknown, with the last reason, where `limit` bits do not suffice.
     """
-    bits, reason = start, f"start {start} is above the limit of {limit} bits"
-    while bits <= limit:
+    if not 2 <= start <= limit:
+        raise InputError(f"precision: {start} to {limit} bits; allowed are 2 <= start <= limit")
+    for bits in precisions(start, limit):
         try:
             with precision(bits):
                 value = run()
@@ -54,5 +56,4 @@ def certify_forward(
             reason = f"{found} of {digits} digits certified at {bits} bits"
         except UndecidedError as undecided:
             reason = f"{undecided} (at {bits} bits)"
-        bits *= 2
     return Unknown(reason)

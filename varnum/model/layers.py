@@ -73,10 +73,14 @@ def modulate(x: Array, scale: Array, shift: Array) -> Array:
 
 
 def unit_vectors(x: Array) -> Array:
-    """x / max(||x||_2, 1e-12) over the last axis."""
+    """x / max(||x||_2, 1e-12) over the last axis.
+
+    The maximum is taken before the root, so that balls around zero have one.
+    """
     xp = namespace(x)
-    norm = xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True))
-    return x / xp.maximum(norm, xp.ones_like(norm) * const(x, Fraction(1, 10**12)))
+    squares = xp.sum(x * x, axis=-1, keepdims=True)
+    least = xp.ones_like(squares) * const(x, Fraction(1, 10**24))
+    return x / xp.sqrt(xp.maximum(squares, least))
 
 
 def group_norm(x: Array, weight: Array, bias: Array, groups: int = 32) -> Array:

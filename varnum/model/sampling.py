@@ -81,8 +81,6 @@ def sample(logits: Array, top_k: int, top_p: Fraction, rng: np.random.Generator,
     """
     u = rng.random(logits.shape[:-1])
     if is_balls(logits):
-        if top_k == 1:
-            return choose_largest(logits, what)
         return _sample_balls(logits, top_k, top_p, u, what)
     xp = namespace(logits)
     if torch_kernels(logits) is not None:
@@ -122,7 +120,8 @@ def _certain_sums(probabilities: Array, less: Fraction) -> Array:
 
 def _certain_top_k(row: Array, top_k: int, what: str) -> Ints:
     """Indices of the tokens with fewer than k larger ones; every token's fate must be certain."""
-    low, high = row.bounds()
+    near = np.sort(row.estimate())[-top_k]  # float64 bounds are sharpest around zero
+    low, high = (row - near).bounds() if np.isfinite(near) else row.bounds()
     possibly_larger = np.searchsorted(np.sort(-high), -low, side="left")  # high_j > low_i
     possibly_larger -= high > low  # not itself
     certainly_larger = np.searchsorted(np.sort(-low), -high, side="left")  # low_j > high_i
