@@ -8,7 +8,8 @@ form; outside, 1 - T^2 <= 4 e^(-2|g|) and x^m e^(-2g) decreases as soon as m <= 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -34,6 +35,10 @@ class Fact:
     inner: Any
     order: int
 
+    def enclose(self, backend: str, tolerance: Fraction) -> tuple[Fraction, Fraction]:
+        """Rational [low, high] that contains the supremum, high - low about `tolerance`."""
+        return enclose_sup(self, backend, tolerance)
+
     def derivatives(self) -> tuple[Any, Any]:
         """Polynomials in x and T: the derivative asked for and the one after it."""
         slope = sp.diff(self.inner, _x)
@@ -57,9 +62,56 @@ def _split(formula: Any) -> tuple[Any, Any]:
     return value, sp.expand(tanh.args[0].subs(sp.sqrt(2 / sp.pi), _C).subs(layers.x, _x))
 
 
-def facts() -> dict[str, Fact]:
-    """name -> Fact: GELU (tanh form) and SiLU to the third derivative, tanh to the first."""
-    found = {}
+@dataclass(frozen=True)
+class ExpError:
+    """sup over [-M, M] of |P(x) e^-x - 1|; coefficients of P, constant term first."""
+
+    coefficients: tuple[Fraction, ...]
+    M: Fraction
+
+    def enclose(self, backend: str, tolerance: Fraction) -> tuple[Fraction, Fraction]:
+        """Rational [low, high] around the supremum; h' = (P' - P) e^-x in the mean value form."""
+        poly, arithmetic = self.coefficients, _arithmetic(backend)
+        slope = [
+            (k + 1) * (poly[k + 1] if k + 1 < len(poly) else 0) - c for k, c in enumerate(poly)
+        ]
+
+        def bound(left: Fraction, right: Fraction) -> tuple[Fraction, Fraction]:
+            middle = (left + right) / 2
+            point, whole = arithmetic.interval(middle, middle), arithmetic.interval(left, right)
+            value = _horner(poly, point, arithmetic) * arithmetic.exp(-point) - 1
+            steep = _horner(slope, whole, arithmetic) * arithmetic.exp(-whole)
+            low, high = arithmetic.ends(value, magnitude=True)
+            return low, high + arithmetic.ends(steep, magnitude=True)[1] * (right - left) / 2
+
+        with arithmetic.context():
+            ends = [
+                arithmetic.ends(
+                    _horner(poly, arithmetic.interval(x, x), arithmetic)
+                    * arithmetic.exp(-arithmetic.interval(x, x))
+                    - 1,
+                    magnitude=True,
+                )
+                for x in (-self.M, self.M)
+            ]
+            low, high = _branch_and_bound(bound, tolerance, self.M)
+            return max(low, *(e[0] for e in ends)), high
+
+
+def _horner(coefficients: Sequence[Fraction], x: Any, arithmetic: Any) -> Any:
+    value = arithmetic.interval(Fraction(0), Fraction(0))
+    for c in reversed(coefficients):
+        value = value * x + arithmetic.interval(Fraction(c), Fraction(c))
+    return value
+
+
+def _taylor(degree: int) -> tuple[Fraction, ...]:
+    return tuple(Fraction(1, math.factorial(k)) for k in range(degree + 1))
+
+
+def facts() -> dict[str, Fact | ExpError]:
+    """name -> fact: GELU (tanh form) and SiLU to the third derivative, tanh, Taylor's error."""
+    found: dict[str, Fact | ExpError] = {"taylor-4": ExpError(_taylor(4), Fraction(1))}
     for name, formula in (("gelu", layers.gelu), ("silu", layers.silu)):
         value, inner = _split(formula)
         for order in (1, 2, 3):
@@ -70,10 +122,8 @@ def facts() -> dict[str, Fact]:
 
 def enclose_sup(fact: Fact, backend: str, tolerance: Fraction) -> tuple[Fraction, Fraction]:
     """Rational [low, high] that contains the supremum, high - low <= tolerance."""
-    if backend not in BACKENDS:
-        raise ValueError(f"backend: {backend!r}; one of {BACKENDS}")
     first, second = fact.derivatives()
-    arithmetic = _Flint() if backend == "flint" else _Mpmath()
+    arithmetic = _arithmetic(backend)
     with arithmetic.context():
 
         def bound(left: Fraction, right: Fraction) -> tuple[Fraction, Fraction]:
@@ -86,17 +136,25 @@ def enclose_sup(fact: Fact, backend: str, tolerance: Fraction) -> tuple[Fraction
             low, high = arithmetic.ends(at_middle, magnitude=True)
             return low, high + slope * (right - left) / 2
 
-        low, high = _branch_and_bound(bound, tolerance)
+        low, high = _branch_and_bound(bound, tolerance, Fraction(_EDGE))
         return low, max(high, _tail(arithmetic, fact, first))
 
 
+def _arithmetic(backend: str) -> Any:
+    if backend not in BACKENDS:
+        raise ValueError(f"backend: {backend!r}; one of {BACKENDS}")
+    return _Flint() if backend == "flint" else _Mpmath()
+
+
 def _branch_and_bound(
-    bound: Callable[[Fraction, Fraction], tuple[Fraction, Fraction]], tolerance: Fraction
+    bound: Callable[[Fraction, Fraction], tuple[Fraction, Fraction]],
+    tolerance: Fraction,
+    edge: Fraction,
 ) -> tuple[Fraction, Fraction]:
     best = Fraction(0)
     queue: list[tuple[Fraction, Fraction, Fraction]] = []
-    for i in range(-4 * _EDGE, 4 * _EDGE):
-        left, right = Fraction(i, 4), Fraction(i + 1, 4)
+    for i in range(-32, 32):
+        left, right = edge * i / 32, edge * (i + 1) / 32
         low, high = bound(left, right)
         best = max(best, low)
         heapq.heappush(queue, (-high, left, right))
@@ -172,6 +230,9 @@ class _Flint:
     def root_two_over_pi(self) -> Any:
         return (2 / arb.pi()).sqrt()
 
+    def exp(self, value: Any) -> Any:
+        return value.exp()
+
     def tanh(self, left: Any, right: Any) -> Any:
         return left.tanh().union(right.tanh())
 
@@ -201,6 +262,9 @@ class _Mpmath:
     def root_two_over_pi(self) -> Any:
         iv = self._iv()
         return iv.sqrt(2 / iv.pi)
+
+    def exp(self, value: Any) -> Any:
+        return self._iv().exp(value)
 
     def tanh(self, left: Any, right: Any) -> Any:
         iv = self._iv()

@@ -18,7 +18,7 @@ from varnum.proof import checking, ledger
 from varnum.proof.ledger import Claim
 from varnum.proof.obligation import Obligation, all_obligations
 from varnum.proof.solvers import SOLVERS, Solver, installed
-from varnum.proof.transcendental import BACKENDS, enclose_sup, facts
+from varnum.proof.transcendental import BACKENDS, facts
 from varnum.verdict import Proved, Refuted, Unknown, Verdict
 
 _BITS = 160
@@ -185,7 +185,7 @@ def _ball_items(entry: Claim, fact: ledger.BallFact) -> Iterator[Item]:
     low, high = parse(fact.low), parse(fact.high)
     for backend in BACKENDS:
         name = f"{fact.fact} in [{fact.low}, {fact.high}] ({backend})"
-        bottom, top = enclose_sup(facts()[fact.fact], backend, Fraction(1, 10**6))
+        bottom, top = facts()[fact.fact].enclose(backend, Fraction(1, 10**6))
         if top < low or bottom > high:
             verdict: Verdict = Refuted((float(bottom), float(top)), "outside")
         elif low <= bottom and top <= high:
