@@ -14,7 +14,7 @@ import numpy as np
 from varnum.lowrank.basis import Basis, fit_basis
 from varnum.lowrank.state import MomentState
 
-SETTINGS = ((6, 3, 1), (8, 4, 4), (8, 4, 8), (10, 4, 16), (12, 5, 32))  # d1, d2, centres
+SETTINGS = ((6, 3, 1), (8, 5, 4), (8, 5, 8), (10, 5, 16), (12, 5, 32))  # d1, d2, centres
 _EXACT_RATE = 4.0  # a fused exact kernel does about this many times more operations per second
 _TRIAL = 2048  # tokens looked at
 _SAMPLE = 512  # tokens that shape the basis
@@ -23,11 +23,14 @@ _ROOM = 0.8  # later scales have farther tokens: count rows above this part of t
 
 @dataclass(frozen=True)
 class Choice:
-    """A state that has taken in the trial keys, or None, and why."""
+    """A state that has taken in the trial keys, or None, and why.
+
+    Where the trial was not a sample but everything there is, `answer` has its output and bounds.
+    """
 
     state: MomentState | None
     reason: str
-    whole: bool  # the trial keys were all the keys
+    answer: tuple[Any, Any] | None = None
 
 
 def estimate_best(
@@ -37,30 +40,31 @@ def estimate_best(
 
     Costs are operation counts; the share of rows that will miss `target` is read off the trial.
     """
-    whole = int(k.shape[0]) <= _TRIAL
+    whole = max(int(q.shape[0]), int(k.shape[0])) <= _TRIAL
     q, k, v = sample(q, _TRIAL), sample(k, _TRIAL), sample(v, _TRIAL)
     d, values = int(q.shape[1]), int(v.shape[1])
     wide_q, wide_k = _wide(sample(q, _SAMPLE)), _wide(sample(k, _SAMPLE))
-    best, least, reason = None, 1.0, "no setting certifies enough rows"
+    best, least, reason, answer = None, 1.0, "no setting certifies enough rows", None
     for size, top, centres in SETTINGS:
         if centres * 8 > len(wide_q):
             break
         state = MomentState(fit_basis(wide_q, wide_k, sigma, size, top, centres, q), values)
         state.add(k, v)
-        error = state.attend(q, empty_rows(len(q), v)).error
+        out = empty_rows(len(q), v)
+        error = state.attend(q, out).error
         missing = float((~(error <= _ROOM * target)).sum()) / len(q)
         exact = 2.0 * queries * keys * (d + values)
         cost = _EXACT_RATE * _operations(state.basis, d, values, queries, keys) / exact + missing
         if cost < least:
-            best, least = state, cost
+            best, least, answer = state, cost, (out, error)
             reason = f"about {100 * missing:.2g} % of the rows may need exact attention"
         elif cost > 1.5 * least:
             break
         if missing == 0:
             break
     if best is None:
-        return Choice(None, f"low rank does not pay here: {reason}", whole)
-    return Choice(best, reason, whole)
+        return Choice(None, f"low rank does not pay here: {reason}")
+    return Choice(best, reason, answer if whole else None)
 
 
 def empty_rows(count: int, v: Any) -> Any:

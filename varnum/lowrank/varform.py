@@ -70,12 +70,15 @@ class VarAttention:
             self._values.append(v)
         self._seen += int(k.shape[0])
         started = self.choice is None and count > _SMALL and self._start(q, all_k, all_v)
-        if self.state is None:
+        if self.state is None or self.choice is None:
             self._exact_scale(q, out, all_k, all_v)
             return out
         if not started:
             self.state.add(k, v)
-        error = self.state.attend(q, out).error
+        if started and self.choice.answer is not None:
+            out[...], error = self.choice.answer
+        else:
+            error = self.state.attend(q, out).error
         missed = ~(error <= self.target)
         wrong = int(missed.sum())
         worst = float(error[~missed].max()) if wrong < count else 0.0
@@ -122,7 +125,7 @@ class VarAttention:
         outcome.reason = self.choice.reason
         if state is not None:
             outcome.rank, outcome.centres = state.basis.rank, len(state.grams)
-            if not self.choice.whole:
+            if self.choice.answer is None:
                 state = MomentState(state.basis, int(v.shape[1]))
                 state.add(k, v)
             state.seconds = 0.0  # so far counted as fitting
@@ -149,7 +152,7 @@ def attend_scales(
     """
     work = VarAttention(sigma, target)
     if not low_rank:
-        work.choice = Choice(None, "asked for", True)
+        work.choice = Choice(None, "asked for")
     out = empty_rows(int(q.shape[0]), v)
     if scales is None:
         work._step(q, k, v, k, v, out)
