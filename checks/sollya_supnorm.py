@@ -28,7 +28,7 @@ from typing import Any
 
 from varnum.approx.degree import LeastDegree, certify_least_degree, round_polynomial
 from varnum.approx.polynomial import Polynomial
-from varnum.approx.remez import initial_points, remez
+from varnum.approx.remez import remez
 from varnum.approx.supnorm import SupNorm, certify_supnorm
 from varnum.approx.target import Target, additive, relative
 from varnum.balls.scalar import lower, precision, upper

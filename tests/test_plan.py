@@ -88,8 +88,9 @@ def test_backwards_meets_forwards() -> None:
     assert isinstance(found, LargestInterval)
     assert vn.plan(M=found.size, d=8, eps="1e-2", n=64).pays is True
     assert vn.plan(M=found.above, d=8, eps="1e-2", n=64).pays is False
-    d = answer.largest_d()
-    assert d is not None
+    largest = answer.largest_d()
+    assert largest is not None
+    d = largest.d
     assert vn.plan(M="1", d=d, eps="1e-2", n=64).pays is True
     assert vn.plan(M="1", d=d + 1, eps="1e-2", n=64).pays is False
     n = answer.crossover_n
@@ -100,8 +101,9 @@ def test_backwards_meets_forwards() -> None:
 
 def test_backwards_with_R_moves_M_along() -> None:
     answer = vn.plan(R="1/2", d=8, sigma="1", eps="1e-2", n=64)
-    d = answer.largest_d()
-    assert d is not None
+    largest = answer.largest_d()
+    assert largest is not None
+    d = largest.d
     assert vn.plan(R="1/2", d=d, sigma="1", eps="1e-2", n=64).pays is True
     assert vn.plan(R="1/2", d=d + 1, sigma="1", eps="1e-2", n=64).pays is False
 
@@ -115,6 +117,34 @@ def test_beyond_the_exchange_a_degree_still_suffices() -> None:
     assert answer.reasons["degree_proved_minimal"]
     with pytest.raises(ArithmeticError):
         answer.certify()
+
+
+def test_a_degree_that_only_suffices_proves_no_refusal() -> None:
+    loose = vn.plan("20", eps="1e-2", d=1, n=8, max_degree=3)
+    tight = vn.plan("20", eps="1e-2", d=1, n=8)
+    assert tight.pays is True
+    assert loose.pays is None
+    assert loose.crossover_n is None
+    assert loose.crossover_n_at_most is not None
+    assert tight.crossover_n is not None
+    assert loose.crossover_n_at_most >= tight.crossover_n
+    assert set(loose.reasons) >= {"pays", "crossover_n", "degree_proved_minimal"}
+    assert loose.largest_d() is None
+    assert vn.plan("20", eps="1e-2", d=1, n=64, max_degree=3).pays is True  # sufficient is enough
+
+
+def test_tiny_and_huge_questions_have_answers() -> None:
+    tiny = vn.plan("1e-40", eps="1e-2", d=4, n=4)
+    assert (tiny.degree, tiny.proved_minimal) == (0, True)
+    assert vn.plan("1e-40", eps="1e-50").degree == 1
+    small = vn.plan("1e-18", eps="1e-2", model="var-d16").regime
+    assert small is not None
+    assert small["b"] == pytest.approx(1e-18 / 6.5221, rel=1e-4)
+    assert small["rho"] > 0.1
+    assert vn.plan("1e6", eps="1e-2", d=10**4, n=4).crossover_n_at_most is None
+    assert isinstance(vn.plan("1", eps="1e-2", d=1, n=10**6).largest_size(), Unknown)
+    narrow = vn.plan(W="1", error="additive", eps="1e-150")
+    assert narrow.proved_minimal
 
 
 def test_zero_logits() -> None:
@@ -138,6 +168,9 @@ def test_zero_logits() -> None:
         {"M": "inf", "eps": "1e-2"},
         {"M": "1e9", "eps": "1e-2"},
         {"M": "1", "R": "1", "eps": "1e-2"},
+        {"M": "1", "sigma": "banana", "eps": "1e-2"},
+        {"M": "1", "eps": "1e-2", "max_degree": -5},
+        {"model": "var-tiny", "eps": "1e-2"},
         {"R": "1", "eps": "1e-2"},
         {"R": "-1", "d": 4, "sigma": "d", "eps": "1e-2"},
         {"R": "1", "d": 4, "sigma": "0", "eps": "1e-2"},

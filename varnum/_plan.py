@@ -22,8 +22,16 @@ from varnum.approx.closed import (
 from varnum.approx.degree import LeastDegree, certify_least_degree
 from varnum.approx.inverse import LargestInterval, certify_largest_interval
 from varnum.approx.target import ErrorKind, Target
+from varnum.balls.exact import round_decimal
 from varnum.balls.scalar import ball, enclosure_text, lower, precision
-from varnum.cost.counts import Cost, count, crossover, largest_dimension, largest_rank
+from varnum.cost.counts import (
+    Cost,
+    LargestDimension,
+    count,
+    crossover,
+    largest_dimension,
+    largest_rank,
+)
 from varnum.cost.regime import b_star, regime_exponent
 from varnum.cost.schedule import Schedule
 from varnum.errors import InputError
@@ -31,7 +39,7 @@ from varnum.lowrank.ranks import largest_degree, rank, rank_published
 from varnum.question import Number, Question, ask, logit_bound
 from varnum.verdict import Proved, Unknown
 
-MAX_DEGREE = 400  # what the checker reads, and what is found in about a minute
+MAX_DEGREE = 400  # what the checker reads, and what is found in a minute or two
 
 
 @dataclass(frozen=True)
@@ -93,15 +101,18 @@ class Plan:
 
     @cached_property
     def regime(self) -> dict[str, float] | None:
-        """b, c, p, rho and b* at this schedule's L (Taylor: proved; minimax: on the curve)."""
+        """b, c, p, rho and b* at this schedule's L (Taylor: proved; minimax: on the curve).
+
+        b, c, p are rounded to 18 digits; the rest are enclosures' midpoints at these.
+        """
         q = self.question
-        if q.schedule is None or q.d is None or q.schedule.length < 2:
+        if "regime" in self.reasons or q.schedule is None or q.d is None:
             return None
-        log = ball(q.schedule.length).log()
         size = q.M_high if q.error == "relative" else q.M_high / 2
-        with precision(128):
-            b, c = (_sixteen(ball(x) / log) for x in (size, Fraction(q.d)))
-            p = _sixteen(ball(1 / q.eps).log() / log)
+        with precision(256):
+            log = ball(q.schedule.length).log()
+            b, c = (_rounded(ball(x) / log) for x in (size, Fraction(q.d)))
+            p = _rounded(ball(1 / q.eps).log() / log)
         rho, rho_minimax = regime_exponent(b, c, p)
         star, star_minimax = b_star(c, p)
         numbers = {"b": b, "c": c, "p": p, "rho": rho, "rho_minimax": rho_minimax}
@@ -109,17 +120,28 @@ class Plan:
         return {name: float(ball(value).mid()) for name, value in numbers.items()}
 
     @cached_property
-    def crossover_n(self) -> int | None:
-        """First n from which on it pays on the geometric pyramid of ratio alpha; None without d."""
+    def crossover_n_at_most(self) -> int | None:
+        """From this n on it pays on the geometric pyramid; None without d, or if too far."""
         q = self.question
         if q.d is None or q.d_v is None or self.rank is None:
             return None
         return crossover(q.d, q.d_v, self.rank, q.alpha)
 
     @property
+    def crossover_n(self) -> int | None:
+        """The first such n; None also where the degree is not proved least."""
+        return self.crossover_n_at_most if self.proved_minimal else None
+
+    @property
     def pays(self) -> bool | None:
-        """Fewer operations than exact attention on the schedule; None without d and a schedule."""
-        return None if self.cost is None else self.cost.pays
+        """Fewer operations than exact attention on the schedule.
+
+        None without d and a schedule, and where it does not pay at a degree that is not proved
+        least: a lower one might.
+        """
+        if self.cost is None or not (self.cost.pays or self.proved_minimal):
+            return None
+        return self.cost.pays
 
     def certify(self) -> str:
         """The certificate for `varnum check`; ArithmeticError where the degree is Unknown."""
@@ -132,26 +154,30 @@ class Plan:
     def largest_size(self, digits: int = 6) -> LargestInterval | Unknown:
         """The largest M (per-head cap s_h; W if additive) at which it pays, same d and error."""
         q = self._with_schedule()
-        degree = largest_degree(q.d or 1, largest_rank(q.schedule, q.d, q.d_v))  # type: ignore[arg-type]
+        assert q.schedule is not None
+        assert q.d is not None
+        assert q.d_v is not None
+        degree = largest_degree(q.d, largest_rank(q.schedule, q.d, q.d_v))
         if degree is None:
             return Unknown("not even rank 1 costs less than exact attention on this schedule")
         return certify_largest_interval(q.target, degree, q.eps, digits=digits)
 
-    def largest_d(self) -> int | None:
-        """The largest head dimension (d_v = d) at which it pays; 0 if none, None if unknown.
+    def largest_d(self) -> LargestDimension | None:
+        """The largest head dimension (d_v = d) at which it pays; None where a degree is not known.
 
         At fixed M unless the question came from R and sigma; then M moves with d.
         """
         q = self._with_schedule()
-        if q.schedule is None:
-            return None
+        assert q.schedule is not None
 
         def degree_at(d: int) -> int | None:
             if q.R is None:
-                return self.degree
+                return self.degree if self.proved_minimal else None
             low, high = logit_bound(q.R, d, q.sigma or "1")
-            found = least_degree(q.target(high), q.eps, q.target(low))
-            return found.degree if isinstance(found, LeastDegree) else None
+            factor = 1 if q.error == "relative" else 2
+            found = least_degree(q.target(factor * high), q.eps, q.target(factor * low))
+            proved = isinstance(found, LeastDegree) and isinstance(found.minimal, Proved)
+            return found.degree if isinstance(found, LeastDegree) and proved else None
 
         return largest_dimension(q.schedule, degree_at)
 
@@ -189,6 +215,8 @@ def plan(
     schedule: "1,2,3", or n and alpha for the geometric pyramid. Numbers are exact: "1e-3", "1/3".
     Raises InputError.
     """
+    if not 0 <= max_degree <= 4000:
+        raise InputError(f"max-degree: {max_degree} is not allowed; 0 to 4000")
     question = ask(
         M, W=W, R=R, d=d, d_v=d_v, sigma=sigma, eps=eps, output_error=output_error, error=error,
         model=model, schedule=schedule, n=n, alpha=alpha,
@@ -220,17 +248,20 @@ def least_degree(
     )
 
 
-def _sixteen(x: Any) -> Fraction:
-    return Fraction(round(lower(x) * 10**16), 10**16)
+def _rounded(x: Any) -> Fraction:
+    return Fraction(round_decimal(lower(x), 18, up=False))
 
 
 def _reasons(q: Question, least: LeastDegree | Unknown, taylor: int | Unknown) -> dict[str, str]:
     """Why a part of the answer is missing."""
     reasons = {}
+    open_ = least if isinstance(least, Unknown) else least.minimal
+    if isinstance(open_, Unknown):
+        reasons["degree_proved_minimal"] = open_.reason
+        reasons["crossover_n"] = "the degree is not proved least: see crossover_n_at_most"
+        reasons["pays"] = "at this degree it does not; a lower degree is not excluded"
     if isinstance(least, Unknown):
-        reasons["degree_proved_minimal"] = reasons["minimax_error"] = least.reason
-    elif isinstance(least.minimal, Unknown):
-        reasons["degree_proved_minimal"] = least.minimal.reason
+        reasons["minimax_error"] = least.reason
     if isinstance(taylor, Unknown):
         reasons["degree_taylor"] = taylor.reason
     if q.d is None:
@@ -241,6 +272,8 @@ def _reasons(q: Question, least: LeastDegree | Unknown, taylor: int | Unknown) -
             reasons[name] = "needs a schedule: --schedule, --n or --model"
     elif q.schedule.length < 2:
         reasons["regime"] = "needs more than one token: ln L is 0"
+    elif 0 < q.M_high < Fraction(1, 10**80):
+        reasons["regime"] = "M is too small for exponents to mean anything"
     if q.sigma is None:
         reasons["sigma"] = "M was given directly"
     return reasons

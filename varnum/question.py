@@ -80,6 +80,8 @@ def ask(
         if value is not None and not 1 <= value <= LARGEST_D:
             raise InputError(f"{name}: {value} is not allowed; 1 to {LARGEST_D}")
     text = None if sigma is None else str(sigma)
+    if text is not None:
+        logit_bound(Fraction(1), d or 1, text)  # refuses a sigma that is none
     exact_R = None if R is None else _at_least_zero(R, "R")
     low, high, text = _size(M, W, exact_R, d, text, error, preset is not None)
     if high > LARGEST_M:
@@ -96,8 +98,8 @@ def ask(
 
 
 def released(model: str) -> Any:
-    """The sizes of a model whose heads are l2-normalised, so that the cap bounds its logits."""
-    known = {name: pair[0] for name, pair in PRESETS.items() if pair[0].attn_l2_norm}
+    """The sizes of a released model: its heads are l2-normalised, so the cap bounds its logits."""
+    known = {name: pair[0] for name, pair in PRESETS.items() if name.startswith("var-d")}
     if model not in known:
         raise InputError(f"model: {model!r} is not known; one of {', '.join(known)}")
     return known[model]
@@ -181,12 +183,10 @@ def _errors(
 
 def logit_bound(R: Fraction, d: int, sigma: str) -> tuple[Fraction, Fraction]:
     """Rationals [low, high] around M = d R^2 / sigma; sigma is d, sqrt, 4sqrt or a number."""
-    scale = {"d": Fraction(d), "sqrt": None, "4sqrt": None}.get(sigma, Fraction(0))
-    if scale == 0:
-        scale = parse(sigma, "sigma")
+    if sigma not in ("sqrt", "4sqrt"):
+        scale = Fraction(d) if sigma == "d" else parse(sigma, "sigma (or d, sqrt, 4sqrt)")
         if scale <= 0:
             raise InputError(f"sigma: {sigma} is not allowed; d, sqrt, 4sqrt or a number above 0")
-    if scale is not None:
         return d * R * R / scale, d * R * R / scale
     with precision(256):
         M = ball(R * R) * ball(d).sqrt() / (4 if sigma == "4sqrt" else 1)

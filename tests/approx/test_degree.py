@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ from varnum.approx.closed import (
 from varnum.approx.degree import LeastDegree, certify_least_degree, certify_lower
 from varnum.approx.target import Target, additive, relative
 from varnum.balls.scalar import ball, lower, precision, upper
+from varnum.errors import InputError
 from varnum.verdict import Proved, Unknown
 
 TABLE = json.loads((Path(__file__).parents[1] / "data" / "exp-degrees.json").read_text())["rows"]
@@ -158,10 +160,29 @@ def test_near_ties_are_decided_or_unknown_never_guessed() -> None:
     below = certify_least_degree(relative(Fraction(3)), low * (1 - Fraction(1, 10**9)))
     assert isinstance(below, LeastDegree)
     assert below.degree == exact.degree + 1
-    with precision(4000):  # eps inside what any exchange at these tolerances can separate
-        state_eps = (low + high) / 2
-    verdict = certify_least_degree(relative(Fraction(3)), state_eps)
-    assert isinstance(verdict, Unknown) or isinstance(verdict.minimal, Proved | Unknown)
+    # inside the enclosure: whatever is claimed must hold by the side that claims it
+    verdict = certify_least_degree(relative(Fraction(3)), (low + high) / 2)
+    if isinstance(verdict, LeastDegree):
+        assert upper(verdict.upper.high) <= (low + high) / 2
+        assert verdict.degree in (exact.degree, exact.degree + 1)
+
+
+@pytest.mark.parametrize(("W", "eps"), [(3, 0.99), (4, 0.985), (3, 0.7), (3, 0.5), (0.5, 0.1)])
+def test_additive_taylor_does_not_assume_that_the_error_falls(W: float, eps: float) -> None:
+    """At W = 3 the errors start .950, 2.05, 2.45: the first degree that reaches eps may be 0."""
+
+    def error(degree: int) -> float:
+        return abs(sum((-W) ** k / math.factorial(k) for k in range(degree + 1)) - math.exp(-W))
+
+    first = next(g for g in range(50) if error(g) <= eps)
+    assert certify_degree_taylor(additive(Fraction(W)), Fraction(eps)) == first
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 1), (-2, 1), (0, 1)])
+def test_only_the_intervals_of_the_theorems(low: int, high: int) -> None:
+    for kind in ("relative", "additive"):
+        with pytest.raises(InputError, match="interval"):
+            Target(kind, Fraction(low), Fraction(high))  # type: ignore[arg-type]
 
 
 def test_degree_limit_is_unknown() -> None:

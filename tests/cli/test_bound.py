@@ -91,6 +91,33 @@ def test_backwards(what: str) -> None:
     assert solved["value"] is not None
 
 
+def test_nothing_that_cannot_be_written_counts_as_refuted() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    for arguments in (["bound", "--M", "1", "--eps", "1e-2"], ["doctor"], ["--help"]):
+        with open("/dev/full", "w") as full:
+            run = subprocess.run(
+                [sys.executable, "-m", "varnum", *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert run.returncode == 3, arguments
+        assert run.stderr.count("\n") == 1
+
+
+def test_what_certify_writes_check_reads() -> None:
+    for arguments in (
+        ["--M", "1", "--eps", "1e-200"],
+        ["--W", "3", "--error", "additive", "--eps", "1/7"],
+        ["--R", "1", "--d", "7", "--sigma", "sqrt", "--output-error", "0.123456789012345678901"],
+        ["--M", "1e-30", "--eps", "1e-2"],
+    ):
+        written = varnum("certify", *arguments)
+        assert written.returncode == 0, written.stderr
+        assert varnum("check", "-", stdin=written.stdout).returncode == 0
+
+
 def test_unproved_is_exit_3_and_still_answers() -> None:
     run = varnum("bound", "--M", "5000", "--eps", "1e-2", "--json")
     assert run.returncode == 3
@@ -115,6 +142,9 @@ def test_unproved_is_exit_3_and_still_answers() -> None:
         ["bound", "--M", "1", "--eps", "1e-2", "--error", "absolute"],
         ["bound", "--M", "1", "--eps", "1e-2", "--timeout", "-1"],
         ["bound", "--no-such-option"],
+        ["bound", "--M", "1", "--eps", "1e-2", "--d", "1.5"],
+        ["bound", "--M", "1", "--eps", "1e-2", "--solve", "x"],
+        ["bound", "--M", "1", "--eps", "1e-2", "--sigma", "banana"],
         ["certify", "--M", "1"],
         ["certify", "--M", "1", "--eps", "1e-2", "--out", "/no/such/folder/c.json"],
         ["check", "/no/such/file"],

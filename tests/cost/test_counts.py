@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varnum.cost.counts import count, crossover, largest_dimension, largest_rank, pays_at
+from varnum.cost.counts import (
+    LargestDimension,
+    count,
+    crossover,
+    largest_dimension,
+    largest_rank,
+    pays_at,
+)
 from varnum.cost.schedule import Schedule, geometric, parse_schedule
 from varnum.errors import InputError
 from varnum.lowrank.ranks import largest_degree, rank, rank_published
@@ -56,12 +63,14 @@ def test_released_schedules() -> None:
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 400), st.integers(2, 4))
 def test_crossover_is_first_and_final(d: int, d_v: int, r: int, alpha: int) -> None:
     first = crossover(d, d_v, r, alpha)
+    assert first is not None
     for n in range(1, first + 40):
         assert count(geometric(n, alpha), d, d_v, r).pays == (n >= first), n
 
 
 def test_crossover_is_exact_when_astronomical() -> None:
     first = crossover(64, 64, rank(64, 109))
+    assert first is not None
     threshold = Fraction(rank(64, 109) * (2 * 64 + 5), 129)
     assert pays_at(first, 2, threshold)
     assert not pays_at(first - 1, 2, threshold)
@@ -78,7 +87,9 @@ def test_geometric_pyramid() -> None:
         assert len(smaller) <= len(larger)
 
 
-@pytest.mark.parametrize("text", ["", "3,2", "0,1", "1,a", "1,,2", "-1", "1.5", "9" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "3,2", "0,1", "1,a", "1,,2", "-1", "1.5", "9" * 30, "1_0,20", "1,٢٠"]
+)
 def test_bad_schedules(text: str) -> None:
     with pytest.raises(InputError, match="schedule"):
         parse_schedule(text)
@@ -109,7 +120,25 @@ def test_largest_dimension_is_where_it_stops_paying() -> None:
     for degree in (1, 2, 3):
         found = largest_dimension(schedule, lambda _, g=degree: g)  # type: ignore[misc]
         assert found is not None
-        assert count(schedule, found, found, rank(found, degree)).pays
-        assert not count(schedule, found + 1, found + 1, rank(found + 1, degree)).pays
+        d = found.d
+        assert count(schedule, d, d, rank(d, degree)).pays
+        assert not count(schedule, d + 1, d + 1, rank(d + 1, degree)).pays
     assert largest_dimension(schedule, lambda _: None) is None
-    assert largest_dimension(Schedule((1,)), lambda _: 1) == 0
+    assert largest_dimension(Schedule((1,)), lambda _: 1) == LargestDimension(0, open=False)
+
+
+def test_degree_zero_pays_for_large_d_only() -> None:
+    """At rank 1 the threshold falls with d: the first no is not final."""
+    schedule = Schedule((1, 1))
+    assert not count(schedule, 1, 1, 1).pays
+    assert count(schedule, 4, 4, 1).pays
+    assert largest_dimension(schedule, lambda _: 0, limit=64) == LargestDimension(64, open=True)
+
+
+def test_crossovers_beyond_reach_are_none() -> None:
+    assert crossover(1000, 1000, 10**30_000) is None
+    far = crossover(64, 64, 10**3000, 3)
+    assert far is not None
+    threshold = Fraction(10**3000 * (2 * 64 + 5), 129)
+    assert pays_at(far, 3, threshold)
+    assert not pays_at(far - 1, 3, threshold)

@@ -11,6 +11,7 @@ from varnum.approx.polynomial import Polynomial, interpolate
 from varnum.approx.supnorm import certify_supnorm
 from varnum.approx.target import Target, bits_of, relative
 from varnum.balls.scalar import arb, ball, hull, precision, upper
+from varnum.errors import InputError
 from varnum.formulas import exp as forms
 from varnum.verdict import Unknown
 
@@ -25,7 +26,8 @@ def certify_degree_closed_form(target: Target, eps: Fraction) -> int:
     M = half_width(target)
     if M == 0:
         return 0
-    with precision(128 + bits_of(eps).bit_length() + 2 * max(1, M.numerator.bit_length())):
+    near_one = bits_of(1 - eps)  # ln(1/eps) is then small, and so is l
+    with precision(128 + 2 * M.numerator.bit_length() + 2 * M.denominator.bit_length() + near_one):
         return math.floor(upper(forms.degree_closed_form.ball(M=M, eps=eps)))
 
 
@@ -37,19 +39,43 @@ def certify_taylor_error(target: Target, degree: int) -> Any:
 
 
 def certify_degree_taylor(target: Target, eps: Fraction) -> int | Unknown:
-    """The least degree whose Taylor polynomial reaches eps; the error falls with the degree."""
-    if target.low == target.high:
+    """The least degree whose Taylor polynomial at 0 reaches eps < 1 (claim taylor-relative).
+
+    With size M (or W): the error falls with the degree g from g = size - 1 on. Before that it is
+    above 1 (relative), or above 1 - 1/e (additive), so only eps above that needs a scan.
+    """
+    size = -target.low
+    if size == 0:
         return 0
-    # on [-W, 0] the error is e^-W T_g(W), below the relative one at M = W
-    low, high = -1, certify_degree_closed_form(relative(max(target.high, -target.low)), eps)
-    with precision(128 + bits_of(eps) + 4 * int(target.width)):
-        while high - low > 1:
-            middle = (low + high) // 2
-            error = certify_taylor_error(target, middle)
-            if not (error <= ball(eps) or error > ball(eps)):
-                return Unknown(f"the Taylor error at degree {middle} is too close to eps")
-            low, high = (low, middle) if error <= ball(eps) else (middle, high)
+    if not 0 < eps < 1:
+        raise InputError(f"eps: {eps} is not allowed; 0 < eps < 1")
+    if target.kind == "additive" and eps > Fraction(3, 5):
+        return _scan_taylor(target, eps)
+    low, high = max(-1, math.floor(size) - 1), certify_degree_closed_form(relative(size), eps)
+    while high - low > 1:
+        middle = (low + high) // 2
+        reached = _taylor_reaches(target, middle, eps)
+        if isinstance(reached, Unknown):
+            return reached
+        low, high = (low, middle) if reached else (middle, high)
     return high
+
+
+def _scan_taylor(target: Target, eps: Fraction) -> int | Unknown:
+    """The first degree that reaches eps, from 0 on: no order is assumed."""
+    for degree in range(certify_degree_closed_form(relative(-target.low), eps) + 1):
+        reached = _taylor_reaches(target, degree, eps)
+        if reached is not False:
+            return degree if reached is True else reached
+    return Unknown("not reached at the closed form's degree")
+
+
+def _taylor_reaches(target: Target, degree: int, eps: Fraction) -> bool | Unknown:
+    with precision(128 + bits_of(eps) + 4 * int(target.width)):
+        error = certify_taylor_error(target, degree)
+        if error <= ball(eps):
+            return True
+        return False if error > ball(eps) else Unknown(f"Taylor's error at {degree} is near eps")
 
 
 def estimate_degree_curve(target: Target, eps: Fraction) -> float:

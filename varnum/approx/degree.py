@@ -15,9 +15,9 @@ from fractions import Fraction
 from typing import Any
 
 from varnum.approx.polynomial import Polynomial
-from varnum.approx.remez import Levelled, initial_points, remez
+from varnum.approx.remez import Levelled, remez
 from varnum.approx.supnorm import SupNorm, certify_supnorm
-from varnum.approx.target import Target, bits_of
+from varnum.approx.target import Target, bits_of, initial_points
 from varnum.balls.scalar import ball, lower, precision
 from varnum.verdict import Proved, Unknown, Verdict
 
@@ -146,6 +146,8 @@ class _Search:
         """Certify the degree, or move on to the next one once this one is excluded."""
         for gap_bits in _GAP_BITS:
             state = self.exchange(self.target, degree, gap_bits)
+            if not state.level > 0:
+                return Unknown(f"the exchange at degree {degree} lost its precision")
             self.lower[degree] = self.below(state, gap_bits)
             if self.excluded(degree):
                 return degree + 1
@@ -170,7 +172,7 @@ class _Search:
                     minimal,
                     state.extrema,
                 )
-        return Unknown(f"E_{degree} is too close to eps to tell apart")
+        return Unknown(f"E_{degree} and eps were not told apart")
 
     def exchange(self, target: Target, degree: int, gap_bits: int) -> Levelled:
         self.progress(f"exchange at degree {degree}")
@@ -200,7 +202,7 @@ class _Search:
             )
         if self.excluded(degree - 1):
             return self.lower[degree - 1], Proved("points exclude every polynomial of lower degree")
-        return None, Unknown(f"E_{degree - 1} is too close to eps to tell apart")
+        return None, Unknown(f"E_{degree - 1} and eps were not told apart")
 
 
 def shrunk(points: list[Any], outer: Target, inner: Target) -> list[Any]:
@@ -213,7 +215,7 @@ def shrunk(points: list[Any], outer: Target, inner: Target) -> list[Any]:
 def round_polynomial(target: Target, state: Levelled, degree: int) -> Polynomial:
     """Dyadic coefficients coarse enough to be short, fine enough to cost 2^-40 of the error."""
     size = max(abs(target.low), abs(target.high))
-    growth = degree * max(0.0, math.log2(max(float(size), 1e-9)))
+    growth = degree * max(0, size.numerator.bit_length() - size.denominator.bit_length() + 1)
     level = -float(state.level.log() / math.log(2))
     bits = int(target.width / math.log(2) + growth + max(level, 0.0)) + 50
     coefficients = state.poly.coeffs()

@@ -31,6 +31,8 @@ def certify_reaches(target: Target, degree: int, eps: Fraction) -> bool | Unknow
         bits = target.bits(degree, bits_of(eps) + gap_bits)
         with precision(bits):
             state = remez(target, degree, 2.0**-gap_bits)
+        if not state.level > 0:
+            return Unknown(f"the exchange at degree {degree} lost its precision")
         poly = round_polynomial(target, state, degree)
         upper = certify_supnorm(target, poly, state.extrema, bits=bits)
         if not isinstance(upper, Unknown) and upper.high <= ball(eps):
@@ -47,19 +49,23 @@ def certify_largest_interval(
     *,
     digits: int = 6,
     limit: Fraction = Fraction(400),
+    max_degree: int = 400,
 ) -> LargestInterval | Unknown:
     """The largest M (or W) with E_degree <= eps, to `digits` significant digits, rounded down.
 
     `make` is `relative` or `additive`. E_degree grows with the interval, so one step of a decimal
-    grid separates yes from no. Unknown beyond `limit`.
+    grid separates yes from no. Unknown beyond `limit` or `max_degree`.
     """
     if digits < 1:
         raise InputError(f"digits: {digits} is not allowed; at least 1")
+    if degree > max_degree:
+        return Unknown(f"needs polynomials of degree {degree}, beyond {max_degree}")
     high = Fraction(1)
     while (reached := certify_reaches(make(high), degree, eps)) is True:
-        high *= 2
-        if high > limit:
-            return Unknown(f"still reached at {high / 2}, the largest interval tried")
+        if high == limit:
+            return Unknown(f"still reached at {limit}, the largest interval tried")
+        high = min(2 * high, limit)
+    top = high
     while reached is False:
         high /= 2
         if high < Fraction(1, 10**30):
@@ -67,7 +73,7 @@ def certify_largest_interval(
         reached = certify_reaches(make(high), degree, eps)
     if isinstance(reached, Unknown):
         return reached
-    low, high = high, 2 * high
+    low, high = high, min(2 * high, top)
     unit = Fraction(1)
     while unit * 10 ** (digits - 1) > low:
         unit /= 10

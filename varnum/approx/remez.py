@@ -7,12 +7,11 @@ between each two zeros of h. Every exchange therefore finds all extrema without 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from varnum.approx.polynomial import interpolate
-from varnum.approx.target import Target
+from varnum.approx.target import Target, initial_points
 from varnum.balls.scalar import ball, certain_sign
 
 
@@ -34,28 +33,6 @@ class Levelled:
     def gap(self) -> float:
         """(peak - level) / level: 0 at the minimax."""
         return float((self.peak / self.level - 1).mid())
-
-
-def initial_points(target: Target, degree: int) -> list[Any]:
-    """Near-optimal reference of degree + 2 points, rounded into the interval.
-
-    relative: x_i = -M cos t_i, t_i + (M/(g+1)) sin t_i = pi i/(g+1), the phase of the asymptotic
-    error (for g + 1 < M the ratio is held at 1); additive: Chebyshev extrema.
-    """
-    n = degree + 1
-    middle, half = ball(target.low + target.high) / 2, ball(target.high - target.low) / 2
-    ratio = min(1.0, float(half) / n) if target.kind == "relative" else 0.0
-    angles = [_phase(ratio, math.pi * i / n) for i in range(1, n)]
-    inner = [(middle - half * math.cos(t)).mid() for t in angles]
-    return [ball(target.low).upper(), *inner, ball(target.high).lower()]
-
-
-def _phase(ratio: float, goal: float) -> float:
-    low, high = 0.0, math.pi
-    for _ in range(60):
-        t = (low + high) / 2
-        low, high = (t, high) if t + ratio * math.sin(t) < goal else (low, t)
-    return (low + high) / 2
 
 
 def levelled(target: Target, points: list[Any]) -> Levelled:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from varnum.approx.polynomial import Polynomial
-from varnum.approx.target import Target
+from varnum.approx.target import Target, initial_points
 from varnum.balls.scalar import ball, certain_sign, current_precision, hull, lower, precision
 from varnum.verdict import Unknown
 
@@ -39,10 +39,12 @@ def certify_supnorm(
 ) -> SupNorm | Unknown:
     """Enclose sup|h| of an exact polynomial; extrema are optional guesses of h's critical points.
 
+    Without guesses those of a polynomial near the minimax are tried before roots are isolated.
     Works at `bits` (default: enough for the interval and degree). Unknown if a value is unbounded.
     """
     with precision(bits or max(current_precision(), target.bits(poly.degree, 100))):
         forms = _Forms(target, poly)
+        extrema = extrema or initial_points(target, poly.degree)[1:-1]
         found = counted_brackets(forms, extrema) if len(extrema) == poly.degree else None
         counted = found is not None
         brackets = _isolated(forms) if found is None else found
@@ -96,7 +98,7 @@ def counted_brackets(
             x = (x - step).mid()
             if abs(step) < radius:
                 break
-        a, b = (x - radius).mid(), (x + radius).mid()
+        a, b = _short(x - radius, radius), _short(x + radius, radius)
         if not (edge < a and certain_sign(forms.slope(a)) * certain_sign(forms.slope(b)) == -1):
             return None
         brackets.append((a, b))
@@ -104,6 +106,12 @@ def counted_brackets(
     if not edge < ball(target.high) and brackets:
         return None
     return brackets
+
+
+def _short(x: Any, radius: Any) -> Any:
+    """x moved by less than radius/4 to a number with no more bits than that needs."""
+    unit = ball(2) ** (int((radius.log() / math.log(2)).mid().floor().unique_fmpz()) - 3)
+    return ((x / unit).mid() + ball(0.5)).floor().mid() * unit
 
 
 def _range(forms: _Forms, brackets: Iterable[Bracket], counted: bool) -> tuple[Any, Any]:
@@ -181,9 +189,12 @@ def _signed(forms: _Forms, a: Any, b: Any) -> Any | None:
 def _bisected(forms: _Forms, a: Any, b: Any) -> Bracket:
     sign = certain_sign(forms.slope(a))
     for _ in range(current_precision() // 2):
-        c = ((a + b) / 2).mid()
-        here = certain_sign(forms.slope(c))
-        if here == 0:
+        for part in (0.5, 0.4375, 0.5625):  # the zero itself has no certain sign: step beside it
+            c = (a + (b - a) * part).mid()
+            here = certain_sign(forms.slope(c))
+            if here:
+                break
+        else:
             break
         a, b = (c, b) if here == sign else (a, c)
     return a, b

@@ -16,7 +16,7 @@ ErrorKind = Literal["relative", "additive"]
 
 @dataclass(frozen=True)
 class Target:
-    """exp on [low, high] by a polynomial P, with error function h and its derivative's sign.
+    """exp on [-M, M] or [-W, 0] by a polynomial P, with error h and the sign of its derivative.
 
     relative: h = P e^-x - 1, and D = P' - P has the sign of h'.
     additive: h = P - e^x, and D = P' - e^x is h'.
@@ -31,8 +31,12 @@ class Target:
     high: Fraction
 
     def __post_init__(self) -> None:
-        if self.low > self.high:
-            raise InputError(f"interval: [{self.low}, {self.high}] is empty")
+        symmetric = self.low == -self.high
+        if self.low > self.high or not (symmetric if self.kind == "relative" else self.high == 0):
+            raise InputError(
+                f"interval: [{self.low}, {self.high}] is not allowed; [-M, M] for relative error, "
+                "[-W, 0] for additive error"
+            )
 
     @property
     def width(self) -> float:
@@ -84,15 +88,39 @@ class Target:
     def bits(self, degree: int, error_bits: int) -> int:
         """Mantissa bits that leave about 50 correct bits of an error of size 2^-error_bits.
 
-        e^width is the condition of P in monomials; divided differences lose up to about two bits a
-        degree. Too few bits can make a proof fail, never make it wrong.
+        e^width is the condition of P in monomials, (1 + sqrt 2)^(2 degree) that of monomials on
+        [-W, 0]; the error on a narrow interval is about width^(degree + 1). Too few bits can make a
+        proof fail, never make it wrong.
         """
-        return int(self.width / math.log(2)) + error_bits + 2 * degree + 110
+        narrow = bits_of(self.high - self.low) * (degree + 1) if self.low < self.high else 0
+        return int(self.width / math.log(2)) + error_bits + narrow + 3 * degree + 110
 
 
 def bits_of(error: Fraction) -> int:
     """k with 2^-k about as small as the (positive) error; 0 for errors above 1."""
     return max(0, error.denominator.bit_length() - error.numerator.bit_length() + 1)
+
+
+def initial_points(target: Target, degree: int) -> list[Any]:
+    """Near-optimal reference of degree + 2 points, rounded into the interval.
+
+    relative: x_i = -M cos t_i, t_i + (M/(g+1)) sin t_i = pi i/(g+1), the phase of the asymptotic
+    error (for g + 1 < M the ratio is held at 1); additive: Chebyshev extrema.
+    """
+    n = degree + 1
+    middle, half = ball(target.low + target.high) / 2, ball(target.high - target.low) / 2
+    ratio = min(1.0, float(half) / n) if target.kind == "relative" else 0.0
+    angles = [_phase(ratio, math.pi * i / n) for i in range(1, n)]
+    inner = [(middle - half * math.cos(t)).mid() for t in angles]
+    return [ball(target.low).upper(), *inner, ball(target.high).lower()]
+
+
+def _phase(ratio: float, goal: float) -> float:
+    low, high = 0.0, math.pi
+    for _ in range(60):
+        t = (low + high) / 2
+        low, high = (t, high) if t + ratio * math.sin(t) < goal else (low, t)
+    return (low + high) / 2
 
 
 def relative(M: Fraction) -> Target:

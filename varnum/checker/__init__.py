@@ -6,7 +6,7 @@ digest), `arithmetic` (exp between integers), `proof` (the two theorems). Run it
 with `python varnum/checker c.json`.
 """
 
-from .certificate import Malformed, load, serialise
+from .certificate import Malformed, load, read, serialise
 from .proof import NotProved, Proved, check
 
-__all__ = ["Malformed", "NotProved", "Proved", "check", "load", "serialise"]
+__all__ = ["Malformed", "NotProved", "Proved", "check", "load", "read", "serialise"]

@@ -12,7 +12,7 @@ MAX_DEGREE = 400
 MAX_SIZE = 2000  # largest |x| in the interval
 MAX_PLACES = 1 << 14  # binary places
 MAX_WORK = 1 << 45  # about the bit operations of the exact evaluations: within a minute
-_NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100}|/[1-9][0-9]{0,99})?")
+_NUMBER = re.compile(r"-?[0-9]{1,700}(\.[0-9]{1,700}|/[1-9][0-9]{0,699})?")
 _INTEGER = re.compile(r"-?0x[0-9a-f]{1,4096}")
 
 

@@ -27,6 +27,7 @@ VERBS = (
     "kv",
     "regime",
     "attention",
+    "audit",
 )
 
 
@@ -75,7 +76,7 @@ def _usage_errors() -> tuple[type[BaseException], ...]:
     return tuple(c for c in parents if c.__name__ == "ClickException")
 
 
-EXPECTED: tuple[type[BaseException], ...] = (InputError, *_usage_errors())
+USAGE = _usage_errors()
 
 
 def main() -> None:
@@ -83,8 +84,13 @@ def main() -> None:
     named = sys.argv[1:2]
     only = (named[0],) if named and named[0] in VERBS else VERBS
     try:
+        if sys.stdout is None:
+            raise InputError("standard output is closed; results go there")
         code = build(only)(standalone_mode=False, prog_name="varnum") or 0
-    except EXPECTED as error:
+        sys.stdout.flush()
+    except USAGE as error:
+        code = _say(error.format_message(), 2)  # type: ignore[attr-defined]
+    except InputError as error:
         code = _say(str(error), 2)
     except MissingExtra as error:
         code = _say(str(error), 4)
@@ -93,11 +99,21 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _say("interrupted", 130)
     except BrokenPipeError:  # the reader of stdout went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         code = 0
-    except MemoryError:
-        code = _say("out of memory", 3)
+    except OSError as error:
+        code = _say(f"cannot write the result: {error.strerror}", 3)
+        _silence_stdout()
+    except Exception as error:
+        if "VARNUM_DEBUG" in os.environ:
+            raise
+        code = _say(f"internal: {type(error).__name__}: {error} (VARNUM_DEBUG=1 shows where)", 3)
     sys.exit(code)
+
+
+def _silence_stdout() -> None:
+    """Nothing more can be written: let the interpreter's last flush go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str, code: int) -> int:

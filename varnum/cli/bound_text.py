@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from varnum._plan import Plan
-from varnum.balls import to_text
+from varnum.balls import round_decimal, to_text
 from varnum.verdict import Proved, Unknown
+
+FAR = "an n of more than ten thousand digits on"
 
 
 def show(answer: Plan, solved: dict[str, Any] | None, explain: bool) -> None:
@@ -57,8 +61,9 @@ def _rows(answer: Plan) -> list[tuple[str, str, str]]:
     taylor_text = "unknown" if isinstance(taylor, Unknown) else str(taylor)
     rows = [("degree", str(answer.degree), how)]
     if answer.minimax_error is not None:
-        low, high = (float(x) for x in answer.minimax_error)
-        rows.append(("minimax error", f"{low:.6g} .. {high:.6g}", "certified"))
+        low, high = answer.minimax_error
+        pair = f"{outward(low, up=False)} .. {outward(high, up=True)}"
+        rows.append(("minimax error", pair, "certified"))
     others = f"Taylor {taylor_text}, closed form {answer.degree_closed_form}"
     rows.append(("other degrees", others, f"curve {answer.degree_curve:.1f} (estimate)"))
     if answer.rank is not None and answer.rank_published is not None:
@@ -81,10 +86,12 @@ def sentence(answer: Plan) -> str:
     q, cost = answer.question, answer.cost
     if answer.rank is None:
         return "Give --d (and --schedule, --n or --model) for rank and cost."
-    from_n = f"on a geometric pyramid it pays from n = {big(answer.crossover_n or 0)} on"
+    n = answer.crossover_n_at_most
+    where = f"n = {big(n)} on" + ("" if answer.proved_minimal else " at the latest") if n else FAR
+    from_n = f"on a geometric pyramid it pays from {where}"
     if cost is None or q.schedule is None:
         return f"Give --schedule, --n or --model for the cost; {from_n}."
-    verb = "Pays" if cost.pays else "Does not pay"
+    verb = {True: "Pays", False: "Does not pay", None: "Does not pay at this degree"}[answer.pays]
     times = cost.lowrank / cost.exact if cost.lowrank < cost.exact * 10**300 else float("inf")
     return textwrap.fill(
         f"{verb}: at L = {big(q.schedule.length)}, attention of rank {big(answer.rank)} takes "
@@ -103,7 +110,8 @@ def _backwards(answer: Plan, solved: dict[str, Any]) -> str:
         )
     if solved["for"] == "d":
         fixed = "M" if q.R is None else "R"
-        return f"Backwards: largest d for which it pays at this {fixed}: {solved['value']}."
+        value = f"at least {solved['value']}" if solved["at_least"] else str(solved["value"])
+        return f"Backwards: largest d for which it pays at this {fixed}: {value}."
     return (
         f"Backwards: largest {solved['for']} for which it pays: {solved['value']} (proved;\n"
         f"at {solved['not_at']} no polynomial of a rank that pays reaches the error)."
@@ -116,6 +124,16 @@ def big(number: int) -> str:
     if len(text) <= 12:
         return f"{number:,}".replace(",", " ") if len(text) > 4 else text
     return f"{text[0]}.{text[1:4]}e{len(text) - 1}"
+
+
+def outward(decimal: str, up: bool) -> str:
+    """A decimal to six digits, rounded to the side that keeps an enclosure one.
+
+    >>> outward("9.482471e-3", up=True), outward("2.92581e-7", up=False)
+    ('0.00948248', '2.92581e-7')
+    """
+    text = round_decimal(Fraction(decimal), 6, up)
+    return f"{Decimal(text):f}" if Fraction(text) >= Fraction(1, 10**4) else text
 
 
 def short(number: Any) -> str:

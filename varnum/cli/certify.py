@@ -31,11 +31,13 @@ def certify(
     degrees, and a digest. `varnum check` (or any reader of the format) re-checks it without
     trusting this program.
 
-    Exit code 0: both sides proved; 3: only the upper side is (the certificate says so), or nothing.
+    Exit code 0: both sides proved; 3: only the upper side is (the certificate says so), or nothing
+    that the checker would read.
 
     Example: varnum certify --M 4 --eps 1e-6 > c.json && varnum check c.json
     """
     limit(timeout)
+    from varnum import checker
     from varnum._plan import plan
     from varnum.errors import InputError
     from varnum.verdict import Unknown
@@ -49,6 +51,11 @@ def certify(
         print(f"varnum: unknown: {answer.least.reason}", file=sys.stderr)
         return 3
     text = answer.certify()
+    try:
+        checker.read(text.encode("ascii"))
+    except checker.Malformed as reason:
+        print(f"varnum: unknown: beyond what the checker reads: {reason}", file=sys.stderr)
+        return 3
     if out == "-":
         sys.stdout.write(text)
     else:

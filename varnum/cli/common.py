@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from varnum.errors import InputError
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
 Timeout = Annotated[
     float | None,
@@ -28,11 +30,16 @@ def limit(seconds: float | None) -> None:
     if seconds is None:
         return
     if not 0 < seconds < 1e7:
-        raise typer.BadParameter(f"--timeout: {seconds} is not allowed; above 0 s")
+        raise InputError(f"--timeout: {seconds:g} is not allowed; above 0 and below 1e7 seconds")
     command = [sys.executable, "-m", "varnum", *_without_timeout(sys.argv[1:])]
     child = subprocess.Popen(command, start_new_session=True)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # ending this process ends the child too
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
         code = child.wait(seconds)
+        if code < 0:
+            print(f"varnum: unknown: ended by signal {-code}", file=sys.stderr)
+            code = 3
     except subprocess.TimeoutExpired:
         _end(child)
         print(f"varnum: unknown: not finished after {seconds:g} s (--timeout)", file=sys.stderr)

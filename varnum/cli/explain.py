@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varnum._plan import Plan
+from varnum.balls.scalar import enclosure_text
 from varnum.cli.bound_text import big, short
 from varnum.formulas import cost as C
 from varnum.formulas import exp as E
@@ -60,23 +61,30 @@ def _degree(answer: Plan) -> Iterator[str]:
     if q.M_high > 0:
         yield _step(E.degree_closed_form, values, f"g = {answer.degree_closed_form}")
         yield _step(E.minimax_curve, values, f"g = {answer.degree_curve:.2f}")
+        order, size = (E.degree_order, "M") if q.error == "relative" else (E.additive_order, "W")
+        value = order.ball(**{size: q.M_high, "eps": q.eps})
+        where = f"{size} = {short(q.M_high)}, eps = {short(q.eps)}"
+        yield _step(order, where, f"{float(value.mid()):.3g}, up to a constant factor")
     taylor = E.taylor_error if q.error == "relative" else E.taylor_error_additive
     if not isinstance(answer.degree_taylor, Unknown):
         yield _step(taylor, values, f"least g with error <= eps: {answer.degree_taylor}")
     if isinstance(least, Unknown):
         yield f"\n[minimal-degree] unknown: {least.reason}"
         return
-    low, high = least.upper.low, least.upper.high
+    low, high = enclosure_text(least.upper.low, 8)[0], enclosure_text(least.upper.high, 8)[1]
+    how = (
+        f"{least.degree} sign changes of the error's derivative are all it can have"
+        if least.upper.counted
+        else "all zeros of the error's derivative are isolated"
+    )
     yield (
-        f"\n[exp-supnorm] a polynomial of degree {least.degree} has error in "
-        f"[{float(low.mid()):.8g}, {float(high.mid()):.8g}] <= eps (proved by balls)\n"
-        f"    {least.degree} sign changes of the error's derivative are all it can have\n"
-        f"    source: proofs/exp-supnorm.md"
+        f"\n[exp-supnorm] a polynomial of degree {least.degree} has an error in [{low}, {high}] "
+        f"(proved by balls)\n    {how}\n    source: proofs/exp-supnorm.md"
     )
     if least.lower is not None and isinstance(least.minimal, Proved):
         yield (
             f"\n[minimal-degree] every polynomial of degree {least.lower.degree} errs by at least "
-            f"{float(least.lower.bound.mid()):.6g} > eps (proved by balls)\n"
+            f"{enclosure_text(least.lower.bound, 6)[0]} > eps (proved by balls)\n"
             f"    |sum (-1)^i w_i e^(x_i)| / sum w_i u(x_i) on {len(least.lower.points)} points\n"
             f"    source: de la Vallee Poussin; proofs/minimal-degree.md"
         )
@@ -94,9 +102,9 @@ def _rank_and_cost(answer: Plan) -> Iterator[str]:
         yield _step(C.exact_scale, where, f"sum over scales = {big(cost.exact)}")
         yield _step(C.lowrank_scale, f"{where}, r above", f"sum over scales = {big(cost.lowrank)}")
         yield _step(C.state, f"d_v = {q.d_v}, r above", f"{big(cost.state)} numbers")
-    yield _step(
-        C.threshold, "r, d, d_v above", f"geometric pyramid: n = {big(answer.crossover_n or 0)}"
-    )
+    n = answer.crossover_n_at_most
+    first = f"geometric pyramid: n = {big(n)}" if n else "geometric pyramid: beyond 10^10000"
+    yield _step(C.threshold, "r, d, d_v above", first)
     if (regime := answer.regime) is not None:
         values = f"b = {regime['b']:.4g}, c = {regime['c']:.4g}, p = {regime['p']:.4g}"
         yield _step(G.gamma_taylor, values, "degree gamma ln L")

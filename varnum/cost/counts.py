@@ -5,6 +5,7 @@ Both sides in the same unit: one operation is one multiply-add, multiplication o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,17 +78,30 @@ def pays_at(n: int, alpha: int, threshold: Fraction) -> bool:
     return Fraction(total * total + sum(N * N for N in lengths), 2 * total) > threshold
 
 
-def crossover(d: int, d_v: int, r: int, alpha: int = 2) -> int:
+def crossover(d: int, d_v: int, r: int, alpha: int = 2) -> int | None:
     """The first n from which on low rank costs less on the geometric pyramid, at fixed rank r.
 
-    (L + sum N_k^2 / L)/2 grows with every N_k (its derivative is at least (1 - sum N^2/L^2)/2 >= 0)
-    and every N_k with n, so the first such n is also the n from which on it always pays.
+    See `crossover_at`, at the threshold of this rank.
     """
-    threshold = forms.threshold.exact(r=r, d=d, d_v=d_v)
-    high = 1
+    return crossover_at(forms.threshold.exact(r=r, d=d, d_v=d_v), alpha)
+
+
+def crossover_at(threshold: Fraction, alpha: int = 2) -> int | None:
+    """The first n with F > threshold on the geometric pyramid.
+
+    F = (L + sum N_k^2 / L)/2 does not fall in n (claim crossover), so the first such n is also the
+    n from which on it holds. None where n has more than about 10^4 digits.
+    """
+    if threshold > Fraction(10) ** 20_000:
+        return None
+    # without rounded sides F = n^2/(1 - alpha^-4); the search starts there and widens by doubling
+    guess = max(1, math.isqrt(math.floor(threshold * (1 - Fraction(1, alpha**4)))))
+    low, high, step = guess, guess, 1
+    while low > 0 and pays_at(low, alpha, threshold):
+        low, step = max(0, low - step), 2 * step
+    step = 1
     while not pays_at(high, alpha, threshold):
-        high *= 2
-    low = high // 2
+        high, step = high + step, 2 * step
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if pays_at(middle, alpha, threshold) else (middle, high)
@@ -100,18 +114,30 @@ def largest_rank(schedule: Schedule, d: int, d_v: int) -> int:
     return (exact - 1) // unit
 
 
+@dataclass(frozen=True)
+class LargestDimension:
+    """The largest d for which it pays (0: none); `open`: every d tried up to it does."""
+
+    d: int
+    open: bool
+
+
 def largest_dimension(
     schedule: Schedule, degree_at: Callable[[int], int | None], limit: int = 4096
-) -> int | None:
-    """The largest d <= limit (with d_v = d) up to which it pays, from d = 1 on; 0 if it never does.
+) -> LargestDimension | None:
+    """The largest d <= limit (with d_v = d) for which it pays.
 
-    degree_at(d): a degree that reaches the target error at head dimension d, not falling in d;
-    None stops the scan with None (unknown). The rank then grows with d, so the first no is final.
+    degree_at(d): the degree that the target error needs at head dimension d, not falling in d; None
+    ends the search with None (unknown). At degree g >= 1, C(d + g, g) (2d + 5)/(2d + 1) grows with
+    d, so the first no is final; at degree 0 the rank is 1 and it falls, so the search goes on.
     """
+    best = 0
     for d in range(1, limit + 1):
         degree = degree_at(d)
         if degree is None:
             return None
-        if rank(d, degree) > largest_rank(schedule, d, d):
-            return d - 1
-    return limit
+        if rank(d, degree) <= largest_rank(schedule, d, d):
+            best = d
+        elif degree >= 1:
+            return LargestDimension(best, open=False)
+    return LargestDimension(best, open=best == limit)

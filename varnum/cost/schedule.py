@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -59,12 +60,11 @@ def parse_schedule(text: str) -> Schedule:
     >>> parse_schedule("1,2,4").length
     21
     """
-    try:
-        sides = tuple(int(part) for part in text.split(",")) if text.strip() else ()
-    except ValueError:
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(re.fullmatch("[0-9]{1,19}", part) for part in parts):
         shown = text if len(text) <= 40 else text[:37] + "..."
-        raise InputError(f"schedule: {shown!r} is not a list of whole numbers like 1,2,3") from None
-    return Schedule(sides)
+        raise InputError(f"schedule: {shown!r} is not a list of whole numbers like 1,2,3")
+    return Schedule(tuple(map(int, parts)))
 
 
 def geometric(n: int, alpha: int = 2) -> Schedule:
