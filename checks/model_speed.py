@@ -173,7 +173,8 @@ def main(argv=None):
 
 def report_generation(model, options):
     labels = np.arange(options.batch) % model.var.num_classes
-    settings = Settings(cfg=Fraction(3, 2), top_k=900, top_p=Fraction(96, 100))
+    top_k = min(900, model.var.vocab_size)
+    settings = Settings(cfg=Fraction(3, 2), top_k=top_k, top_p=Fraction(96, 100))
 
     def run():
         for scale in generate(model, labels, settings):
@@ -181,7 +182,7 @@ def report_generation(model, options):
         return image_of(model, last)
 
     run()
-    print(f"generation with guidance, top-k 900, top-p 0.96, and image: "
+    print(f"generation with guidance, top-k {top_k}, top-p 0.96, and image: "
           f"{synchronised_time(run, options.device):.3f} s")  # fmt: skip
     if options.device != "cpu":
         print(f"peak of the allocator: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
