@@ -6,14 +6,20 @@ import doctest
 import re
 from pathlib import Path
 
+import pytest
+
 from varnum.proof import ledger
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/what-the-paper-says-and-what-was-repaired.md"
 
 
-def test_examples():
-    result = doctest.testfile(str(PAGE), module_relative=False, encoding="utf-8")
-    assert result.attempted > 10
+HOW_TO = PAGE.parents[1] / "how-to" / "verify-the-claims.md"
+
+
+@pytest.mark.parametrize(("page", "least"), [(PAGE, 10), (HOW_TO, 5)])
+def test_examples(page, least):
+    result = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert result.attempted > least
     assert result.failed == 0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varnum.balls.scalar import ball, upper
+from varnum.balls.scalar import upper
 from varnum.formulas.softmax import output_logit
 from varnum.propagate.forms import UP, Floats
 from varnum.verdict import Proved, Unknown, Verdict
@@ -76,8 +76,3 @@ def certify_support(logits: Any, zeta: float, top_k: int = 0, top_p: float = 0.0
     if cut < len(row) - 1 and not (below + p[cut] - moved - slack > 1 - top_p):
         return Unknown("the smallest kept token may fall below the top-p threshold")
     return Proved("the masses at the top-p cut move by less than their distance to it")
-
-
-def logit_error(difference: Any) -> Fraction:
-    """Rational above max |difference| of float arrays."""
-    return upper(ball(Fraction(float(np.abs(difference).max()) * UP)))

@@ -73,17 +73,12 @@ class Symbols:
                 total += np.sqrt(np.einsum("...gm,...gm->...g", part, part)).sum(-1)
         return np.where(total > 0, total * UP + TINY, 0.0)
 
-    def ellipsoid(self, matrix: Floats, weighting: Floats | None = None) -> Floats:
+    def ellipsoid(self, matrix: Floats) -> Floats:
         """E with (u.Gw)^2 <= u'Eu for every u: (..., n, S) -> (..., n, n).
 
-        E = (sum t) sum_g G_g G_g'/t_g for any t > 0; t_g = ||G_g||_F, or sqrt(tr G_g' V G_g) with
-        the `weighting` V, which lowers E in the directions where V is large.
+        E = (sum t) sum_g G_g G_g'/t_g, for any t > 0; t_g = ||G_g||_F has the smallest trace.
         """
-        if weighting is None:
-            squares = self.squares(matrix)
-        else:
-            lower = np.linalg.cholesky(weighting)
-            squares = self.squares(np.swapaxes(lower, -1, -2) @ matrix)
+        squares = self.squares(matrix)
         t = [np.sqrt(s.sum(-2)) for s in squares]  # (..., groups) per run
         if not t:
             return np.zeros((*matrix.shape[:-1], matrix.shape[-2]))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.balls.scalar import arb, ball, lower, upper
+from varnum.balls.scalar import arb, ball, upper
 from varnum.errors import InputError
 from varnum.formulas import layers, softmax
 from varnum.propagate.forms import UP, Floats, largest
@@ -192,7 +192,7 @@ def _point(h: Ball) -> Ball:
     return ball(upper(h))
 
 
-def activation(x: Reach, slope: Fraction, peak: Fraction = Fraction(0)) -> Reach:
+def activation(x: Reach, slope: Fraction) -> Reach:
     """Claims `gelu-lipschitz`, `silu-lipschitz`: |f(x)| <= |x|, |f'| <= slope."""
     return replace(x, error=ball(slope) * x.error, norm_error=ball(slope) * x.norm_error)
 
@@ -263,8 +263,3 @@ def solve_down(
         middle = (low + high) / 2
         low, high = (middle, high) if bound(middle).upper() <= ball(target) else (low, middle)
     return low
-
-
-def at_least(value: Ball) -> Fraction:
-    """Rational below a ball (for reporting the other side)."""
-    return lower(value)
