@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from varnum.lowrank.basis import Basis, fit_basis
+from varnum.lowrank.basis import fit_basis
 from varnum.lowrank.state import MomentState
 
-SETTINGS = ((6, 3, 1), (8, 5, 4), (8, 5, 8), (10, 5, 16), (12, 5, 32))  # d1, d2, centres
+SETTINGS = (  # d1, d2, centres: few coordinates first, then more of them, then more centres
+    (6, 3, 1), (8, 5, 4), (8, 5, 8), (12, 12, 1), (16, 16, 1), (10, 5, 16), (16, 16, 4),
+    (12, 5, 32), (16, 16, 16),
+)  # fmt: skip
 _EXACT_RATE = 4.0  # a fused exact kernel does about this many times more operations per second
 _TRIAL = 2048  # tokens looked at
 _SAMPLE = 512  # tokens that shape the basis
@@ -46,15 +49,18 @@ def estimate_best(
     wide_q, wide_k = _wide(sample(q, _SAMPLE)), _wide(sample(k, _SAMPLE))
     best, least, reason, answer = None, 1.0, "no setting certifies enough rows", None
     for size, top, centres in SETTINGS:
-        if centres * 8 > len(wide_q):
-            break
+        if centres * 8 > len(wide_q) or size > d + 3:
+            continue
+        exact = 2.0 * queries * keys * (d + values)
+        work = _EXACT_RATE * _operations(min(size, d), top, centres, d, values, queries, keys)
+        if work / exact >= least:
+            continue
         state = MomentState(fit_basis(wide_q, wide_k, sigma, size, top, centres, q), values)
         state.add(k, v)
         out = empty_rows(len(q), v)
         error = state.attend(q, out).error
         missing = float((~(error <= _ROOM * target)).sum()) / len(q)
-        exact = 2.0 * queries * keys * (d + values)
-        cost = _EXACT_RATE * _operations(state.basis, d, values, queries, keys) / exact + missing
+        cost = work / exact + missing
         if cost < least:
             best, least, answer = state, cost, (out, error)
             reason = f"about {100 * missing:.2g} % of the rows may need exact attention"
@@ -73,11 +79,13 @@ def empty_rows(count: int, v: Any) -> Any:
     return np.empty(shape, dtype=v.dtype) if isinstance(v, np.ndarray) else v.new_empty(shape)
 
 
-def _operations(basis: Basis, d: int, values: int, queries: int, keys: int) -> float:
-    size, centres = basis.size, int(basis.centres.shape[0])
+def _operations(
+    size: int, top: int, centres: int, d: int, values: int, queries: int, keys: int
+) -> float:
     features = 1 + size + size * (size + 1) // 2
-    per_key = 2.0 * d * (size + 3) + centres * 2.0 * (features**2 + basis.rank * values)
-    per_query = 2.0 * d * (size + 3) + 2.0 * (features**2 + basis.rank * values)
+    rank = 1 + size + min(top, size) * (min(top, size) + 1) // 2
+    per_key = 2.0 * d * (size + 3) + centres * 2.0 * (features**2 + rank * values)
+    per_query = 2.0 * d * (size + 3) + 2.0 * (features**2 + rank * values)
     return per_key * keys + per_query * queries
 
 
