@@ -156,6 +156,7 @@ REFUSED = [
     (["--attention", "magic"], "attention: no 'magic'; known: exact"),
     (["--seed", "-1"], "seed: -1 is negative"),
     (["--digits", "0"], "digits must be 1"),
+    (["--max-bits", "9" * 30], "max-bits 64 to 1000000"),
     (["--out", "out.txt"], "out.txt: need a name ending in .npz"),
     (["--image", "no/such/folder/o.png"], "in a folder that exists"),
     (["--tokens", "none.npy"], "tokens: none.npy: no such file"),
@@ -256,5 +257,7 @@ def test_bad_tokens(varnum, tmp_path):
     assert "no readable tokens" in varnum(*common, tmp_path / "t.npy")[2]
     code, _, err = varnum("run", "--random", "var-tiny", "--tokens", "t.npy", "--image", "i.png")
     assert (code, "makes no image" in err) == (2, True)
+    code, _, err = varnum("run", "--random", "var-tiny", "--tokens", "t.npy", "--cfg", "4")
+    assert (code, "has no guidance" in err) == (2, True)
     code, _, err = varnum("run", "--labels", "1")
     assert (code, "give --var and --vae" in err) == (2, True)

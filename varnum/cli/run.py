@@ -71,8 +71,8 @@ def run(
 
     where = Backend(backend, dtype, device)
     kernel = attention_kernel(attention, output_error)
-    if not 1 <= digits <= 10_000 or max_bits < 64:
-        raise InputError("digits must be 1 to 10000 and max-bits at least 64")
+    if not (1 <= digits <= 10_000 and 64 <= max_bits <= 10**6):
+        raise InputError("digits must be 1 to 10000 and max-bits 64 to 1000000")
     if seed < 0:
         raise InputError(f"seed: {seed} is negative")
     for path, suffix in ((out, ".npz"), (image, ".png")):
@@ -84,6 +84,8 @@ def run(
     if tokens is not None:
         if image is not None:
             raise InputError("image: teacher forcing (--tokens) makes no image")
+        if settings.cfg:
+            raise InputError("cfg: teacher forcing (--tokens) has no guidance")
         job = teacher_job(chosen, read_tokens(tokens), kernel)
     else:
         job = generation_job(chosen, settings, kernel, with_image=bool(image or out))

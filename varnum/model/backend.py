@@ -110,7 +110,7 @@ class Backend:
         if self.name == "balls":
             from varnum.balls.array import BallArray
 
-            return BallArray(np.asarray(x, dtype=np.float64))
+            return BallArray(np.asarray(x))  # exact, or refused
         with np.errstate(over="ignore"):  # an overflow shows as an infinity in the results
             return np.asarray(x, dtype=self.dtype)
 
