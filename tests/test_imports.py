@@ -28,6 +28,8 @@ MAY: dict[str, set[str]] = {
     "_attention": GROUND | {"approx", "lowrank"},
     "propagate": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "question"},
     "hardness": GROUND | {"approx", "lowrank", "cost", "model", "_attention"},
+    "audit": GROUND
+    | {"approx", "lowrank", "cost", "model", "_plan", "_attention", "question", "propagate"},
     "checker": set(),
 }
 LATER = {"proof", "cli", "__main__", "__init__"}  # may import everything below them

@@ -1,0 +1,235 @@
+"""The report as one page that needs nothing else: tables, heat maps, what every number rests on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from varnum.audit.charts import cost_curves, heat_map
+from varnum.audit.head import ASSURANCE, ESTIMATED, MEASURED, PROVED, RUN
+from varnum.audit.summary import advice, short, verdict
+
+Row = dict[str, Any]
+_KIND = {PROVED: "proved", RUN: "run", ESTIMATED: "estimated", MEASURED: "measured"}
+
+# (field, title) of the table of heads and of the scales of one head
+HEADS = (
+    ("M_apriori", "M a priori"), ("M", "M measured"), ("spread", "centred spread"),
+    ("dimension", "effective d"), ("degree_apriori", "degree"), ("rank_apriori", "rank a priori"),
+    ("degree_spread", "degree at spread"), ("rank_spread", "rank at spread"),
+    ("rank_certified", "rank certified"), ("rank_lower", "lower bound"),
+    ("rank_reference", "reference"), ("ops_exact", "ops exact"), ("ops_apriori", "ops a priori"),
+    ("ops_certified", "ops certified"), ("cache", "cache"), ("state_apriori", "state a priori"),
+    ("state_certified", "state certified"), ("error_exact", "error, exact"),
+    ("error_apriori", "error, a priori"), ("error_certified", "error, certified"),
+    ("n_apriori", "pays from n"), ("n_certified", "from n, rank fixed"), ("cap", "cap |logit|"),
+    ("d_max", "d at most"),
+)  # fmt: skip
+SCALES = (
+    ("side", "side", None), ("tokens", "tokens", None), ("prefix", "keys", None),
+    ("M", "M measured", "M"), ("spread", "centred spread", "spread"),
+    ("degree_spread", "degree at spread", "degree_spread"),
+    ("rank_certified", "rank certified", "rank_certified"), ("pivots", "pivots", "pivots"),
+    ("rank_lower", "lower bound", "rank_lower"), ("rank_reference", "reference", "rank_reference"),
+    ("ops_exact", "ops exact", "ops_exact"), ("ops_certified", "ops certified", "ops_certified"),
+    ("cache", "cache", "cache"), ("state_certified", "state", "state_certified"),
+    ("pays_certified", "pays", "pays_certified"),
+)  # fmt: skip
+
+
+def page(rows: Sequence[Row], groups: Sequence[Row], question: dict[str, Any], command: str) -> str:
+    """The whole HTML document. Every string from outside is escaped."""
+    heads = [row for row in rows if row["kind"] == "head"]
+    budgets = [row for row in rows if row["kind"] == "budget"]
+    parts = [_opening(groups, command)]
+    for group in groups:
+        mine = [
+            row for row in heads
+            if (row["model"], row["output_error"]) == (group["model"], group["output_error"])
+        ]  # fmt: skip
+        parts.append(_group(group, mine, len(groups) > 1))
+    parts += [_budget(budget) for budget in budgets]
+    parts.append(_table(heads))
+    parts.append(_assurances(question))
+    return _document("".join(parts), heads)
+
+
+def _document(body: str, heads: Sequence[Row]) -> str:
+    here = files("varnum.audit")
+    css, js = (
+        here.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
+    )
+    columns = [
+        [name, title, ASSURANCE[a] if a else None, _KIND[ASSURANCE[a]] if a else None]
+        for name, title, a in SCALES
+    ]
+    data = [
+        {
+            "title": f"Layer {r['layer']}, head {r['head']}, prompt {r['prompt']} "
+            f"(label {r['label']}), {r['model']}, output error {r['output_error']}",
+            "advice": f"{verdict(r)}. For the a-priori rank to pay: {advice(r)}.",
+            "command": reproduce(r),
+            "scales": r["scales"],
+        }
+        for r in heads
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>varnum audit</title><style>{css}</style></head><body><main>{body}</main>"
+        f"{_json('rows', data)}{_json('columns', columns)}<script>{js}</script></body></html>\n"
+    )
+
+
+def _json(name: str, value: Any) -> str:
+    text = json.dumps(value).replace("<", "\\u003c")  # no tag can end the script element
+    return f'<script type="application/json" id="{name}">{text}</script>'
+
+
+def reproduce(row: Row) -> str:
+    """The command that gives degree, rank, cost and crossover of a head again, from M alone."""
+    sides = ",".join(str(scale["side"]) for scale in row["scales"])
+    d = row["d"]
+    return (
+        f"varnum bound --M {row['M_rounded']} --d {d} --output-error {row['output_error']} "
+        f"--schedule {sides}"
+    )
+
+
+def _opening(groups: Sequence[Row], command: str) -> str:
+    names = ", ".join(dict.fromkeys(escape(g["model"]) for g in groups))
+    return (
+        f"<h1>Does low-rank attention pay in {names}?</h1>"
+        + "".join(f"<p>{_answer(g)}</p>" for g in groups)
+        + '<p class="soft">Everything on this page comes from this command:</p>'
+        + f"<pre>{escape(command)}</pre>"
+    )
+
+
+def _answer(g: Row) -> str:
+    saved = 100 * (1 - g["ops_best"] / (g["heads"] * g["ops_exact"]))
+    return (
+        f"<strong>{escape(g['model'])}, output error {escape(g['output_error'])}:</strong> of "
+        f"{g['heads']} heads, {g['pays_apriori']} pay for all tokens, {g['pays_certified']} pay on "
+        f"the tokens of this run, {g['pays_somewhere']} pay at some scale taken alone. The best "
+        f"choice for each head saves {saved:.3g} % of the operations."
+    )
+
+
+def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
+    title = f": {escape(g['model'])}, output error {escape(g['output_error'])}" if several else ""
+    length = rows[0]["scales"][-1]["prefix"]
+    lines = []
+    for field, name in HEADS:
+        if field in ("ops_exact", "cache", "cap", "error_apriori"):
+            values = [rows[0][field]] * 3
+        else:
+            values = g.get(field) or [None] * 3
+        cells = "".join(f"<td>{escape(_shown(v))}</td>" for v in values)
+        label = ASSURANCE[field]
+        lines.append(
+            f'<tr><td>{escape(name)}</td>{cells}<td class="left">'
+            f'<span class="tag {_KIND[label]}">{escape(label)}</span></td></tr>'
+        )
+    maps = (
+        heat_map(rows, "M measured", RUN, lambda r: r["M"][1])
+        + heat_map(rows, "certified rank / L", RUN, lambda r: r["rank_certified"] / length)
+        + heat_map(rows, "rank lower bound / L", RUN, lambda r: r["rank_lower"] / length)
+    )
+    middle = sorted(rows, key=lambda r: r["rank_apriori"])[(len(rows) - 1) // 2]
+    return (
+        f"<h2>Over the heads{title}</h2>"
+        '<div class="scroll"><table><thead><tr><th>per head</th><th>least</th><th>median</th>'
+        '<th>largest</th><th class="left">rests on</th></tr></thead><tbody>'
+        f"{''.join(lines)}</tbody></table></div>"
+        f'<h2>Layers and heads{title}</h2><div class="heats">{maps}</div>'
+        f"<h2>Cost against n{title}</h2>{cost_curves(middle, middle['d'])}"
+    )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return short(float(value)) if isinstance(value, str) else short(value)
+    except ValueError:  # a name, or an exact fraction
+        return str(value)
+
+
+def _budget(row: Row) -> str:
+    title = f"{escape(row['model'])}, label {row['label']}"
+    if row["eps"] is None:
+        body = f"<p>None: {escape(row['reason'])}.</p>"
+    else:
+        lines = "".join(
+            f"<tr><td>{escape(s['layer'])}</td><td>{escape(short(s['amplification']))}</td>"
+            f"<td>{escape(short(s['error']))}</td><td>{escape(short(s['zeta']))}</td>"
+            f"<td>{escape(short(s['domain']))}</td></tr>"
+            for s in row["steps"]
+        )
+        tag = f'<span class="tag estimated">{ESTIMATED}</span>'
+        body = (
+            f"<p>Kernel error {short(row['eps'])} in every layer keeps the logits within "
+            f"{escape(row['model_error'])} (in norms, for this run; the norms of the weights are "
+            "proved, the ranges of the run are read off in float64).</p>"
+            '<div class="scroll tall"><table><thead><tr><th>after</th>'
+            f"<th>amplification{tag}</th><th>error at most{tag}</th>"
+            f"<th>logits move by{tag}</th><th>kernel domain{tag}</th></tr></thead>"
+            f"<tbody>{lines}</tbody></table></div>"
+        )
+    return f"<h2>Budget per layer: {title}</h2>{body}"
+
+
+def _table(heads: Sequence[Row]) -> str:
+    places = ("model", "layer", "head", "label", "output_error")
+    titles = "".join(f"<th><button>{name.replace('_', ' ')}</button></th>" for name in places)
+    for field, name in HEADS:
+        label = ASSURANCE[field]
+        titles += (
+            f'<th><button>{escape(name)}</button><span class="tag {_KIND[label]}">'
+            f"{escape(label)}</span></th>"
+        )
+    titles += '<th class="left"><button>verdict</button></th>'
+    lines = []
+    for index, row in enumerate(heads):
+        cells = "".join(_cell(row[name]) for name in places)
+        cells += "".join(_cell(row[field]) for field, _ in HEADS)
+        cells += f'<td class="left">{escape(verdict(row))}</td>'
+        lines.append(f'<tr class="head" tabindex="0" data-index="{index}">{cells}</tr>')
+    return (
+        '<h2>Every head</h2><p class="soft">Click a title to sort, a row for its scales, what to '
+        'change, and a command that reproduces it.</p><div class="scroll tall"><table><thead><tr>'
+        f"{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        '<div id="detail" aria-live="polite"></div>'
+    )
+
+
+def _cell(value: Any) -> str:
+    value = value[1] if isinstance(value, list) else value
+    shown = escape(_shown(value))
+    try:
+        key = -1.0 if value is None else float(value)
+    except (ValueError, OverflowError):
+        return f"<td>{shown}</td>"
+    return f'<td data-key="{key!r}">{shown}</td>'
+
+
+def _assurances(question: dict[str, Any]) -> str:
+    return (
+        "<h2>What the words mean</h2><dl>"
+        f"<dt>{PROVED}</dt><dd>Holds for all tokens (without l2 normalisation: of that label), by "
+        "inequalities and rigorous arithmetic from the weights alone.</dd>"
+        f"<dt>{RUN}</dt><dd>Holds for the queries, keys and values of this run, the float64 "
+        "numbers that attention was given, rounding included. Other tokens can differ.</dd>"
+        f"<dt>{ESTIMATED}</dt><dd>No bound: a floating-point estimate, or an assumption that is "
+        "named with it.</dd>"
+        f"<dt>{MEASURED}</dt><dd>A count of what was used.</dd></dl>"
+        "<p>M is the largest |logit|. A rank is certified where a factorisation of that rank is "
+        "within the kernel error, entry by entry; a certified rank equal to the number of tokens "
+        "is exact attention. Below the lower bound there is none, for any one scale. Errors are of "
+        "the attention output, in units of the range of each value column. One operation is a "
+        "multiply-add, a multiplication or an exp; cache and state count numbers kept.</p>"
+        f"<h3>The question</h3><pre>{escape(json.dumps(question, indent=1))}</pre>"
+    )

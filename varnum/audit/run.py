@@ -1,0 +1,139 @@
+"""The audit itself: models layer by layer, heads as pieces of work, rows in one fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from varnum.audit.budget import BudgetWalk
+from varnum.audit.head import HeadTask, Row, Target, audit_head
+from varnum.audit.rows import RowFile, key_of
+from varnum.audit.stream import Layer, run_layers
+from varnum.audit.work import Crew
+from varnum.balls.exact import to_text
+from varnum.model.backend import Ints
+from varnum.model.config import VarConfig
+from varnum.model.generate import Model
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model on its prompts. `load` gives the model, labels (B,) and tokens (B, L) when needed."""
+
+    name: str
+    config: VarConfig
+    labels: tuple[int, ...]
+    load: Callable[[Say], tuple[Model, Ints, Ints]]
+
+
+def audit(
+    subjects: Sequence[Subject],
+    targets: Sequence[Target],
+    rows: RowFile,
+    open_executor: Callable[[], Executor],
+    say: Say = lambda _: None,
+    model_error: Fraction | None = None,
+) -> None:
+    """Add every missing row to `rows`: by model, layer, prompt, head, target, in this order.
+
+    With a `model_error` a row of kind "budget" per prompt follows the heads of each model. Work is
+    handed out a layer ahead, so that two layers are in memory at most.
+    """
+    crew: Crew[HeadTask, list[Row]] = Crew(audit_head, open_executor)
+    try:
+        for subject in subjects:
+            walks = _walks(subject, rows, model_error)
+            if walks or not all(key in rows.known for key in _keys(subject, targets)):
+                _audit_one(subject, tuple(targets), rows, crew, walks, say)
+    finally:
+        crew.close()
+
+
+def _audit_one(
+    subject: Subject,
+    targets: tuple[Target, ...],
+    rows: RowFile,
+    crew: Crew[Any, Any],
+    walks: dict[int, tuple[BudgetWalk, Fraction]],
+    say: Say,
+) -> None:
+    model, labels, tokens = subject.load(say)
+    before = 0
+    for layer in run_layers(model, labels, tokens, lambda text: say(f"{subject.name}, {text}")):
+        waiting = 0
+        for task in _tasks(subject, layer, targets, rows):
+            crew.submit(task)
+            waiting += 1
+        for walk, _ in walks.values():
+            walk.see(layer)
+        _collect(before, rows, crew)
+        before = waiting
+    _collect(before, rows, crew)
+    for prompt, (walk, error) in walks.items():
+        names = _names(subject, None, prompt, subject.labels[prompt], None, "budget")
+        found = walk.estimate(model, subject.labels[prompt], error)
+        rows.add({**names, "model_error": to_text(error), **found})
+
+
+def _collect(count: int, rows: RowFile, crew: Crew[Any, Any]) -> None:
+    for _ in range(count):
+        for row in crew.next():
+            rows.add(row)
+    rows.sync()
+
+
+def _tasks(
+    subject: Subject, layer: Layer, targets: tuple[Target, ...], rows: RowFile
+) -> Iterator[HeadTask]:
+    for prompt, label in enumerate(subject.labels):
+        for head in range(subject.config.num_heads):
+            names = _names(subject, layer.index, prompt, label, head)
+            if all(key_of(_named(names, t)) in rows.known for t in targets):
+                continue
+            q, k, v = (np.ascontiguousarray(x[prompt, head]) for x in (layer.q, layer.k, layer.v))
+            yield HeadTask(
+                names, q, k, v, float(layer.factors[head]), layer.head_weights(prompt, head),
+                subject.config.patch_nums, targets,
+            )  # fmt: skip
+
+
+def _walks(
+    subject: Subject, rows: RowFile, error: Fraction | None
+) -> dict[int, tuple[BudgetWalk, Fraction]]:
+    """Budgets still to be found, by prompt."""
+    if error is None:
+        return {}
+    return {
+        prompt: (BudgetWalk(prompt), error)
+        for prompt, label in enumerate(subject.labels)
+        if key_of(_names(subject, None, prompt, label, None, "budget")) not in rows.known
+    }
+
+
+def _names(
+    subject: Subject, layer: int | None, prompt: int, label: int, head: int | None,
+    kind: str = "head",
+) -> Row:  # fmt: skip
+    return {
+        "kind": kind, "model": subject.name, "layer": layer, "prompt": prompt, "label": label,
+        "head": head,
+    }  # fmt: skip
+
+
+def _named(names: Row, target: Target) -> Row:
+    return {**names, "output_error": to_text(target.output_error)}
+
+
+def _keys(subject: Subject, targets: Sequence[Target]) -> Iterator[tuple[Any, ...]]:
+    for layer in range(subject.config.depth):
+        for prompt, label in enumerate(subject.labels):
+            for head in range(subject.config.num_heads):
+                for target in targets:
+                    yield key_of(_named(_names(subject, layer, prompt, label, head), target))
