@@ -118,14 +118,17 @@ def _noticed(claim):
     return bool(_not_proved(items))
 
 
-@pytest.mark.parametrize("name", [n for n, c in ledger.claims().items() if ledger.is_quoted(c)])
+CLAIMED = [n for n, c in ledger.claims().items() if c.assurance not in ("definition", "open")]
+
+
+@pytest.mark.parametrize("name", CLAIMED)
 def test_a_corrupted_ledger_entry_is_noticed(name):
+    """Where the proof page quotes the statement alone, the other sentences cannot be compared."""
     claim = ledger.claims()[name]
-    if claim.assurance == "definition":
-        pytest.skip("a definition claims nothing")
     assert not ledger.problems(claim)
-    tried = list(_corruptions(claim))
-    assert len({field for field, _ in tried}) >= 5
+    alone = () if ledger.is_quoted(claim) else ("hypotheses", "source", "repaired", "tight")
+    tried = [(field, bad) for field, bad in _corruptions(claim) if field not in alone]
+    assert len({field for field, _ in tried}) >= (3 if alone else 5)
     for field, bad in tried:
         assert _noticed(bad), (field, bad)
 
