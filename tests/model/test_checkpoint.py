@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
 import shutil
 import sys
@@ -297,6 +298,10 @@ def test_paths(tmp_path, states):
     paths = write(tmp_path, ".npz", states)
     refuse([str(tmp_path / "none.npz"), paths[1]], "no such file")
     refuse([str(tmp_path), paths[1]], "no such file")
+    refuse([str(tmp_path / "a\0b.npz"), paths[1]], "no such file")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.npz")
+        refuse([str(tmp_path / "pipe.npz"), paths[1]], "no such file")
     shutil.copy(paths[0], tmp_path / "var.bin")
     refuse(
         [str(tmp_path / "var.bin"), paths[1]], "unknown kind '.bin'; allowed: .npz, .safetensors"

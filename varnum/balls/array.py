@@ -68,6 +68,12 @@ def operand(value: Any) -> Balls | None:
     return None
 
 
+def any_balls(value: Any) -> Balls:
+    """The value's balls, nested lists too; raises InputError for what has none."""
+    known = operand(value)
+    return balls_of(value) if known is None else known
+
+
 def _binary(function: Callable[[Balls, Balls], Any]) -> tuple[Callable[..., Any], ...]:
     def forward(self: BallArray, other: Any) -> Any:
         balls = operand(other)
@@ -100,8 +106,7 @@ class BallArray:
     _balls: Balls
 
     def __init__(self, value: Any) -> None:
-        known = operand(value)
-        self._balls = balls_of(value) if known is None else known
+        self._balls = any_balls(value)
         self._balls.flags.writeable = False
 
     @property

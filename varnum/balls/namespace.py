@@ -17,8 +17,9 @@ import numpy as np
 from flint import arb
 
 from varnum.balls import kernels
-from varnum.balls.array import BallArray, ball_dtype, operand, wrap
-from varnum.balls.convert import Balls, balls_of, entrywise
+from varnum.balls.array import BallArray, ball_dtype, wrap
+from varnum.balls.array import any_balls as _balls
+from varnum.balls.convert import entrywise
 
 __array_api_version__ = "2024.12"
 Axis: TypeAlias = int | tuple[int, ...] | None
@@ -54,11 +55,6 @@ def __getattr__(name: str) -> Any:
         raise TypeError(f"{name} of balls is refused: {_REFUSED[name]}")
 
     return refused
-
-
-def _balls(x: Any) -> Balls:
-    known = operand(x)
-    return balls_of(x) if known is None else known
 
 
 def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:

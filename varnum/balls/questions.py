@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb
 
-from varnum.balls.array import BallArray, operand
-from varnum.balls.convert import Balls, balls_of, entrywise
+from varnum.balls.array import BallArray
+from varnum.balls.array import any_balls as _balls
+from varnum.balls.convert import entrywise
 from varnum.balls.scalar import current_precision, exact_value, precision
 from varnum.errors import InputError
 from varnum.verdict import Unknown
@@ -23,11 +24,6 @@ from varnum.verdict import Unknown
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
-
-
-def _balls(x: Any) -> Balls:
-    known = operand(x)
-    return balls_of(x) if known is None else known
 
 
 def certainly_less(a: Any, b: Any) -> Mask:

@@ -101,13 +101,13 @@ def _plain(x: Any, where: str) -> Any:
 
 def readable_file(path: str, what: str = "") -> Path:
     """The path of a file that can be opened; else raises InputError, `what` in front."""
+    reason = "no such file"
     try:
-        with open(path, "rb"):
-            return Path(path)
-    except (FileNotFoundError, IsADirectoryError):
-        reason = "no such file"
-    except (OSError, ValueError) as error:
-        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        if Path(path).is_file():  # opening a pipe would wait for its other end
+            with open(path, "rb"):
+                return Path(path)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
     raise InputError(f"{what}{path[:200]}: {reason}")
 
 
