@@ -5,13 +5,15 @@ Kept in the suite on purpose: it is what makes the other tests of this folder wo
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from dataclasses import fields, replace
 
 import pytest
 import sympy as sp
 
-from varnum.formulas import layers, paper_model, softmax
+from varnum import formulas
 from varnum.formulas.core import Formula
 from varnum.proof import ledger
 from varnum.proof import verify as module
@@ -21,9 +23,9 @@ from varnum.verdict import Proved
 
 OBLIGATIONS = {o.name: o for o in all_obligations()}
 FORMULAS = {
-    f"{m.__name__.rsplit('.', 1)[1]}.{name}": value
-    for m in (softmax, layers, paper_model)
-    for name, value in vars(m).items()
+    f"{info.name}.{name}": value
+    for info in pkgutil.iter_modules(formulas.__path__)
+    for name, value in vars(importlib.import_module(f"varnum.formulas.{info.name}")).items()
     if isinstance(value, Formula)
 }
 
