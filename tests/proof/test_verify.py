@@ -32,6 +32,13 @@ def test_one_claim(report):
     assert check.measured / check.claimed == pytest.approx(1, abs=1e-6)
 
 
+def test_the_whole_ledger():
+    found = verify(checks=False)
+    assert [i for i in found.items if not isinstance(i.verdict, Proved)] == []
+    assert {i.claim for i in found.items} == set(ledger.claims())
+    assert {i.kind for i in found.items} == {"ledger", "obligation", "twin", "value", "ball"}
+
+
 def test_json(report):
     found = json.loads(json.dumps(to_json(report)))
     assert found["schema"] == "varnum/verify/1"
