@@ -141,7 +141,7 @@ def _one_head(
     if kind == "output-error" and method in ("auto", "moments"):
         return _by_moments(q, k, v, sigma, target, scales, method)
     # a kernel error e costs tanh(artanh(e)/2) < e of the output
-    eps = target if kind == "eps" else 2 * target / (1 + target * target) * (1 - 1e-9)
+    eps = target if kind == "eps" else 2 * target / (1 + target * target) * 0.999
     reason = "asked for"
     if method != "exact":
         found, reason, spent = _find_kernel(q, k, sigma, eps, method)

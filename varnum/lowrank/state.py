@@ -150,7 +150,7 @@ class MomentState:
         Where the bound is infinite or not a number, that row of `out` means nothing.
         """
         with np.errstate(all="ignore"):
-            ratio = self.value_ratio()
+            ratio = value_ratio(self.value_low, self.value_high)
             step = QUERIES if len(self.grams) == 1 else 2 * QUERIES  # each centre takes a part
             parts = [
                 self._attend_chunk(q[s : s + step], out[s : s + step], ratio)
@@ -227,12 +227,17 @@ class MomentState:
         xp = np if isinstance(outside, np.ndarray) else self.xp
         return xp.sqrt(outside.clip(0)) * (self.far_perpendicular / basis.sigma) + rest
 
-    def value_ratio(self) -> float:
-        """max over columns of max|v| / range(v), at least 1/2; constant columns do not count."""
-        spread = self.value_high - self.value_low
-        biggest = self.xp.maximum(abs(self.value_low), abs(self.value_high))
-        ratio = float(self.xp.where(spread > 0, biggest / spread, spread * 0 + 0.5).max())
-        return ratio * (1 + 8 * self.unit)
+
+def value_ratio(low: Any, high: Any) -> float:
+    """max over columns of max|v| / range(v), at least 1/2; constant columns do not count."""
+    xp = namespace(low)
+    with np.errstate(all="ignore"):
+        spread = high - low
+        biggest = xp.maximum(abs(low), abs(high))
+        ratio = float(xp.where(spread > 0, biggest / spread, biggest * 0 + 0.5).max())
+        if not float(spread.max()) < float("inf"):
+            ratio = max(ratio, 1.0)  # the range overflowed, so it is at least max|v|
+    return ratio * (1 + 8 * unit_of(low)) if ratio == ratio else float("inf")
 
 
 def mend_constant_columns(out: Any, low: Any, high: Any) -> None:

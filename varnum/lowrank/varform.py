@@ -15,8 +15,15 @@ import numpy as np
 
 from varnum.lowrank.basis import unit_of
 from varnum.lowrank.exact import exact_error, exact_rows
+from varnum.lowrank.moments import light
 from varnum.lowrank.policy import Choice, empty_rows, estimate_best
-from varnum.lowrank.state import MomentState, extremes, mend_constant_columns, namespace
+from varnum.lowrank.state import (
+    MomentState,
+    extremes,
+    mend_constant_columns,
+    namespace,
+    value_ratio,
+)
 
 _SMALL = 512  # below this many queries in a scale, exact attention is as fast
 
@@ -97,15 +104,18 @@ class VarAttention:
         rows = np.flatnonzero(missed) if isinstance(missed, np.ndarray) else missed.nonzero()[:, 0]
         k, v = self._tokens(all_k, all_v)
         assert self.state is not None
-        sizes = (self.state.far_key, self.state.value_ratio())
+        low, high = self.state.value_low, self.state.value_high
+        sizes = (self.state.far_key, value_ratio(low, high))
         out[rows], bound = _exact_to_target(q[rows], k, v, self.sigma, self.target, sizes)
-        mend_constant_columns(out, self.state.value_low, self.state.value_high)
+        mend_constant_columns(out, low, high)
         return bound
 
     def _exact_scale(self, q: Any, out: Any, all_k: Any, all_v: Any) -> None:
         k, v = self._tokens(all_k, all_v)
-        out[...], bound = _exact_to_target(q, k, v, self.sigma, self.target)
-        mend_constant_columns(out, *extremes(v))
+        low, high = extremes(light(v))
+        sizes = (_far(light(k)), value_ratio(low, high))
+        out[...], bound = _exact_to_target(q, k, v, self.sigma, self.target, sizes)
+        mend_constant_columns(light(out), low, high)
         self.outcome.absorb(bound, int(q.shape[0]), int(q.shape[0]))
 
     def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
@@ -166,14 +176,14 @@ def attend_scales(
 
 
 def _exact_to_target(
-    q: Any, k: Any, v: Any, sigma: float, target: float, sizes: tuple[float, float] | None = None
+    q: Any, k: Any, v: Any, sigma: float, target: float, sizes: tuple[float, float]
 ) -> tuple[Any, float]:
     """Exact rows and their rounding bound; in float64 where the input's precision is not enough.
 
-    `sizes`: largest |k| and largest max|v|/range(v), where they are known already.
+    `sizes`: largest |k| and largest max|v|/range(v).
     """
-    far_k, ratio = sizes if sizes is not None else (_far(k), _ratio(v))
-    count, d, far_q = int(k.shape[0]), int(q.shape[1]), _far(q) / sigma
+    far_k, ratio = sizes
+    count, d, far_q = int(k.shape[0]), int(q.shape[1]), _far(light(q)) / sigma
     bound = exact_error(far_q, far_k, count, ratio, d, q)
     if bound <= target or "float64" in str(q.dtype):
         return exact_rows(q, k, v, sigma), bound
@@ -188,18 +198,6 @@ def _far(array: Any) -> float:
     return float(
         float((array * array).sum(1).max()) ** 0.5 * (1 + 4 * array.shape[1] * unit_of(array))
     )
-
-
-def _ratio(v: Any) -> float:
-    """max|v| / range(v) over the columns that are not constant."""
-    if isinstance(v, np.ndarray):
-        low, high = v.min(0), v.max(0)
-    else:
-        low, high = v.amin(0).double().cpu().numpy(), v.amax(0).double().cpu().numpy()
-    spread = high.astype(np.float64) - low
-    biggest = np.maximum(np.abs(low), np.abs(high))
-    moving = spread > 0
-    return float((biggest[moving] / spread[moving]).max()) * (1 + 1e-12) if moving.any() else 0.5
 
 
 def _double(array: Any) -> Any:
