@@ -240,6 +240,15 @@ def test_unknown_torch_device(varnum):
         assert "device: " in err
 
 
+def test_an_output_error_that_is_not_reached_is_unknown(varnum):
+    common = ["run", "--random", "var-tiny", "--attention", "lowrank", "--output-error"]
+    for error, expected in (("1e-2", (0, "done", True)), ("1e-300", (3, "unknown", False))):
+        code, text, _ = varnum(*common, error, "--json")
+        answer = json.loads(text)
+        assert (code, answer["verdict"], answer["attention"]["reached"]) == expected
+    assert "was not reached" in varnum(*common, "1e-300")[1]
+
+
 def test_bad_tokens(varnum, tmp_path):
     common = ["run", "--random", "var-tiny", "--labels", "1,2", "--tokens"]
     for tokens, message in (
