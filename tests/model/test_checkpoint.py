@@ -162,7 +162,7 @@ def test_random_weights_are_seeded_and_all_matter():
 # --- bad files ----------------------------------------------------------------------------------
 
 
-def refuse(paths, message, settings=None):
+def assert_refused(paths, message, settings=None):
     with pytest.raises(InputError, match=message) as caught:
         checkpoint.load_model(*paths, settings)
     assert "\n" not in str(caught.value)
@@ -205,18 +205,18 @@ def test_defects_in_a_state_dict(tmp_path, states, defect, suffix):
     if message is None:  # sorting sorted levels changes nothing
         checkpoint.load_model(*paths)
     else:
-        refuse(paths, message.replace("dtype int64", r"dtype (torch\.)?int64"))
+        assert_refused(paths, message.replace("dtype int64", r"dtype (torch\.)?int64"))
 
 
 def test_the_config_is_checked(tmp_path, states):
     paths = write(tmp_path, ".npz", states)
-    refuse(paths, "depth is 2 in the weights, 3 in the config", {"depth": 3})
-    refuse(paths, "ch is 32 in the weights, 64 in the config", {"ch": 64})
-    refuse(paths, "patch_nums is", {"patch_nums": (1, 2, 3, 5)})
+    assert_refused(paths, "depth is 2 in the weights, 3 in the config", {"depth": 3})
+    assert_refused(paths, "ch is 32 in the weights, 64 in the config", {"ch": 64})
+    assert_refused(paths, "patch_nums is", {"patch_nums": (1, 2, 3, 5)})
     other = full_state(*preset("var-tiny-plain"))
-    refuse(write(tmp_path, ".npz", other), "num_heads is not in the shapes")
+    assert_refused(write(tmp_path, ".npz", other), "num_heads is not in the shapes")
     swapped = [paths[1], paths[0]]
-    refuse(swapped, "'word_embed.weight' is missing")
+    assert_refused(swapped, "'word_embed.weight' is missing")
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pth", ".safetensors"])
@@ -225,14 +225,14 @@ def test_truncated_files(tmp_path, states, suffix, keep):
     paths = write(tmp_path, suffix, states)
     data = Path(paths[0]).read_bytes()
     Path(paths[0]).write_bytes(data[: keep if isinstance(keep, int) else int(keep * len(data))])
-    refuse(paths, "not a readable checkpoint, or cut short")
+    assert_refused(paths, "not a readable checkpoint, or cut short")
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pth", ".safetensors"])
 def test_files_that_are_no_checkpoints(tmp_path, states, suffix):
     paths = write(tmp_path, suffix, states)
     Path(paths[0]).write_text("a shopping list, and no state dict at all\n" * 100)
-    refuse(paths, "not a readable checkpoint|holds")
+    assert_refused(paths, "not a readable checkpoint|holds")
 
 
 def test_odd_contents(tmp_path, states):
@@ -245,7 +245,7 @@ def test_odd_contents(tmp_path, states):
         (torch.zeros(3), "holds no state dict"),
     ):
         torch.save(content, paths[0])
-        refuse(paths, message)
+        assert_refused(paths, message)
 
 
 def test_odd_tensors(tmp_path, states):
@@ -264,9 +264,9 @@ def test_odd_tensors(tmp_path, states):
     assert checkpoint.load_model(*paths).to(Backend()).var_weights["head.bias"].sum() == 64
     for odd in (torch.zeros(64).to_sparse(), torch.zeros(64, device="meta")):
         save(head__bias=odd)
-        refuse(paths, "head.bias is a sparse, quantised or empty tensor")
+        assert_refused(paths, "head.bias is a sparse, quantised or empty tensor")
     save(lvl_1L=good["lvl_1L"].bfloat16())
-    refuse(paths, "lvl_1L must hold the scale index")
+    assert_refused(paths, "lvl_1L must hold the scale index")
 
 
 def test_hostile_names_and_shapes(tmp_path, states):
@@ -275,14 +275,14 @@ def test_hostile_names_and_shapes(tmp_path, states):
         ({"blocks." + "9" * 60 + ".x": np.zeros(1)}, "1[0-9] key.* missing, first 'blocks.2"),
         ({"word_embed.weight": np.zeros((0, 8), np.float32)}, "embed_dim: must be 1 to"),
     ):
-        refuse(write(tmp_path, ".npz", ({**good, **change}, states[1])), message)
+        assert_refused(write(tmp_path, ".npz", ({**good, **change}, states[1])), message)
 
 
 def test_weights_wider_than_float64_are_not_rounded(tmp_path, states):
     if np.dtype(np.longdouble).itemsize == 8:
         pytest.skip("long double is float64 here")
     states = ({**states[0], "head.bias": states[0]["head.bias"].astype(np.longdouble)}, states[1])
-    refuse(write(tmp_path, ".npz", states), "wider than float64")
+    assert_refused(write(tmp_path, ".npz", states), "wider than float64")
 
 
 def test_remarks_of_torch_are_not_shown(tmp_path, states):
@@ -291,19 +291,19 @@ def test_remarks_of_torch_are_not_shown(tmp_path, states):
     paths = write(tmp_path, ".pth", states)
     with open(paths[0], "wb") as file:
         pickle.dump({"head.bias": _Bomb(str(tmp_path / "trace"))}, file, protocol=4)
-    refuse(paths, "no pickle of plain arrays")
+    assert_refused(paths, "no pickle of plain arrays")
 
 
 def test_paths(tmp_path, states):
     paths = write(tmp_path, ".npz", states)
-    refuse([str(tmp_path / "none.npz"), paths[1]], "no such file")
-    refuse([str(tmp_path), paths[1]], "no such file")
-    refuse([str(tmp_path / "a\0b.npz"), paths[1]], "no such file")
+    assert_refused([str(tmp_path / "none.npz"), paths[1]], "no such file")
+    assert_refused([str(tmp_path), paths[1]], "no such file")
+    assert_refused([str(tmp_path / "a\0b.npz"), paths[1]], "no such file")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.npz")
-        refuse([str(tmp_path / "pipe.npz"), paths[1]], "no such file")
+        assert_refused([str(tmp_path / "pipe.npz"), paths[1]], "no such file")
     shutil.copy(paths[0], tmp_path / "var.bin")
-    refuse(
+    assert_refused(
         [str(tmp_path / "var.bin"), paths[1]], "unknown kind '.bin'; allowed: .npz, .safetensors"
     )
 
@@ -321,13 +321,13 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, states):
     paths = write(tmp_path, ".pth", states)
     trace = tmp_path / "trace"
     torch.save({"head.bias": _Bomb(str(trace))}, paths[0])
-    refuse(paths, "refused, not executed")
+    assert_refused(paths, "refused, not executed")
     with open(paths[0], "wb") as file:
         pickle.dump({"head.bias": _Bomb(str(trace))}, file)
-    refuse(paths, "refused, not executed|not a readable checkpoint")
+    assert_refused(paths, "refused, not executed|not a readable checkpoint")
     arrays = str(tmp_path / "var.npz")
     np.savez(arrays, allow_pickle=True, bomb=np.array([_Bomb(str(trace))], dtype=object))
-    refuse([arrays, paths[1]], "not a readable checkpoint")
+    assert_refused([arrays, paths[1]], "not a readable checkpoint")
     assert not trace.exists()
 
 

@@ -38,7 +38,7 @@ def check_teacher_forcing(model, io, tolerance):
     close(2 * image_of(model, f_hat) - 1, "tf_image_pm1")
 
 
-def check_generation(model, io, prefix, tolerance):
+def assert_generation(model, io, prefix, tolerance):
     def close(x, key):
         key = f"{prefix}_{key}"
         np.testing.assert_allclose(to_numpy(x), io[key], rtol=0, atol=tolerance, err_msg=key)
@@ -70,7 +70,7 @@ def test_float64(official, backend, name):
     check_teacher_forcing(model, io, 1e-10)
     check_tokenizer(model, io, backend, 1e-10)
     for prefix in CFG:
-        check_generation(model, io, prefix, 1e-10)
+        assert_generation(model, io, prefix, 1e-10)
 
 
 @NAMES
@@ -80,7 +80,7 @@ def test_float32(official, backend32, name):
     check_teacher_forcing(model, io, 1e-4)
     check_tokenizer(model, io, backend32, 1e-4)
     for prefix in CFG:
-        check_generation(model, io, prefix, 1e-4)
+        assert_generation(model, io, prefix, 1e-4)
 
 
 def test_the_comparison_can_fail(official, backend):
