@@ -9,7 +9,12 @@ import pytest
 
 from varnum.balls.questions import bounds
 from varnum.errors import InputError
-from varnum.propagate.budget import certify_budget, compose_run, teacher_forced_setting
+from varnum.propagate.budget import (
+    certify_affine_budget,
+    certify_budget,
+    compose_run,
+    teacher_forced_setting,
+)
 from varnum.propagate.discrete import certify_tokens
 from varnum.propagate.exact import (
     certify_ranges,
@@ -71,3 +76,25 @@ def test_budget_is_monotone_and_shows_amplification(run):
 def test_bad_targets_are_refused(run):
     with pytest.raises(InputError, match="--model-error"):
         certify_budget("0", run[3], 8)
+
+
+def test_the_affine_budget_allows_far_more(tiny_model):
+    model, io = tiny_model("a")
+    x, vectors = teacher_forced_setting(model, int(io["label_B"][1]), io["tf_tokens"][1])
+    vectors = [vectors[0], vectors[-1]]  # one block and the head
+    norms = certify_budget("1e-2", compose_run(model, x, vectors), 8, with_degree=False)
+    found = certify_affine_budget("1e-2", model, x, vectors)
+    assert found.affine.bound.max() <= 1e-2
+    assert found.eps > 100 * norms.eps
+    kernel = polynomial_kernel(found.least.poly.coefficients())
+    w, config = model.var_weights, model.var
+    moved = certify_run_difference(
+        lambda attend: run_blocks(w, config, x, vectors, config.lengths, attend),
+        kernel,
+        digits=3,
+        start=256,
+    )
+    low, high = bounds(moved[0])
+    assert np.all(high <= found.affine.high)
+    assert np.all(low >= found.affine.low)
+    assert largest_error(moved[0]) > Fraction(1, 10**6)  # the budget is used, not idle

@@ -27,5 +27,8 @@ def test_ids_exist_and_every_repair_is_told():
     text = PAGE.read_text("utf-8")
     named = set(re.findall(r"\*\*([a-z][a-z0-9_-]+)\*\*", text))
     assert named <= set(ledger.claims())
-    of_the_model = {c.id for c in ledger.claims().values() if c.repaired and ledger.is_quoted(c)}
+    sections = ("3-", "4-", "5-")
+    of_the_model = {
+        c.id for c in ledger.claims().values() if c.repaired and c.section.startswith(sections)
+    }
     assert of_the_model <= named

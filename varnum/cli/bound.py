@@ -50,6 +50,9 @@ ModelError = Annotated[
 Var = Annotated[str | None, typer.Option("--var", help="Weights of the transformer.")]
 Vae = Annotated[str | None, typer.Option("--vae", help="Weights of the VQVAE.")]
 Config = Annotated[str | None, typer.Option("--config", help="JSON of sizes, with --var.")]
+Affine = Annotated[
+    bool, typer.Option("--affine", help="With --var: the affine bound (sharp, slow).")
+]
 Label = Annotated[int, typer.Option("--label", help="Class of the run that is bounded.")]
 Norms = Annotated[
     str | None, typer.Option("--norms", help="w_Q,w_K,w_V: maximum row sums, with --R --d.")
@@ -79,6 +82,7 @@ def bound(
     vae: Vae = None,
     config: Config = None,
     label: Label = 0,
+    affine: Affine = False,
     norms: Norms = None,
     scales: Scales = None,
     json: Json = False,
@@ -99,7 +103,7 @@ def bound(
         from varnum.cli.budget import budget
 
         return budget(
-            model_error, var=var, vae=vae, config=config, label=label, norms=norms,
+            model_error, var=var, vae=vae, config=config, label=label, affine=affine, norms=norms,
             R=R, d=d, sigma=sigma, scales=scales, json=json,
         )  # fmt: skip
     from varnum._plan import plan

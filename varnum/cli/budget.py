@@ -19,6 +19,7 @@ def budget(
     vae: str | None,
     config: str | None,
     label: int,
+    affine: bool,
     norms: str | None,
     R: str | None,
     d: int | None,
@@ -30,7 +31,7 @@ def budget(
     if (var is None) == (norms is None):
         raise InputError("--model-error: needs either --var and --vae, or --norms with --R --d")
     answer = (
-        _given(model_error, var, vae, config, label)
+        _given(model_error, var, vae, config, label, affine)
         if var
         else _norms(model_error, norms or "", R, d, sigma, scales)
     )
@@ -42,7 +43,7 @@ def budget(
 
 
 def _given(
-    model_error: str, var: str, vae: str | None, config: str | None, label: int
+    model_error: str, var: str, vae: str | None, config: str | None, label: int, affine: bool
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -50,7 +51,12 @@ def _given(
     from varnum.model.backend import Backend
     from varnum.model.checkpoint import load_model, read_settings_file
     from varnum.model.generate import Settings, generate
-    from varnum.propagate.budget import certify_budget, compose_run, teacher_forced_setting
+    from varnum.propagate.budget import (
+        certify_affine_budget,
+        certify_budget,
+        compose_run,
+        teacher_forced_setting,
+    )
     from varnum.verdict import Unknown
 
     if vae is None:
@@ -60,7 +66,11 @@ def _given(
     labels = np.array([label])
     tokens = np.concatenate([s.tokens for s in generate(model, labels, Settings())], axis=1)[:1]
     x, vectors = teacher_forced_setting(model, label, tokens[0])
-    found = certify_budget(model_error, compose_run(model, x, vectors), model.var.head_dim, False)
+    if affine:
+        found = certify_affine_budget(model_error, model, x, vectors, False)
+    else:
+        compose = compose_run(model, x, vectors)
+        found = certify_budget(model_error, compose, model.var.head_dim, False)
     if isinstance(found, Unknown):
         raise InputError(f"--model-error: {found.reason}")
     steps = [
@@ -75,6 +85,8 @@ def _given(
     ]
     schedule = ",".join(str(side) for side in model.var.patch_nums)
     answers = "norm-composition: this run, teacher-forced on its own tokens"
+    if affine:
+        answers = "affine: this run; the layers above and zeta are norm-composition's at this eps"
     return _answer(found.eps, found.domain, model.var.head_dim, schedule, answers, steps)
 
 

@@ -23,6 +23,7 @@ from varnum.model.generate import Model
 from varnum.model.layers import linear, silu
 from varnum.model.quantizer import teacher_maps
 from varnum.model.transformer import class_vector, conditions, embed_map, embed_start
+from varnum.propagate.affine import AffineBound, certify_blocks, estimate_first_order
 from varnum.propagate.exact import certify_ranges
 from varnum.propagate.forms import UP, Floats
 from varnum.propagate.transfer import Reach, solve_down
@@ -40,6 +41,7 @@ class Budget:
     """What a model error allows: kernel error, half width of the kernel's domain, degree, rank.
 
     composition: the walk at this eps (amplification per layer); rank: C(d + degree, degree).
+    affine: the bound that meets the model error, where it is not the composition's own.
     """
 
     model_error: Fraction
@@ -48,6 +50,7 @@ class Budget:
     least: LeastDegree | Unknown
     rank: int | None
     composition: Composition
+    affine: AffineBound | None = None
 
 
 def certify_budget(
@@ -68,13 +71,56 @@ def certify_budget(
     if eps is None:
         return Unknown("no kernel error above 2^-400 meets this model error")
     eps = parse(round_decimal(eps, 6, up=False))
-    composition = compose(eps)
+    return _at(target, eps, compose(eps), head_dim, with_degree)
+
+
+def _at(
+    target: Fraction,
+    eps: Fraction,
+    composition: Composition,
+    head_dim: int,
+    with_degree: bool,
+    affine: AffineBound | None = None,
+) -> Budget:
     domain = parse(round_decimal(composition.domain, 6, up=True))
     least: LeastDegree | Unknown = Unknown("not asked for")
     if with_degree:
         least = least_degree(relative(domain), eps, relative(domain))
     rank = comb(head_dim + least.degree, least.degree) if isinstance(least, LeastDegree) else None
-    return Budget(target, eps, domain, least, rank, composition)
+    return Budget(target, eps, domain, least, rank, composition, affine)
+
+
+def certify_affine_budget(
+    model_error: str | Fraction,
+    model: Model,
+    x: Floats,
+    vectors: Sequence[tuple[Floats, ...]],
+    with_degree: bool = True,
+) -> Budget | Unknown:
+    """The same for one run, with the affine bound in place of norms: far larger eps, more work.
+
+    A few trials from the first-order estimate down; the last one's certified bound is within
+    model_error. The kernel's domain M + zeta is still that of the norm composition at this eps.
+    """
+    target = parse(model_error, "--model-error")
+    if target <= 0:
+        raise InputError(f"--model-error: {model_error} is not above 0")
+    w, config = model.var_weights, model.var
+    slope = estimate_first_order(w, config, x, vectors, 0.01, config.lengths).max() / 0.01
+    trial = min(0.5, 0.97 * float(target) / float(slope))
+    compose = compose_run(model, x, vectors)
+    for _ in range(6):
+        eps = parse(f"{trial:.5e}", "eps")
+        try:
+            found = certify_blocks(w, config, x, vectors, eps, config.lengths)
+        except ArithmeticError:  # the expansion does not hold this far out
+            trial /= 4
+            continue
+        reached = float(found.bound.max())
+        if reached <= target:
+            return _at(target, eps, compose(eps), config.head_dim, with_degree, found)
+        trial *= 0.95 * float(target) / reached
+    return Unknown("the affine bound does not meet this model error in six trials")
 
 
 def teacher_forced_setting(
