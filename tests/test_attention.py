@@ -255,3 +255,27 @@ def test_the_command_line(tmp_path):
     missing = run(*files[:-1], "nowhere.npy", "--eps", "1e-2")
     assert missing.returncode == 2
     assert "--v: cannot read" in missing.stderr
+
+
+def test_the_model_error_from_the_command_line(tmp_path):
+    np.save(tmp_path / "t.npy", np.random.default_rng(0).integers(0, 32, (1, 30)))
+    logits = []
+    common = ["--random", "var-tiny", "--tokens", str(tmp_path / "t.npy"), "--json", "--out"]
+    lowrank = ["--attention", "lowrank", "--model-error", "1e-2"]
+    for name, options in (("a", lowrank), ("b", [])):
+        path = tmp_path / f"{name}.npz"
+        command = [sys.executable, "-m", "varnum", "run", *common, str(path), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        logits.append(np.load(path)["logits"])
+        if options:
+            made = json.loads(done.stdout)["attention"]
+            assert made["reached"]
+            assert made["kind"] == "eps"
+            assert made["rows_exact"] < made["rows"]
+    assert 0 < np.abs(logits[0] - logits[1]).max() <= 1e-2
+    refused = subprocess.run(
+        [sys.executable, "-m", "varnum", "run", "--random", "var-tiny", *lowrank],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "needs --attention lowrank and --tokens" in refused.stderr

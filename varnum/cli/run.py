@@ -48,6 +48,10 @@ def run(
     output_error: Annotated[
         str, typer.Option("--output-error", help="lowrank: error of each head, of V's range.")
     ] = "1e-2",
+    model_error: Annotated[
+        str | None,
+        typer.Option("--model-error", help="lowrank with --tokens: error of each logit instead."),
+    ] = None,
     digits: Annotated[int, typer.Option(help="Balls: digits to certify.")] = 15,
     max_bits: Annotated[int, typer.Option(help="Balls: give up above this precision.")] = 4096,
     out: Annotated[str | None, typer.Option(help="Write arrays to this .npz.")] = None,
@@ -81,6 +85,10 @@ def run(
     model = _model(var, vae, config, random, seed)
     settings = Settings(parse(cfg, "cfg"), top_k, parse(top_p, "top_p"), seed)
     chosen = _labels(labels, model.var.num_classes, seed)
+    if model_error is not None:
+        if attention != "lowrank" or tokens is None:
+            raise InputError("model-error: needs --attention lowrank and --tokens")
+        kernel = _kernel_for(model_error, model, chosen, read_tokens(tokens))
     started = time.perf_counter()
     if tokens is not None:
         if image is not None:
@@ -117,10 +125,36 @@ def attention_kernel(name: str, output_error: str = "1e-2") -> Any:
     raise InputError(f"attention: no {name!r}; known: exact, lowrank")
 
 
+def _kernel_for(model_error: str, model: Model, labels: Any, tokens: Any) -> Any:
+    """The kernel whose entrywise error keeps every logit within `model_error` (affine bound).
+
+    The bound is for exact arithmetic elsewhere. Exit code 3 where no kernel error can be certified.
+    """
+    from varnum._attention import GuaranteedKernel
+    from varnum.balls import to_text
+    from varnum.propagate.budget import Budget, certify_affine_budget, teacher_forced_setting
+
+    if len(labels) not in (1, len(tokens)):
+        raise InputError(f"labels: {len(labels)} given for {len(tokens)} rows of tokens")
+    allowed = []
+    for row, sequence in enumerate(tokens):
+        label = int(labels[row % len(labels)])
+        setting = teacher_forced_setting(model, label, sequence)
+        found = certify_affine_budget(model_error, model, *setting, with_degree=False)
+        if not isinstance(found, Budget):
+            print(f"varnum: unknown: {found.reason}", file=sys.stderr)
+            raise typer.Exit(3)
+        allowed.append(found.eps)
+    return GuaranteedKernel(eps=to_text(min(allowed)))
+
+
 def _guarantee(kernel: Any) -> dict[str, Any]:
     """What the low-rank kernel proved over all its calls, and how many rows it did exactly."""
     made = kernel.certificates
     return {
+        "kind": kernel.worst.kind,
+        "target": kernel.worst.target,
+        "certified_error": kernel.worst.certified_error,
         "output_error": kernel.worst.output_error,
         "reached": all(c.reached for c in made),
         "rows": sum(c.rows for c in made),
