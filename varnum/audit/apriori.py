@@ -54,7 +54,7 @@ def certify_logit_bound(head: NormalisedHead | PlainHead) -> Fraction:
     """
     with precision(128):
         value = _cap(head) if isinstance(head, NormalisedHead) else _from_norms(head)
-        return parse(round_decimal(upper(value), 9, up=True))
+        return parse(round_decimal(upper(value), 12, up=True))
 
 
 def _cap(head: NormalisedHead) -> Any:

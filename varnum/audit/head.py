@@ -101,15 +101,20 @@ class HeadTask:
 def audit_head(task: HeadTask) -> list[Row]:
     """The rows of a head, one per target."""
     with BALLS:
-        M = certify_logit_bound(task.weights)
+        M = _up(certify_logit_bound(task.weights))
         lengths = Schedule(task.sides).lengths
-        measured = certify_logits(task.q, task.k, task.scale, lengths, task.q.mean(0))
-        return [_row(task, M, measured, target) for target in task.targets]
+        mean = task.q.mean(0)
+        both = [certify_logits(task.q, task.k, task.scale, lengths, c) for c in (0 * mean, mean)]
+        plain, moved = (max(m.spread.high for m in measured) for measured in both)
+        measured = both[moved < plain]  # centring the queries can help or hurt
+        return [
+            {**_row(task, M, measured, target), "centred": moved < plain} for target in task.targets
+        ]
 
 
-def _row(task: HeadTask, M: Fraction, measured: Sequence[Measured], target: Target) -> Row:
+def _row(task: HeadTask, M: float, measured: Sequence[Measured], target: Target) -> Row:
     schedule, (d, d_v) = Schedule(task.sides), (task.q.shape[1], task.v.shape[1])
-    apriori = certify_degree(M, target.eps)
+    apriori = certify_degree(Fraction(M), target.eps)
     r = rank(d, apriori.degree)
     cost = count(schedule, d, d_v, r)
     ranks = [
@@ -122,7 +127,7 @@ def _row(task: HeadTask, M: Fraction, measured: Sequence[Measured], target: Targ
         "output_error": to_text(target.output_error),
         "eps": float(target.eps),
         "d": d,
-        "M_apriori": _up(M),
+        "M_apriori": M,
         "M_rounded": to_text(apriori.M),
         "M": [max(s["M"][0] for s in scales), max(s["M"][1] for s in scales)],
         "spread": [max(s["spread"][0] for s in scales), max(s["spread"][1] for s in scales)],
@@ -201,7 +206,7 @@ def _whole(task: HeadTask, schedule: Schedule, ranks: Sequence[Ranks], target: T
     return row | {
         "rank_certified": kernel.rank,
         "pivots": kernel.pivots,
-        "eps_certified": kernel.certified,
+        "eps_certified": float(kernel.certified),
         "ops_certified": operations,
         "state_certified": forms.state.integer(r=kernel.rank, d_v=d_v),
         "error_certified": attend(kernel, task.v, schedule.lengths)[1],

@@ -33,8 +33,8 @@ class Measured:
     """Of the logits of some queries against some keys.
 
     M: the largest |s q.k|. spread: the largest over queries of half the range over keys of
-    s (q - q0).k, which is what a polynomial needs to cover once rows and keys are centred
-    (claim data-interval).
+    s (q - q0).k, which is what a polynomial needs to cover once each row is shifted by a constant
+    and the factors exp(s q0.k) of the keys have moved into the values (claim data-interval).
     """
 
     M: Enclosed

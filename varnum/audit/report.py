@@ -132,8 +132,8 @@ def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
         cells = "".join(f"<td>{escape(_shown(v))}</td>" for v in values)
         label = ASSURANCE[field]
         lines.append(
-            f'<tr><td>{escape(name)}</td>{cells}<td class="left">'
-            f'<span class="tag {_KIND[label]}">{escape(label)}</span></td></tr>'
+            f'<tr><td>{escape(name)} <span class="tag {_KIND[label]}">{escape(label)}</span></td>'
+            f"{cells}</tr>"
         )
     maps = (
         heat_map(rows, "M measured", RUN, lambda r: r["M"][1])
@@ -144,7 +144,7 @@ def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
     return (
         f"<h2>Over the heads{title}</h2>"
         '<div class="scroll"><table><thead><tr><th>per head</th><th>least</th><th>median</th>'
-        '<th>largest</th><th class="left">rests on</th></tr></thead><tbody>'
+        "<th>largest</th></tr></thead><tbody>"
         f"{''.join(lines)}</tbody></table></div>"
         f'<h2>Layers and heads{title}</h2><div class="heats">{maps}</div>'
         f"<h2>Cost against n{title}</h2>{cost_curves(middle, middle['d'])}"
@@ -165,8 +165,8 @@ def _budget(row: Row) -> str:
     else:
         lines = "".join(
             f"<tr><td>{escape(s['layer'])}</td><td>{escape(short(s['amplification']))}</td>"
-            f"<td>{escape(short(s['error']))}</td><td>{escape(short(s['zeta']))}</td>"
-            f"<td>{escape(short(s['domain']))}</td></tr>"
+            f"<td>{escape(short(s['error']))}</td><td>{escape(short(s['zeta'] or None))}</td>"
+            f"<td>{escape(short(s['domain'] or None))}</td></tr>"
             for s in row["steps"]
         )
         tag = f'<span class="tag estimated">{ESTIMATED}</span>'

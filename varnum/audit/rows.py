@@ -54,7 +54,11 @@ class RowFile:
         if exists and not resume and Path(path).stat().st_size > 0:
             raise InputError(f"{path}: exists; --resume continues it, another name begins anew")
         self._file = _open(path)
-        kept = self._read(path, head) if exists else 0
+        try:
+            kept = self._read(path, head) if exists else 0
+        except InputError:
+            self._file.close()
+            raise
         self._file.seek(kept)
         self._file.truncate()
         if kept == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 
 Row = dict[str, Any]
@@ -112,34 +111,30 @@ def _detail(g: Row) -> list[str]:
         shown = [short(v) for v in values] if values else ["-", "-", "-"]
         return f"  {name:19} {shown[0]:>9} {shown[1]:>9} {shown[2]:>9}  {rest}"
 
-    best = g["ops_best"] / (g["heads"] * g["ops_exact"])
+    best = 100 * g["ops_best"] / (g["heads"] * g["ops_exact"])
+    run, one = "proved, this run", "proved, this run, 1 scale"
+    cap = "-" if g["cap"] is None else short(float(g["cap"]))
+    least, _, largest = g["d_max"] or ["-", "-", "-"]
     return [
-        f"{g['model'][:44]}: {g['heads']} heads, {g['layers']} layers, {g['tokens']} tokens, "
+        f"{g['model'][:30]}: {g['heads']} heads, {g['layers']} layers, {g['tokens']} tokens, "
         f"{g['prompts']} prompt(s)",
-        f"output error {g['output_error']}, kernel error {g['eps']:.6g}",
+        f"output error {g['output_error'][:20]}, kernel error {g['eps']:.6g}",
         f"  {'per head':19} {'least':>9} {'median':>9} {'largest':>9}  assurance",
         line("M a priori", g["M_apriori"], "proved, from the weights"),
-        line("M measured", g["M"], "proved for this run"),
-        line("centred spread", g["spread"], "proved for this run"),
+        line("M measured", g["M"], run),
+        line("centred spread", g["spread"], run),
         line("effective dimension", g["dimension"], "estimated"),
         line("degree a priori", g["degree_apriori"], "proved"),
-        line("degree at spread", g["degree_spread"], "proved for this run"),
+        line("degree at spread", g["degree_spread"], run),
         line("rank a priori", g["rank_apriori"], "proved"),
-        line("rank certified", g["rank_certified"], f"proved for this run; all of "
-             f"{g['tokens']}: {g['needs_all']}"),
-        line("rank lower bound", g["rank_lower"], "proved for this run, any one scale"),
-        line("rank reference", g["rank_reference"], "estimated, any one scale"),
-        line("error guaranteed", g["error_certified"], "proved, rounding included"),
-        line("numbers kept", g["state_certified"], f"state; the cache has {g['cache']}"),
+        line("rank certified", g["rank_certified"], run),
+        line("rank lower bound", g["rank_lower"], one),
+        line("rank reference", g["rank_reference"], "estimated, 1 scale"),
+        line("error guaranteed", g["error_certified"], run),
+        line("numbers in state", g["state_certified"], f"proved; cache {short(g['cache'])}"),
         line("pays from n", g["n_apriori"], "proved, a-priori rank"),
-        f"pay now: {g['pays_apriori']} a priori, {g['pays_certified']} for this run, "
-        f"{g['pays_somewhere']} at some scale; "
-        f"operations {100 * best:.3g} % of exact",
-        f"to pay a priori: |logit| at most {short(float(g['cap'])) if g['cap'] else '-'}, or "
-        f"head dimension {short(g['d_max'][0])} to {short(g['d_max'][2])}",
-    ]  # fmt: skip
-
-
-def middle(values: Sequence[float]) -> float:
-    """The median."""
-    return float(median(values))
+        f"certified rank is all {g['tokens']} tokens (exact attention) in {g['needs_all']} heads",
+        f"pay: {g['pays_apriori']} for all tokens, {g['pays_certified']} on this run, "
+        f"{g['pays_somewhere']} at some scale; operations {best:.3g} % of exact",
+        f"to pay for all tokens: |logit| at most {cap}, or d from {least} to {largest} by head",
+    ]

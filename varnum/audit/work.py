@@ -20,6 +20,7 @@ from varnum.errors import InputError, MissingExtra
 T = TypeVar("T")
 A = TypeVar("A")
 _DEATHS = 3  # without any piece finished in between
+PATIENCE = 10  # seconds that a scheduler has to answer
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -87,7 +88,7 @@ class Crew(Generic[A, T]):
             raise MemoryError(
                 f"workers died {self._deaths} times in a row; out of memory? try fewer --jobs"
             )
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False)
         self._executor = self._open()
         for ticket in self._tickets:
             if ticket.future is None or not _finished(ticket.future):
@@ -95,7 +96,10 @@ class Crew(Generic[A, T]):
 
     def close(self) -> None:
         """Drop what is not finished."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for ticket in self._tickets:
+            if ticket.future is not None:
+                ticket.future.cancel()
+        self._executor.shutdown(wait=False)
 
 
 def _finished(future: Future[Any]) -> bool:
@@ -135,7 +139,7 @@ def cluster(address: str) -> Iterator[Callable[[], Executor]]:
     except ImportError as error:
         raise MissingExtra("distributed", "cluster") from error
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0][:120]
         raise InputError(f"cluster: no Dask scheduler at {address!r} ({reason})") from None

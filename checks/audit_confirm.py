@@ -1,0 +1,327 @@
+"""Every certified number of an audit again, in balls or by plain counting, on a sample of heads.
+
+Independent of the audit's own bounds: the features of a certified rank and the scalings of a lower
+bound are taken as floats, what they prove is worked out anew. Exit code 1 if anything differs.
+
+    python checks/audit_confirm.py --random var-tiny --heads 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+
+from varnum import checker, plan
+from varnum.audit.apriori import NormalisedHead
+from varnum.audit.head import HeadTask, Target, audit_head
+from varnum.audit.ranks import fit_rank
+from varnum.audit.rows import RowFile
+from varnum.audit.run import _tasks
+from varnum.audit.source import subject
+from varnum.audit.stream import run_layers
+from varnum.balls import namespace as xp
+from varnum.balls.array import BallArray
+from varnum.balls.questions import bounds, certainly_at_most, certainly_less
+from varnum.balls.scalar import arb, ball, precision
+from varnum.lowrank.exact import exact_rows
+from varnum.lowrank.factors import attend
+from varnum.model.config import preset
+from varnum.model.generate import Settings
+from varnum.model.random_weights import random_model
+from varnum.model.transformer import MAX_LOG_SCALE
+
+BITS = 128
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One certified number: what was claimed, what came out, and whether the claim stands."""
+
+    name: str
+    claimed: object
+    found: object
+    stands: bool
+
+
+def confirm(task: HeadTask, row: dict) -> list[Finding]:
+    """All findings for one row."""
+    with precision(BITS):
+        found = [_logit_bound(task, row)]
+        parts = _parts(task)
+        for scale, (q, k, _) in zip(row["scales"], parts, strict=True):
+            found += _logits(task, row, scale, q, k)
+            found += _ranks(task, row, scale, q, k)
+        found += [_whole_rank(task, row), *_errors(task, row, parts)]
+    return found + _degree(task, row) + _counts(task, row) + _advice(task, row)
+
+
+def _parts(task):
+    end, parts = 0, []
+    for side in task.sides:
+        start, end = end, end + side * side
+        parts.append((task.q[start:end], task.k[:end], task.v[:end]))
+    return parts
+
+
+def _logit_bound(task, row):
+    claimed = ball(Fraction(row["M_apriori"]))
+    head = task.weights
+    if isinstance(head, NormalisedHead):
+        exact = ball(min(Fraction(head.log_scale), MAX_LOG_SCALE)).exp()
+        longest = xp.max(xp.sum(BallArray(task.q) ** 2, axis=1)).item()
+        longest *= xp.max(xp.sum(BallArray(task.k) ** 2, axis=1)).item()
+        exact = exact.max(ball(task.scale) * longest.sqrt())
+    else:
+        factor, shift = (1 + BallArray(head.scale)), BallArray(head.shift)
+        norm_y = xp.max(abs(factor)).item() * arb(len(head.shift)).sqrt()
+        norm_y += xp.sum(shift * shift).item().sqrt()
+        norm_q = _spectral(head.w_q) * norm_y + xp.sum(BallArray(head.b_q) ** 2).item().sqrt()
+        exact = norm_q * _spectral(head.w_k) * norm_y / (4 * arb(len(head.w_q)).sqrt())
+    return Finding("M_apriori", row["M_apriori"], exact, bool(exact <= claimed))
+
+
+def _spectral(weight):
+    """Not below |W|_2 and within a part in 10^11: |G^m|_F^(1/m) for G = W W^T, m = 2^36."""
+    power, log, m = BallArray(weight) @ BallArray(weight).T, arb(0), 1
+    for _ in range(36):
+        size = xp.sum(power * power).item().sqrt().mid()
+        power, log = power / BallArray([[size]]), log + size.log() / m
+        power, m = power @ power, 2 * m
+    log += xp.sum(power * power).item().sqrt().log() / m
+    return (log / 2).exp().upper()
+
+
+def _logits(task, row, scale, q, k):
+    s = BallArray(task.scale)
+    plain = s * (BallArray(q) @ BallArray(k).T)
+    centre = task.q.mean(0) * row["centred"]
+    centred = s * ((BallArray(q) - BallArray(centre)) @ BallArray(k).T)
+    spread = xp.max(xp.max(centred, axis=1) - xp.min(centred, axis=1)) / 2
+    found = []
+    for name, exact in (("M", xp.max(abs(plain))), ("spread", spread)):
+        low, high = (BallArray(x) for x in scale[name])
+        below = scale[name][0] == 0 or certainly_at_most(low, exact).all()  # neither is negative
+        stands = below and certainly_at_most(exact, high).all()
+        found.append(Finding(f"{name} at side {scale['side']}", scale[name], exact, bool(stands)))
+    return found
+
+
+def _kernel(task, q, k):
+    return xp.exp(BallArray(task.scale) * (BallArray(q) @ BallArray(k).T))
+
+
+def _relative(kernel, exact, eps):
+    """Is every row of the features' kernel, times its best factor, within eps of the exact one?"""
+    phi, psi = BallArray(kernel.phi), BallArray(kernel.psi) * BallArray(kernel.weights[:, None])
+    ratio = (phi @ psi.T) / exact
+    high, low = xp.max(ratio, axis=1), xp.min(ratio, axis=1)
+    positive = certainly_less(BallArray(0), low).all()
+    worst = xp.max((high - low) / (high + low))
+    return worst, bool(positive and certainly_at_most(worst, BallArray(Fraction(eps))).all())
+
+
+def _ranks(task, row, scale, q, k):
+    eps, where = row["eps"], f" at side {scale['side']}"
+    exact = _kernel(task, q, k)
+    if scale["pivots"]:
+        kernel = fit_rank(q, k, task.scale, float(np.nextafter(eps, 0)))
+        worst, stands = _relative(kernel, exact, eps)
+        stands = stands and kernel.rank == scale["rank_certified"]
+    else:
+        worst, stands = "all tokens", scale["rank_certified"] == min(len(q), len(k))
+    lower = scale["rank_lower"]
+    return [
+        Finding("rank_certified" + where, scale["rank_certified"], worst, stands),
+        Finding("rank_lower" + where, lower, "", excluded(exact, lower - 1, eps)),
+    ]
+
+
+def excluded(exact, rank, eps, rounds=12):
+    """Is every matrix of this rank certainly farther than eps from the kernel (claim rank-lower)?
+
+    By Ky Fan: |tail|^2 = |B|_F^2 - the `rank` largest eigenvalues of B^T B, bounded from above.
+    """
+    if rank <= 0:
+        return True
+    middle = exact.estimate()
+    rows, columns = 1 / np.sqrt(middle.max(1) * middle.min(1)), np.ones(middle.shape[1])
+    best = 1  # the scalings are those of the audit, which follow the rank it has excluded so far
+    for _ in range(rounds):
+        left, values, right = np.linalg.svd(middle * rows[:, None] * columns, full_matrices=False)
+        scaled = exact * BallArray(rows[:, None]) * BallArray(columns[None])
+        whole = xp.sum(scaled * scaled).item()
+        tail = whole - _largest_sum(scaled, right, rank)
+        if tail > ball(Fraction(eps)) ** 2 * whole:
+            return True
+        tails = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1])
+        best = max(best, int((tails > eps * tails[0]).sum()))
+        rest = (left[:, best:] * values[best:]) @ right[best:]
+        rows = rows * (np.sqrt((rest**2).sum(1)) + 1e-300) ** 0.5
+        columns = columns * (np.sqrt((rest**2).sum(0)) + 1e-300) ** 0.5
+        rows, columns = rows / rows.max() + 1e-6, columns / columns.max() + 1e-6
+    return False
+
+
+def _largest_sum(scaled, right, count):
+    """Not below the sum of the `count` largest eigenvalues of B B^T (as many as B has rows)."""
+    u = np.linalg.svd(scaled.estimate(), full_matrices=False)[0]
+    basis = BallArray(u)
+    turned = basis.T @ scaled
+    gram, defect = turned @ turned.T, basis.T @ basis - BallArray(np.eye(u.shape[1]))
+    off = gram * BallArray(1 - np.eye(u.shape[1]))
+    spill = xp.sum(off * off).item().sqrt()
+    slack = xp.sum(defect * defect).item().sqrt()
+    diagonal = sorted(
+        (gram[i, i].item().upper() for i in range(u.shape[1])), key=float, reverse=True
+    )
+    return (sum(diagonal[:count], arb(0)) + count * spill) / (1 - slack)
+
+
+def _whole_rank(task, row):
+    if not row["pivots"]:
+        stands = row["rank_certified"] == len(task.q) and row["eps_certified"] == 0
+        return Finding("rank_certified", row["rank_certified"], "all tokens", stands)
+    kernel = fit_rank(task.q, task.k, task.scale, float(np.nextafter(row["eps"], 0)))
+    worst, stands = _relative(kernel, _kernel(task, task.q, task.k), row["eps_certified"])
+    stands = stands and kernel.rank == row["rank_certified"]
+    return Finding("rank_certified", row["rank_certified"], worst, stands)
+
+
+def _errors(task, row, parts):
+    """Outputs in float64 against balls, in units of each value column's range over its keys."""
+    lengths = [len(q) for q, _, _ in parts]
+    exact = []
+    for q, k, v in parts:
+        weights = _kernel(task, q, k)
+        exact.append((weights @ BallArray(v)) / xp.sum(weights, axis=1, keepdims=True))
+    outputs = {"error_exact": [exact_rows(q, k, v, 1 / task.scale) for q, k, v in parts]}
+    outputs["error_certified"] = outputs["error_exact"]
+    if row["pivots"]:
+        kernel = fit_rank(task.q, task.k, task.scale, float(np.nextafter(row["eps"], 0)))
+        whole = attend(kernel, task.v, lengths)[0]
+        outputs["error_certified"] = np.split(whole, np.cumsum(lengths)[:-1])
+    found = []
+    for name, arrays in outputs.items():
+        worst = 0.0
+        for output, right, (_, _, v) in zip(arrays, exact, parts, strict=True):
+            width = np.ptp(v, axis=0)
+            moving = width > 0
+            if moving.any():
+                off = abs(BallArray(output[:, moving]) - right[:, moving])
+                worst = max(worst, float((bounds(off)[1] / width[moving]).max()))
+        found.append(Finding(name, row[name], worst, worst <= row[name]))
+    return found
+
+
+def _degree(task, row):
+    answer = plan(M=row["M_rounded"], output_error=row["output_error"])
+    stands = Fraction(row["M_rounded"]) >= Fraction(row["M_apriori"])
+    if row["degree_minimal"]:
+        proved = checker.check(answer.certify().encode())
+        stands = stands and proved.certificate.degree == row["degree_apriori"]
+    tau = Fraction(row["output_error"])
+    eps = 2 * tau / (1 + tau**2)
+    with precision(BITS):
+        back = (ball(eps).atanh() / 2).tanh()
+    kept = bool(back.overlaps(ball(tau))) and float(eps) == row["eps"]
+    return [
+        Finding("degree_apriori", row["degree_apriori"], answer.degree, stands),
+        Finding("error_apriori", row["error_apriori"], back, kept),
+    ]
+
+
+def _counts(task, row):
+    """Operations and numbers kept, counted token by token."""
+    d, d_v, g = task.q.shape[1], task.v.shape[1], row["degree_apriori"]
+    r = comb(d + g, g)
+    length = len(task.q)
+    exact = sum(len(q) * len(k) * (d + d_v + 1) for q, k, _ in _parts(task))
+    values = {
+        "rank_apriori": r,
+        "rank_spread": comb(d + row["degree_spread"], d),
+        "ops_exact": exact,
+        "ops_apriori": length * r * (2 * d_v + 5),
+        "cache": length * (d + d_v),
+        "state_apriori": r * (d_v + 1),
+        "state_certified": row["rank_certified"] * (d_v + 1),
+        "pays_apriori": length * r * (2 * d_v + 5) < exact,
+        "pays_certified": row["ops_certified"] < exact,
+    }
+    found = [Finding(name, row[name], x, row[name] == x) for name, x in values.items()]
+    n, per_token = row["n_apriori"], r * (2 * d_v + 5)
+    turn = not _pays(n - 1, per_token, d + d_v + 1) and _pays(n, per_token, d + d_v + 1)
+    return [*found, Finding("n_apriori", n, "", turn)]
+
+
+def _pays(n, per_token, unit):
+    sides, power = [n], 1
+    while sides[-1] > 1:
+        power *= 2
+        sides.append(-(-n // power))
+    seen = exact = 0
+    for side in reversed(sides):
+        seen += side * side
+        exact += side * side * seen * unit
+    return n > 0 and seen * per_token < exact
+
+
+def _advice(task, row):
+    d, sides = task.q.shape[1], ",".join(map(str, task.sides))
+    common = {"output_error": row["output_error"], "schedule": sides}
+    found = []
+    if row["cap"] is not None:
+        cap = Fraction(row["cap"])
+        inside = plan(M=cap, d=d, **common).pays
+        outside = plan(M=cap * Fraction(101, 100), d=d, **common).pays
+        found.append(Finding("cap", row["cap"], (inside, outside), bool(inside and not outside)))
+    pays = [m == 0 or plan(M=row["M_rounded"], d=m, **common).pays for m in
+            (row["d_max"], row["d_max"] + 1)]  # fmt: skip
+    return [*found, Finding("d_max", row["d_max"], pays, pays[0] and not pays[1])]
+
+
+# --- by hand ------------------------------------------------------------------------------------
+
+
+def tasks_of(name, settings, labels, targets, heads, seed=0):
+    """`heads` tasks spread over the model of this preset, on tokens that it generates."""
+    var, vae = preset(name)
+    model = random_model(var, vae, seed)
+    one = subject(name, lambda: model, var, np.array(labels), settings)
+    loaded, labels, tokens = one.load(lambda _: None)
+    rows = RowFile(None, {})
+    every = max(1, var.depth * var.num_heads * len(labels) // heads)
+    count = 0
+    for layer in run_layers(loaded, labels, tokens):
+        for task in _tasks(one, layer, targets, rows):
+            if count % every == every // 2:
+                yield task
+            count += 1
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--random", default="var-tiny")
+    options.add_argument("--heads", type=int, default=4)
+    options.add_argument("--output-error", default="1e-1,1e-2")
+    given = options.parse_args()
+    targets = tuple(Target.of(Fraction(x)) for x in given.output_error.split(","))
+    wrong = total = 0
+    for task in tasks_of(given.random, Settings(), [0], targets, given.heads):
+        for row in audit_head(task):
+            findings = confirm(task, row)
+            total += len(findings)
+            for f in findings:
+                if not f.stands:
+                    wrong += 1
+                    print(f"{row['layer']}.{row['head']} {f.name}: {f.claimed} against {f.found}")
+    print(f"{total} certified numbers, {total - wrong} confirmed, {wrong} not")
+    return 1 if wrong or not total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""The page: complete, escaped, needing no network; looked at by a headless Chromium."""
+
+from __future__ import annotations
+
+import copy
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from varnum.audit.head import ASSURANCE
+from varnum.audit.report import HEADS, page, reproduce
+from varnum.audit.summary import summarise, text
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+OPTIONS = ["--random", "var-tiny", "--labels", "1,2", "--output-error", "1e-1,1e-2", "--jobs", 1]
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """The JSON of an audit, and the page it wrote."""
+    import sys
+
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    command = [sys.executable, "-m", "varnum", "audit", *map(str, OPTIONS), "--json", "--html"]
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout), path
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes, and checks that they nest."""
+
+    VOID = ("meta", "link")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_one_file_that_needs_nothing_else(audited):
+    source = audited[1].read_text()
+    reader = Reader()
+    reader.feed(source)
+    assert reader.open == []
+    for tag, attributes in reader.seen:
+        for name in ("src", "href", "action"):
+            assert attributes.get(name, "data:").startswith("data:"), (tag, attributes)
+    assert not re.search(r"https?:|@import|url\(|fetch\(|XMLHttp", source)
+
+
+def test_every_number_says_what_it_rests_on(audited):
+    answer, path = audited
+    heads = [row for row in answer["rows"] if row["kind"] == "head"]
+    assert len(heads) == 2 * 4 * 2 * 2
+    context = {"kind", "model", "layer", "prompt", "label", "head", "output_error", "eps", "d",
+               "M_rounded", "centred", "scales", "side", "tokens", "prefix"}  # fmt: skip
+    for row in [*heads, *(s for r in heads for s in r["scales"])]:
+        assert set(row) - context <= set(ASSURANCE)
+        for name in set(row) & set(ASSURANCE) - {"n_certified"}:
+            assert "certified" not in name or ASSURANCE[name].startswith("proved")
+    assert answer["assurance"] == ASSURANCE
+    for name in ("dimension", "rank_reference", "n_certified"):
+        assert ASSURANCE[name] == "estimated"
+    source = path.read_text()
+    for field, title in HEADS:
+        assert f'{html.escape(title)}</button><span class="tag' in source
+        assert field in ASSURANCE
+    assert html.escape(answer["command"]) in source
+
+
+def test_the_command_of_a_head_gives_its_numbers_again(audited, varnum):
+    row = [r for r in audited[0]["rows"] if r["kind"] == "head"][5]
+    code, out, _ = varnum(*reproduce(row).split()[1:], "--json")
+    again = json.loads(out)
+    assert code == 0
+    assert (again["degree"], again["rank"]) == (row["degree_apriori"], row["rank_apriori"])
+    assert again["cost"]["lowrank"] == row["ops_apriori"]
+    assert again["cost"]["exact"] == row["ops_exact"]
+    assert (again["crossover_n"], again["pays"]) == (row["n_apriori"], row["pays_apriori"])
+
+
+EVIL = "</script><img src=x onerror=alert(1)>&\"'"
+
+
+def test_strings_from_outside_stay_strings(audited):
+    rows = copy.deepcopy(audited[0]["rows"])
+    for row in rows:
+        row["model"] = EVIL
+    source = page(rows, summarise(rows), {"models": [EVIL]}, f"varnum audit --var {EVIL}")
+    assert "<img" not in source
+    assert source.count("</script>") == 3
+    data = re.search(r'id="rows">(.*?)</script>', source, re.S)[1]
+    assert EVIL in json.loads(data)[0]["title"]
+
+
+def test_the_summary_fits_one_screen(audited):
+    groups = audited[0]["summary"]
+    for shown in (text(groups[:1]), text(groups), text(groups * 30)):
+        assert len(shown) <= 22  # the prompt and the command take two
+        assert max(map(len, shown)) <= 80
+    assert "proved" in "\n".join(text(groups[:1]))
+
+
+# --- in a browser -------------------------------------------------------------------------------
+
+WATCH = """<script>
+window.problems = [];
+window.addEventListener("error", (e) => window.problems.push(String(e.message)));
+</script>"""
+USE = """<script>
+const tables = document.querySelectorAll("table"), last = tables[tables.length - 1];
+const column = (i) => [...last.tBodies[0].rows].map((r) => Number(r.cells[i].dataset.key));
+const titles = last.tHead.rows[0].cells;
+titles[5].querySelector("button").click();
+const down = column(5);
+titles[5].querySelector("button").click();
+const up = column(5);
+last.tBodies[0].rows[0].click();
+const panel = document.getElementById("detail");
+document.body.dataset.found = JSON.stringify({
+  problems: window.problems, down, up, first: Number(last.tBodies[0].rows[0].dataset.index),
+  title: panel.querySelector("h3").textContent, lines: panel.querySelectorAll("tbody tr").length,
+  wide: document.documentElement.scrollWidth, window: window.innerWidth,
+  colour: getComputedStyle(document.body).backgroundColor,
+});
+</script>"""
+
+
+def browse(path, width, dark, *more):
+    scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
+    command = [CHROMIUM, *flags, *scheme, *more, f"file://{path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian package: chromium)")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (500, True)])
+def test_a_browser_shows_it_without_errors(audited, tmp_path, width, dark):
+    answer, path = audited
+    heads = [row for row in answer["rows"] if row["kind"] == "head"]
+    source = (
+        path.read_text().replace("<head>", "<head>" + WATCH).replace("</body>", USE + "</body>")
+    )
+    (tmp_path / "used.html").write_text(source)
+    shown = browse(tmp_path / "used.html", width, dark, "--dump-dom")
+    found = json.loads(html.unescape(re.search(r'data-found="(.*?)"', shown)[1]))
+    assert found["problems"] == []
+    bounds = sorted(row["M_apriori"] for row in heads)
+    assert found["up"] == bounds
+    assert found["down"] == bounds[::-1]
+    chosen = heads[found["first"]]
+    assert found["title"].startswith(f"Layer {chosen['layer']}, head {chosen['head']}, ")
+    assert found["lines"] == 4
+    assert found["wide"] <= found["window"]  # only tables scroll sideways
+    assert (found["colour"] == "rgb(20, 23, 26)") == dark
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian package: chromium)")
+def test_a_script_error_would_be_seen(audited, tmp_path):
+    source = audited[1].read_text().replace("<head>", "<head>" + WATCH)
+    broken = source.replace("function sortBy", "nothing.here(); function sortBy")
+    note = "<script>document.body.dataset.found = window.problems.join();</script></body>"
+    (tmp_path / "broken.html").write_text(broken.replace("</body>", note))
+    assert 'data-found="Uncaught' in browse(tmp_path / "broken.html", 900, False, "--dump-dom")

@@ -1,0 +1,132 @@
+"""Rows on disk: killed at any moment and resumed, the file is the same, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from varnum.audit.rows import RowFile
+from varnum.errors import InputError
+
+OPTIONS = ["audit", "--random", "var-tiny", "--labels", "1,2", "--jobs", "1"]
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """Options for a model of 5 layers, and the file an uninterrupted audit of it writes."""
+    folder = tmp_path_factory.mktemp("deep")
+    (folder / "deep.json").write_text('{"depth": 5}')
+    options = [*OPTIONS, "--config", str(folder / "deep.json")]
+    whole = folder / "whole.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-m", "varnum", *options, "--out", str(whole)], check=False
+    )
+    assert done.returncode == 0
+    return options, whole.read_bytes()
+
+
+def kill_after(command, path, size):
+    """Start a command and kill it, with its children, once its file has grown to `size` bytes."""
+    child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    while child.poll() is None and (not path.exists() or path.stat().st_size < size):
+        time.sleep(0.001)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def test_killed_and_resumed_is_the_same_file(deep, tmp_path):
+    options, whole = deep
+    assert whole.count(b"\n") == 1 + 5 * 2 * 4 + 2
+    path = tmp_path / "rows.jsonl"
+    command = [sys.executable, "-m", "varnum", *options, "--out", str(path)]
+    kill_after(command, path, random.randrange(len(whole)))
+    before = path.read_bytes()
+    assert whole.startswith(before)
+    kill_after([*command, "--resume"], path, random.randrange(len(before), len(whole)))
+    assert path.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
+    assert (
+        subprocess.run([*command, "--resume"], stdout=subprocess.DEVNULL, check=False).returncode
+        == 0
+    )
+    assert path.read_bytes() == whole
+
+
+def test_a_torn_line_is_computed_again_and_whole_rows_are_not(deep, varnum, tmp_path, monkeypatch):
+    from varnum.audit import run
+
+    options, whole = deep
+    path = tmp_path / "rows.jsonl"
+    lines = whole.split(b"\n")
+    path.write_bytes(b"\n".join(lines[:38]) + b"\n" + lines[38][:100])
+    computed, audit_head = [], run.audit_head
+
+    def counted(task):
+        computed.append((task.names["layer"], task.names["prompt"], task.names["head"]))
+        return audit_head(task)
+
+    monkeypatch.setattr(run, "audit_head", counted)
+    assert varnum(*options, "--out", path, "--resume")[0] == 0
+    assert path.read_bytes() == whole
+    assert computed == [(4, 1, 1), (4, 1, 2), (4, 1, 3)]
+    computed.clear()
+    assert varnum(*options, "--out", path, "--resume")[0] == 0
+    assert (path.read_bytes(), computed) == (whole, [])
+
+
+def test_another_question_is_refused(deep, varnum, tmp_path):
+    options, whole = deep
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(whole)
+    for more, name in (
+        (["--output-error", "1e-3"], "output_error"),
+        (["--seed", "1"], "seed"),
+        (["--top-k", "3"], "tokens"),
+        (["--model-error", "2"], "model_error"),
+    ):
+        code, out, err = varnum(*options, *more, "--out", path, "--resume")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"began with another question; different: {name}" in err
+    code, _, err = varnum(*options, "--out", path)
+    assert (code, "exists; --resume continues it" in err) == (2, True)
+    assert path.read_bytes() == whole
+
+
+HEAD = {"digest": "x", "question": {}}
+GOOD = b'{"schema": "varnum/audit-rows/1", "digest": "x", "question": {}}\n'
+ROW = {"kind": "head", "model": "m", "layer": 0, "prompt": 0, "head": 0, "output_error": "0.1"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"nonsense\n", "line 1 is not JSON"),
+        (b"[]\n", "line 1 is no JSON object"),
+        (b'{"schema": "other/1"}\n', "not a file of audit rows"),
+        (GOOD + b"\xff\n" + json.dumps(ROW).encode() + b"\n", "line 2 is not JSON"),
+        (GOOD + b"{}\n", "line 2 is no row"),
+    ],
+)
+def test_a_damaged_file_is_refused_and_left_alone(tmp_path, content, message):
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        RowFile(str(path), HEAD, resume=True)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("kept", range(len(GOOD)))
+def test_a_torn_header_begins_anew(tmp_path, kept):
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(GOOD[:kept])
+    rows = RowFile(str(path), HEAD, resume=True)
+    rows.add(ROW)
+    rows.add(ROW)  # known: not written again
+    rows.close()
+    assert path.read_bytes() == GOOD + json.dumps(ROW).encode() + b"\n"
