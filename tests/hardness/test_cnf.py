@@ -2,6 +2,7 @@
 
 import random
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,7 @@ def test_end_mark_and_comments_between():
         (f"p cnf 2 1\n{'9' * 5000} 0\n", "is not a literal"),
         ("p cnf 2 1\n1 0\n%\n2 0\n", "end mark"),
         ("p cnf 2 1\nc a comment\x0c1 0\n", "0 clauses"),
+        ("p cnf 999999999999999999 1\n1 0\n", "at most 1000000 are allowed"),
     ],
 )
 def test_doubtful_text_is_refused_in_one_line(text, says):
@@ -94,6 +96,9 @@ def test_files_that_cannot_be_read(tmp_path):
     for path in (tmp_path, tmp_path / "absent.cnf"):
         with pytest.raises(InputError, match="cannot be read"):
             read_cnf(path)
+    if Path("/dev/zero").exists():  # says 0 bytes, never ends
+        with pytest.raises(InputError, match="no more are read"):
+            read_cnf(Path("/dev/zero"))
     binary = tmp_path / "binary.cnf"
     binary.write_bytes(bytes(range(256)))
     with pytest.raises(InputError):

@@ -14,6 +14,12 @@ def test_two_sides(tmp_path):
     assert y.tolist() == [[1, 1]]
 
 
+def test_a_form_feed_does_not_end_a_comment(tmp_path):
+    path = tmp_path / "w"
+    path.write_text("01 # far\x0c11\n\n11\n")
+    assert read_words(path)[0].tolist() == [[0, 1]]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -14,6 +14,7 @@ from pathlib import Path
 from varnum.errors import InputError
 
 MAX_BYTES = 32 << 20
+MAX_VARIABLES = 10**6  # an assignment lists them all
 _LITERAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _COUNT = re.compile(r"[0-9]{1,18}")
 
@@ -37,14 +38,24 @@ class Cnf:
 
 def read_cnf(path: Path) -> Cnf:
     """Parse a DIMACS file; raises InputError naming file, line and what is allowed."""
+    return parse_cnf(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """A small ASCII file; raises InputError where it cannot be read or has no early end."""
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
-        text = path.read_bytes().decode("ascii", errors="replace")
+        with path.open("rb") as file:  # a device says 0 bytes and never ends
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    return parse_cnf(text, str(path))
+    if len(content) > MAX_BYTES:
+        raise InputError(f"{path}: more than {MAX_BYTES} bytes; no more are read")
+    return content.decode("ascii", errors="replace")
+
+
+def split_lines(text: str) -> list[str]:
+    """Lines of a text; str.splitlines would also end a comment at a form feed."""
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def parse_cnf(text: str, name: str = "cnf") -> Cnf:
@@ -83,8 +94,7 @@ def parse_cnf(text: str, name: str = "cnf") -> Cnf:
 
 def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Numbered lines as words, without blanks and comments, up to SATLIB's '%' end mark."""
-    # str.splitlines would also end a comment at a form feed
-    lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
+    lines = enumerate(split_lines(text), start=1)
     for number, line in lines:
         words = line.split()
         if words == ["%"]:
@@ -99,7 +109,10 @@ def _header(words: list[str], where: str) -> tuple[int, int]:
     counts = words[2:]
     if words[:2] != ["p", "cnf"] or len(counts) != 2 or not all(map(_COUNT.fullmatch, counts)):
         raise InputError(f"{where}: {_shown(' '.join(words))} is not 'p cnf VARIABLES CLAUSES'")
-    return int(counts[0]), int(counts[1])
+    variables = int(counts[0])
+    if variables > MAX_VARIABLES:
+        raise InputError(f"{where}: {variables} variables; at most {MAX_VARIABLES} are allowed")
+    return variables, int(counts[1])
 
 
 def _literal(word: str, variables: int, where: str) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.hardness.cnf import MAX_BYTES
+from varnum.hardness.cnf import read_text, split_lines
 from varnum.hardness.reduce import MAX_ENTRIES, MAX_SIDE, Bits
 
 
@@ -16,15 +16,9 @@ def read_words(path: Path) -> tuple[Bits, Bits]:
 
     Raises InputError naming file, line and what is allowed.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: more than {MAX_BYTES} bytes")
-        lines = path.read_bytes().decode("ascii", errors="replace").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     sides: list[list[str]] = [[]]
     width = None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(split_lines(read_text(path)), start=1):
         word = "".join(line.partition("#")[0].split())
         if not word:
             if not line.strip() and sides[-1]:
