@@ -131,6 +131,7 @@ def test_plot(run, tmp_path, monkeypatch):
         ("kv", "--rows", "5", "--seed", "-1"),
         ("kv", "--rows", "5", "--schedule", "1,2", "--vocabulary", "0"),
         ("kv", "--demo", "--seed", "-1"),
+        ("kv", "--demo", "--rows", "5"),
         ("kv", "--demo", "--dk", "0"),
         ("hardness", "sat", "{sat}", "--error", "1e400"),
         ("hardness", "sat", "{sat}", "--error", "-0.1"),

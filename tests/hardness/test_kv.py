@@ -134,6 +134,16 @@ def test_largest_bits_per_value_within_the_cap():
     assert certify_capacity(424, 1, b, keys.mu).query <= 20
     assert certify_capacity(424, 1, b + 1, keys.mu).query > 20
     assert largest_b(424, keys.mu, Fraction(1)) == 0
+    # at the released cap the query is the limit, not the number of bits that are tried
+    assert certify_capacity(424, 1, largest_b(424, keys.mu, Fraction(100)) + 1, keys.mu).query > 100
+
+
+def test_keys_of_many_dimensions_stay_small(monkeypatch):
+    monkeypatch.setattr("varnum.hardness.keys.MAX_SIGNS", 40 * 32)
+    wide = make_keys("random", 40, 2**16)
+    assert wide.entries.shape == (40, 32)
+    assert Fraction(largest_product(wide.entries), 32) == wide.mu
+    assert make_keys("code", 40, 2**16).entries.shape == (40, 6)
 
 
 def test_query_norm_uses_sigma():

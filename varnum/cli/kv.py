@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.errors import InputError
 
 Option = typer.Option
 
@@ -45,6 +46,7 @@ def kv(
     from varnum.hardness.kv_report import demo as run_demo
 
     if demo:
+        _only_of_the_demo(model, schedule, rows, d_v, sigma, rank, vocabulary)
         with progress() as say:
             say(f"writing and reading {total} bits")
             runs = run_demo(total, bits, 64 if d_k is None else d_k, seed)
@@ -58,6 +60,11 @@ def kv(
     else:
         _show(result, model)
     return 0
+
+
+def _only_of_the_demo(*others: object) -> None:
+    if any(other is not None for other in others):
+        raise InputError("--demo: takes --bits, --dk, --total and --seed; no other sizes")
 
 
 def _show(r: dict[str, Any], model: str | None) -> None:

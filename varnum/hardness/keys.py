@@ -12,6 +12,7 @@ from varnum.errors import InputError
 
 KINDS = ("orthonormal", "random", "code")
 MAX_ROWS = 2**14
+MAX_SIGNS = 2**24  # random signs, all keys together; coordinates beyond stay 0
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,20 @@ class Keys:
 def make_keys(kind: str, rows: int, d_k: int | None = None, seed: int = 0) -> Keys:
     """Keys of a kind for `rows` rows; `d_k` is needed for random signs.
 
-    code: signs of the binary code, D = ceil(log2 N), repeated to fill d_k where given. Raises
-    InputError where d_k is too small for the kind or two random keys are equal.
+    code: signs of the binary code in D = ceil(log2 N) of the coordinates. Raises InputError where
+    d_k is too small for the kind or two random keys are equal.
     """
     _check(kind, rows, d_k)
     check_seed(seed)
     if kind == "orthonormal":
         return Keys(kind, np.eye(rows, dtype=np.int8), 1, Fraction(0))
     if kind == "code":
-        bits = code_length(rows)
-        entries = 2 * (np.arange(rows)[:, None] >> np.arange(bits) & 1) - 1
-        entries = np.tile(entries.astype(np.int8), (1, max(1, (d_k or bits) // bits)))
+        places = np.arange(code_length(rows))
+        entries = (2 * (np.arange(rows)[:, None] >> places & 1) - 1).astype(np.int8)
     else:
         rng = np.random.default_rng(seed)
-        entries = rng.choice(np.array([-1, 1], np.int8), (rows, d_k or 0))
+        size = (rows, min(d_k or 0, MAX_SIGNS // rows))
+        entries = rng.choice(np.array([-1, 1], np.int8), size)
     length = entries.shape[1]
     mu = Fraction(largest_product(entries), length)
     if mu == 1:

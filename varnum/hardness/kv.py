@@ -11,7 +11,7 @@ from varnum.cost.schedule import Schedule
 from varnum.errors import InputError
 from varnum.formulas import hardness as forms
 
-MAX_BITS_PER_VALUE = 24
+MAX_BITS_PER_VALUE = 64
 
 
 @dataclass(frozen=True)
