@@ -19,6 +19,7 @@ from varnum.hardness.rounding import UNIT, softmax_head_error
 from varnum.model.attention import exact_attention
 
 THRESHOLD = 0.375
+_BLOCK = 2**22  # logits held at once
 
 Evaluate = Callable[[Head], "Outputs"]
 
@@ -37,10 +38,10 @@ class Outputs:
 
 
 def evaluate_exact(head: Head) -> Outputs:
-    """The model's exact attention in float64, D queries at a time: memory O(n D)."""
+    """The model's exact attention in float64, at most D queries at a time: memory O(n D)."""
     q, k, v = head.arrays()
     scale = np.full((1, 1, 1, 1), 1 / float(head.sigma))
-    step = max(1, q.shape[1])
+    step = max(1, min(q.shape[1], _BLOCK // len(k)))
     parts = [
         exact_attention(q[None, None, i : i + step], k[None, None], v[None, None], scale)
         for i in range(0, len(q), step)

@@ -37,7 +37,7 @@ def regime_of(head: Head) -> dict[str, Any]:
     result["sigma"] = str(head.sigma)
     degree = math.ceil(upper(degree_closed_form.ball(M=M, eps=KERNEL_EPS))) if M else 0
     rank = math.comb(d + degree, degree)
-    result |= {"degree": degree, "rank_log10": round(_log10(rank), 2), "rank_below_n": rank < n}
+    result |= {"degree": degree, "rank_log10": round(math.log10(rank), 2), "rank_below_n": rank < n}
     if n < 2 or d < 1:
         return result
     log_n = Fraction(math.log(n)).limit_denominator(10**12)
@@ -64,8 +64,3 @@ def steps_of(claim: str, from_sat: bool) -> list[str]:
 
 def _upper_text(value: Fraction) -> str:
     return enclosure_text(ball(value), 8)[1] if value else "0"
-
-
-def _log10(value: int) -> float:
-    digits = len(str(value)) if value < 10**4000 else int(value.bit_length() * 0.30103)
-    return math.log10(value) if digits < 300 else digits - 1 + 0.0
