@@ -302,9 +302,13 @@ REGIME = (
         assume=(sp.Gt(x, 0), sp.Gt(a, 1), sp.Eq(x * slope, 1 + a)),
         conclude=sp.Gt(slope, 0),
         twin=Twin(
-            conclude=sp.Gt(slope, sp.Rational(1, 1000)),
-            witness={"x": 10000, "a": Fraction(101, 100), "slope": Fraction(201, 10**6)},
-            says="no fixed positive slope: it falls with x",
+            conclude=sp.Gt(slope, sp.Rational(18, 5)),
+            witness={
+                "x": Fraction(12809, 10**4),  # ln(3.6), rounded down
+                "a": Fraction(18, 5),
+                "slope": Fraction(46000, 12809),
+            },
+            says="a slope above 3.6 is false at gamma = 3.6 b (its least is 3.5911: slack)",
         ),
     ),
     Obligation(
