@@ -48,11 +48,13 @@ def estimate_best(
     d, values = int(q.shape[1]), int(v.shape[1])
     wide_q, wide_k = _wide(sample(q, _SAMPLE)), _wide(sample(k, _SAMPLE))
     best, least, reason, answer = None, 1.0, "no setting certifies enough rows", None
-    for size, top, centres in SETTINGS:
-        if centres * 8 > len(wide_q) or size > d + 3:
+    # where d is small, settings with more coordinates than d repeat others: once each
+    settings = dict.fromkeys((min(size, d), min(top, d), count) for size, top, count in SETTINGS)
+    for size, top, centres in settings:
+        if centres * 8 > len(wide_q):
             continue
         exact = 2.0 * queries * keys * (d + values)
-        work = _EXACT_RATE * _operations(min(size, d), top, centres, d, values, queries, keys)
+        work = _EXACT_RATE * _operations(size, top, centres, d, values, queries, keys)
         if work / exact >= least:
             continue
         state = MomentState(fit_basis(wide_q, wide_k, sigma, size, top, centres, q), values)
