@@ -30,6 +30,7 @@ MAY: dict[str, set[str]] = {
     "hardness": GROUND | {"approx", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND
     | {"approx", "lowrank", "cost", "model", "_plan", "_attention", "question", "propagate"},
+    "plots": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "propagate", "proof"},
     "checker": set(),
 }
 LATER = {"proof", "cli", "__main__", "__init__"}  # may import everything below them

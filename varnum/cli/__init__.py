@@ -28,6 +28,7 @@ VERBS = (
     "regime",
     "attention",
     "audit",
+    "plot",
 )
 
 
@@ -89,7 +90,12 @@ def main() -> None:
         code = build(only)(standalone_mode=False, prog_name="varnum") or 0
         sys.stdout.flush()
     except USAGE as error:
-        code = _say(error.format_message(), 2)  # type: ignore[attr-defined]
+        message = error.format_message()  # type: ignore[attr-defined]
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help
+            print(message)
+            code = 0
+        else:
+            code = _say(message, 2)
     except InputError as error:
         code = _say(str(error), 2)
     except MissingExtra as error:

@@ -46,11 +46,13 @@ def regime(
         "lower bound": "hypothesis (SETH): some C makes every b >= C impossible",
     }
     if plot is not None:
-        from varnum.hardness.phase import draw
+        from varnum.plots import figure, phase
 
+        paths = figure.checked([plot])
         with progress() as say:
             say("drawing")
-            result |= {"plot": str(plot), "released": draw(plot, c, p)}
+            figure.make(phase, data := phase.numbers(c, p), paths)
+        result |= {"plot": str(plot), "released": data["released"]}
     if json:
         print_json("varnum/regime/1", result)
     else:
@@ -93,9 +95,9 @@ def _show(r: dict[str, Any]) -> None:
         print(
             f"{point['model']}: L = {point['L']}, M = {point['M']}: b = {point['b']:.4g}, "
             f"c = {point['c']:.4g}, p = {point['p']:.4g}, "
-            f"rho = {point['rho_taylor']:.4g} (Taylor), "
-            f"{point['rho_minimax']:.4g} (minimax); rank 10^{point['rank_log10']:.1f} against "
-            f"L = 10^{point['L_log10']:.1f}"
+            f"rho = {point['rho_taylor']:.4g} (Taylor, proved), {point['rho_minimax']:.4g} "
+            f"(minimax, {point['rho_minimax_assurance']}); "
+            f"rank 10^{point['rank_log10']:.1f} against L = 10^{point['L_log10']:.1f}"
         )
     if "plot" in r:
         print(f"wrote {r['plot']}")

@@ -29,6 +29,15 @@ taylor_error_additive = Formula(
     says="exact additive error of the degree-g Taylor polynomial on [-W, 0], attained at -W",
 )
 
+taylor_bound = Formula(
+    claim="degree-closed-form",
+    left="e^M M^(g+1)/(g+1)!",
+    expr=sp.exp(M) * M ** (g + 1) / sp.factorial(g + 1),
+    source="t^g e^t <= t^g e^M under the integral of taylor_error",
+    assurance="proved",
+    says="bounds the relative error of the degree-g Taylor polynomial on [-M, M] from above",
+)
+
 _l = M + sp.log(1 / eps)
 degree_closed_form = Formula(
     claim="degree-closed-form",

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from varnum.balls import parse
 from varnum.balls.scalar import lower, precision, upper
-from varnum.cost.regime import Number, b_star, regime_exponent
-from varnum.errors import InputError, MissingExtra
+from varnum.cost.regime import Number, b_star, minimax_is_proved, regime_exponent
+from varnum.errors import InputError
 from varnum.formulas.exp import degree_closed_form
 from varnum.model.config import PRESETS
+from varnum.plots.figure import BLUE, INK, ORANGE, SKY, canvas
 
 CAP = Fraction("100.0000065")  # above exp(float32 log 100), the largest learned factor
+MAX_P = 5  # b* spans 20 decades there; more cannot be read
 INITIAL = Fraction(4)  # the learned factor before training
-FORMATS = (".png", ".pdf", ".svg")
-_BLUE, _SKY, _ORANGE, _INK = "#0072B2", "#56B4E9", "#D55E00", "#222222"  # Okabe and Ito
 
 
 def released(p: Number) -> list[dict[str, Any]]:
@@ -58,65 +57,52 @@ def _point(label: str, length: int, d: int, M: Fraction, p: Number) -> dict[str,
         "p": float(exponent),
         "rho_taylor": float(upper(taylor)),
         "rho_minimax": float(upper(minimax)),
+        "rho_minimax_assurance": "proved" if minimax_is_proved(b, p) else "tested",
         "degree": degree,
         "rank_log10": math.log10(rank),
         "L_log10": math.log10(length),
     }
 
 
-def draw(path: Path, c: Number, p: Number) -> list[dict[str, Any]]:
-    """Write the diagram to `path`; returns the released models' points.
-
-    Raises MissingExtra without matplotlib, InputError for another format or a place that cannot be
-    written.
-    """
-    if parse(p, "p") > 50:
-        raise InputError(f"p: {p} is not allowed in the diagram; 0 to 50")
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"plot: {path} must end in one of {', '.join(FORMATS)}")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("matplotlib", "plot") from error
+def numbers(c: Number = "1", p: Number = "1") -> dict[str, Any]:
+    """c, p and the released models' points. Raises InputError where b* cannot be drawn."""
+    if parse(p, "p") > MAX_P:
+        raise InputError(f"p: {p} is not allowed in the diagram; 0 to {MAX_P}")
     if b_star(c, p)[0] < 1e-250:
         raise InputError(f"c, p: b* is too small to draw at c = {c}, p = {p}")
-    points = released(p)
-    figure = Figure(figsize=(10.5, 4.9), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
-    _phases(left, p, points)
-    _exponents(right, c, p)
-    try:
-        figure.savefig(path, dpi=200)
-    except OSError as error:
-        raise InputError(f"plot: {path} cannot be written ({error.strerror})") from None
-    return points
+    return {"c": c, "p": p, "released": released(p)}
+
+
+def draw(data: dict[str, Any]) -> Any:
+    """Left: the phases over c and b at this p; right: the exponent over b at this c."""
+    figure, (left, right) = canvas(10.5, 4.9, panels=2, width_ratios=(1.45, 1))
+    _phases(left, data["p"], data["released"])
+    _exponents(right, data["c"], data["p"])
+    return figure
 
 
 def _phases(axes: Any, p: Number, points: list[dict[str, Any]]) -> None:
     grid = np.geomspace(0.2, 100, 80)
     pairs = [b_star(Fraction(float(c)), p) for c in grid]
     taylor, minimax = (np.array([float(lower(x[side])) for x in pairs]) for side in (0, 1))
-    floor, top = 10.0 ** math.floor(math.log10(taylor.min())), 1e3
+    floor, top = min(1e-4, 10.0 ** math.floor(math.log10(taylor.min()))), 1e3
     edge = 120.0
-    axes.fill_between(grid, floor, taylor, color=_BLUE, alpha=0.45, lw=0)
-    axes.fill_between(grid, taylor, minimax, color=_SKY, alpha=0.3, lw=0)
-    axes.fill_between(grid, edge, top, facecolor="none", edgecolor=_ORANGE, hatch="///", lw=0)
-    axes.plot(grid, taylor, color=_BLUE, lw=2, label="upper bound b*, Taylor (proved)")
-    axes.plot(
-        grid, minimax, color=_BLUE, lw=2, ls="--", label="b*, minimax (proved for b < 1.54 p)"
-    )
-    axes.axhline(
-        edge, color=_ORANGE, lw=2, ls=":", label="lower bound b = C (SETH), height unknown"
-    )
+    axes.fill_between(grid, floor, taylor, color=BLUE, alpha=0.45, lw=0)
+    axes.fill_between(grid, taylor, minimax, color=SKY, alpha=0.3, lw=0)
+    axes.fill_between(grid, edge, top, facecolor="none", edgecolor=ORANGE, hatch="///", lw=0)
+    axes.plot(grid, taylor, color=BLUE, lw=2, label="upper bound b*, Taylor (proved)")
+    axes.plot(grid, minimax, color=BLUE, lw=2, ls="--", label="b*, minimax (proved for b < 1.54 p)")
+    axes.axhline(edge, color=ORANGE, lw=2, ls=":", label="lower bound b = C (SETH), height unknown")
     for point in points:
         full = point["b"] > 5
         wide = point["L"] > 1000
         axes.plot(
-            point["c"], point["b"], "s" if wide else "o", ms=7, mec=_INK,
-            mfc=_INK if full else "white", zorder=5,
+            point["c"], point["b"], "s" if wide else "o", ms=7, mec=INK,
+            mfc=INK if full else "white", zorder=5,
         )  # fmt: skip
+    axes.plot([], [], "o", ms=5, color=INK, label="released models; r: monomial rank, by Taylor")
     _label_points(axes, points)
-    text = {"ha": "center", "color": _INK, "fontsize": 9}
+    text = {"ha": "center", "color": INK, "fontsize": 9}
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 2}
     axes.text(4.5, 340, "impossible for b above some C, c large (under SETH)", bbox=box, **text)
     inside = {"transform": axes.transAxes, **text}
@@ -141,7 +127,7 @@ def _label_points(axes: Any, points: list[dict[str, Any]]) -> None:
             va="center",
             textcoords="offset points",
             fontsize=7.5,
-            color=_INK,
+            color=INK,
         )
 
 
@@ -152,12 +138,12 @@ def _exponents(axes: Any, c: Number, p: Number) -> None:
     for side, (style, name) in enumerate(
         (("-", "Taylor (proved)"), ("--", "minimax (proved for b < 1.54 p)"))
     ):
-        axes.plot(grid, [float(lower(x[side])) for x in pairs], _BLUE, ls=style, lw=2, label=name)
-        axes.plot(stars[side], 1, "o", color=_BLUE, ms=6)
-    axes.axhline(1, color=_INK, lw=1)
-    axes.text(grid[0] * 1.1, 1.03, "quadratic: rank = L", fontsize=8, va="bottom", color=_INK)
+        axes.plot(grid, [float(lower(x[side])) for x in pairs], BLUE, ls=style, lw=2, label=name)
+        axes.plot(stars[side], 1, "o", color=BLUE, ms=6)
+    axes.axhline(1, color=INK, lw=1)
+    axes.text(grid[0] * 1.1, 1.03, "quadratic: rank = L", fontsize=8, va="bottom", color=INK)
     stated = f"b* = {stars[0]:.3g} and {stars[1]:.3g}"
-    axes.text(grid[-1] / 1.2, 0.96, stated, fontsize=8, ha="right", va="top", color=_INK)
+    axes.text(grid[-1] / 1.2, 0.96, stated, fontsize=8, ha="right", va="top", color=INK)
     axes.set(xscale="log", ylim=(0, 3), xlim=(grid[0], grid[-1]))
     axes.set_xlabel("b = M / ln L")
     axes.set_ylabel("$\\rho$: rank $L^\\rho$, time $L^{1+\\rho+o(1)}$")
