@@ -96,13 +96,22 @@ def _attempt(
         turn = None
     if turn is None:
         return f"{len(pivots.points)} pivots leave an error above eps = {eps:g}"
-    while True:
-        kernel = certify_kernel(frame, pivots, turn, q, k)
+    kernel = certify_kernel(frame, pivots, turn, q, k)
+    if kernel.certified <= eps:
+        return kernel
+    # rounding took too much: the least rank that has room for it, if all features have
+    low, high = turn.rank, turn.a.shape[1]
+    best = certify_kernel(frame, pivots, Turn(turn.a, turn.b, high), q, k)
+    if not best.certified <= eps:
+        return f"rounding in float64 leaves {best.certified:.3g}, above eps = {eps:g}"
+    while high - low > 1:
+        middle = (low + high) // 2
+        kernel = certify_kernel(frame, pivots, Turn(turn.a, turn.b, middle), q, k)
         if kernel.certified <= eps:
-            return kernel
-        if turn.rank == turn.a.shape[1]:
-            return f"rounding in float64 leaves {kernel.certified:.3g}, above eps = {eps:g}"
-        turn = Turn(turn.a, turn.b, turn.rank + 1)
+            high, best = middle, kernel
+        else:
+            low = middle
+    return best
 
 
 def certify_kernel(frame: Frame, pivots: PivotMap, turn: Turn, q: Array, k: Array) -> LowRankKernel:
