@@ -21,7 +21,7 @@ from varnum.audit.apriori import NormalisedHead
 from varnum.audit.head import HeadTask, Target, audit_head
 from varnum.audit.ranks import fit_rank
 from varnum.audit.rows import RowFile
-from varnum.audit.run import _tasks
+from varnum.audit.run import Asked, _tasks
 from varnum.audit.source import subject
 from varnum.audit.stream import run_layers
 from varnum.balls import namespace as xp
@@ -297,7 +297,7 @@ def tasks_of(name, settings, labels, targets, heads, seed=0):
     every = max(1, var.depth * var.num_heads * len(labels) // heads)
     count = 0
     for layer in run_layers(loaded, labels, tokens):
-        for task in _tasks(one, layer, targets, rows):
+        for task in _tasks(one, layer, Asked(targets), rows):
             if count % every == every // 2:
                 yield task
             count += 1

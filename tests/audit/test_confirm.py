@@ -30,7 +30,7 @@ def alike(scale=1.5, seed=0):
     v, names = rng.normal(size=(94, 8)), {"kind": "head", "model": "m", "layer": 0, "head": 0}
     weights = NormalisedHead(float(np.log(scale)), 8)
     factor, sides = float(np.exp(weights.log_scale)), (2, 4, 5, 7)
-    return HeadTask(names, q, k, v, factor, weights, sides, TARGETS)
+    return HeadTask(names, q, k, v, factor, weights, sides, TARGETS, every_rank=True)
 
 
 @pytest.mark.parametrize("name", ["var-tiny", "var-tiny-plain"])

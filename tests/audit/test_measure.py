@@ -100,10 +100,11 @@ def test_advice_is_where_it_turns():
 def test_ranks_lie_between_their_bounds():
     rng = np.random.default_rng(2)
     flat = rng.normal(size=(40, 2)) @ rng.normal(size=(2, 8)) * 0.2
-    found = certify_ranks(flat[:30], flat, 1.0, 0.02)
+    assert certify_ranks(flat[:30], flat, 1.0, 0.02, 8, every=False).kernel is None  # cannot pay
+    found = certify_ranks(flat[:30], flat, 1.0, 0.02, 8, every=True)
     assert found.kernel is not None
     assert found.lower <= found.certified < 30
     wild = rng.normal(size=(40, 8))
-    found = certify_ranks(wild[:30], wild, 1.0, 0.02)
+    found = certify_ranks(wild[:30], wild, 1.0, 0.02, 8, every=True)
     assert (found.certified, found.kernel, found.pivots) == (30, None, 0)
-    assert certify_ranks(wild[:1], wild, 1.0, 0.02).certified == 1
+    assert certify_ranks(wild[:1], wild, 1.0, 0.02, 8, every=True).certified == 1

@@ -18,7 +18,7 @@ from varnum._attention import attention
 from varnum.audit.apriori import BALLS, NormalisedHead, PlainHead, certify_logit_bound
 from varnum.audit.degrees import certify_cap, certify_degree, certify_dimension
 from varnum.audit.measure import Measured, certify_logits, estimate_dimension, parts_of
-from varnum.audit.ranks import Ranks, certify_ranks, fit_rank
+from varnum.audit.ranks import Ranks, certify_ranks, estimate_could_pay, fit_rank
 from varnum.balls.exact import to_text
 from varnum.cost.counts import count, crossover, pays_at
 from varnum.cost.schedule import Schedule
@@ -96,6 +96,7 @@ class HeadTask:
     weights: NormalisedHead | PlainHead
     sides: tuple[int, ...]
     targets: tuple[Target, ...]
+    every_rank: bool = False  # fit pivots even where they cannot pay
 
 
 def audit_head(task: HeadTask) -> list[Row]:
@@ -118,7 +119,9 @@ def _row(task: HeadTask, M: float, measured: Sequence[Measured], target: Target)
     r = rank(d, apriori.degree)
     cost = count(schedule, d, d_v, r)
     ranks = [
-        certify_ranks(task.q[queries], task.k[keys], task.scale, target.eps_float)
+        certify_ranks(
+            task.q[queries], task.k[keys], task.scale, target.eps_float, d_v, task.every_rank
+        )
         for queries, keys in parts_of(schedule.lengths)
     ]
     scales = [_scale(schedule, s, d, d_v, measured[s], ranks[s], target) for s in range(len(ranks))]
@@ -189,10 +192,10 @@ def _degree_at_spread(spread: float, d: int, target: Target) -> Row:
 def _whole(task: HeadTask, schedule: Schedule, ranks: Sequence[Ranks], target: Target) -> Row:
     """One set of features for all scales, so that one state serves them: rank, cost, guarantee."""
     d, d_v, length = task.q.shape[1], task.v.shape[1], schedule.length
-    kernel = None
-    if any(part.kernel is not None for part in ranks[-2:]):
+    kernel, exact = None, count(schedule, d, d_v, 1).exact
+    reference = max(part.reference for part in ranks)  # the whole head needs no less
+    if task.every_rank or estimate_could_pay(reference, length, d, d_v, exact):
         kernel = fit_rank(task.q, task.k, task.scale, target.eps_float)
-    exact = count(schedule, d, d_v, 1).exact
     row = {"error_exact": _exact_error(task, schedule, target)}
     if kernel is None or kernel.rank >= length:
         state = forms.state.integer(r=length, d_v=d_v)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from varnum.formulas import cost as forms
 from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
 from varnum.lowrank.kernel import LowRankKernel, fit_kernel
 
 Floats = npt.NDArray[np.float64]
-_WORTH = 2  # try pivots where the singular values leave at most 1/_WORTH of the full rank
+_USUAL = 4  # pivots come out at least about this many times the reference
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class Ranks:
         return 0 if self.kernel is None else self.kernel.pivots
 
 
-def certify_ranks(q: Floats, k: Floats, scale: float, eps: float) -> Ranks:
+def certify_ranks(q: Floats, k: Floats, scale: float, eps: float, d_v: int, every: bool) -> Ranks:
     """q (N, d), k (L_k, d), logits scale q.k, 0 < eps < 1. Time O(N L_k min(N, L_k)).
 
-    Pivots are fitted only where the reference says that they can be of use; elsewhere the rank is
-    certified by counting tokens. That choice costs or saves time and proves nothing.
+    Pivots are fitted where they could pay, or with `every` always; elsewhere the rank is certified
+    by counting tokens. That choice costs or saves time and proves nothing.
     """
     full = min(len(q), len(k))
     if full == 1 or scale == 0:
@@ -49,10 +50,20 @@ def certify_ranks(q: Floats, k: Floats, scale: float, eps: float) -> Ranks:
     sigma = 1 / scale
     reference = estimate_rank_reference(q, k, sigma, eps)
     lower = certify_rank_lower(q, k, sigma, eps)
-    kernel = fit_rank(q, k, scale, eps) if _WORTH * reference <= full else None
+    exact = forms.exact_scale.integer(N=len(q), L_k=len(k), d=q.shape[1], d_v=d_v)
+    kernel = None
+    if every or estimate_could_pay(reference, len(k), q.shape[1], d_v, exact):
+        kernel = fit_rank(q, k, scale, eps)
     if kernel is None or kernel.rank >= full:
         return Ranks(lower, reference, full, None)
     return Ranks(lower, reference, kernel.rank, kernel)
+
+
+def estimate_could_pay(reference: int, tokens: int, d: int, d_v: int, exact: int) -> bool:
+    """Would pivots cost less than `exact` if there were as few as one may hope for?"""
+    return (
+        forms.pivot_scale.integer(N=tokens, d=d, d_v=d_v, m=_USUAL * reference, r=reference) < exact
+    )
 
 
 def fit_rank(q: Floats, k: Floats, scale: float, eps: float) -> LowRankKernel | None:

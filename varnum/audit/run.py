@@ -33,13 +33,21 @@ class Subject:
     load: Callable[[Say], tuple[Model, Ints, Ints]]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of every head, and of the model: an error of the logits, or no budget."""
+
+    targets: tuple[Target, ...]
+    model_error: Fraction | None = None
+    every_rank: bool = False
+
+
 def audit(
     subjects: Sequence[Subject],
-    targets: Sequence[Target],
+    asked: Asked,
     rows: RowFile,
     open_executor: Callable[[], Executor],
     say: Say = lambda _: None,
-    model_error: Fraction | None = None,
 ) -> None:
     """Add every missing row to `rows`: by model, layer, prompt, head, target, in this order.
 
@@ -49,37 +57,39 @@ def audit(
     crew: Crew[HeadTask, list[Row]] = Crew(audit_head, open_executor)
     try:
         for subject in subjects:
-            walks = _walks(subject, rows, model_error)
-            if walks or not all(key in rows.known for key in _keys(subject, targets)):
-                _audit_one(subject, tuple(targets), rows, crew, walks, say)
+            walks = _walks(subject, rows, asked)
+            if walks or not all(key in rows.known for key in _keys(subject, asked.targets)):
+                _audit_one(subject, asked, rows, crew, walks, say)
     finally:
         crew.close()
 
 
 def _audit_one(
     subject: Subject,
-    targets: tuple[Target, ...],
+    asked: Asked,
     rows: RowFile,
     crew: Crew[Any, Any],
-    walks: dict[int, tuple[BudgetWalk, Fraction]],
+    walks: Sequence[BudgetWalk],
     say: Say,
 ) -> None:
     model, labels, tokens = subject.load(say)
     before = 0
     for layer in run_layers(model, labels, tokens, lambda text: say(f"{subject.name}, {text}")):
         waiting = 0
-        for task in _tasks(subject, layer, targets, rows):
+        for task in _tasks(subject, layer, asked, rows):
             crew.submit(task)
             waiting += 1
-        for walk, _ in walks.values():
+        for walk in walks:
             walk.see(layer)
         _collect(before, rows, crew)
         before = waiting
     _collect(before, rows, crew)
-    for prompt, (walk, error) in walks.items():
-        names = _names(subject, None, prompt, subject.labels[prompt], None, "budget")
-        found = walk.estimate(model, subject.labels[prompt], error)
-        rows.add({**names, "model_error": to_text(error), **found})
+    for walk in walks:
+        assert asked.model_error is not None
+        label = subject.labels[walk.prompt]
+        names = _names(subject, None, walk.prompt, label, None, "budget")
+        found = walk.estimate(model, label, asked.model_error)
+        rows.add({**names, "model_error": to_text(asked.model_error), **found})
 
 
 def _collect(count: int, rows: RowFile, crew: Crew[Any, Any]) -> None:
@@ -89,32 +99,27 @@ def _collect(count: int, rows: RowFile, crew: Crew[Any, Any]) -> None:
     rows.sync()
 
 
-def _tasks(
-    subject: Subject, layer: Layer, targets: tuple[Target, ...], rows: RowFile
-) -> Iterator[HeadTask]:
+def _tasks(subject: Subject, layer: Layer, asked: Asked, rows: RowFile) -> Iterator[HeadTask]:
     for prompt, label in enumerate(subject.labels):
         for head in range(subject.config.num_heads):
             names = _names(subject, layer.index, prompt, label, head)
-            if all(key_of(_named(names, t)) in rows.known for t in targets):
+            if all(key_of(_named(names, t)) in rows.known for t in asked.targets):
                 continue
             q, k, v = (np.ascontiguousarray(x[prompt, head]) for x in (layer.q, layer.k, layer.v))
             yield HeadTask(
                 names, q, k, v, float(layer.factors[head]), layer.head_weights(prompt, head),
-                subject.config.patch_nums, targets,
+                subject.config.patch_nums, asked.targets, asked.every_rank,
             )  # fmt: skip
 
 
-def _walks(
-    subject: Subject, rows: RowFile, error: Fraction | None
-) -> dict[int, tuple[BudgetWalk, Fraction]]:
-    """Budgets still to be found, by prompt."""
-    if error is None:
-        return {}
-    return {
-        prompt: (BudgetWalk(prompt), error)
+def _walks(subject: Subject, rows: RowFile, asked: Asked) -> list[BudgetWalk]:
+    """Budgets still to be found."""
+    return [
+        BudgetWalk(prompt)
         for prompt, label in enumerate(subject.labels)
-        if key_of(_names(subject, None, prompt, label, None, "budget")) not in rows.known
-    }
+        if asked.model_error is not None
+        and key_of(_names(subject, None, prompt, label, None, "budget")) not in rows.known
+    ]
 
 
 def _names(

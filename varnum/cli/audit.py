@@ -45,6 +45,9 @@ def audit(
     model_error: Annotated[
         str, typer.Option(help="Error of the logits that the budget per layer keeps to.")
     ] = "1",
+    every_rank: Annotated[
+        bool, typer.Option("--every-rank", help="Certify ranks also where they cannot pay (slow).")
+    ] = False,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one per core.")] = None,
     cluster: Annotated[
         str | None, typer.Option(help="Dask scheduler instead of processes, e.g. tcp://host:8786.")
@@ -72,6 +75,7 @@ def audit(
     one_thread()  # before anything numerical is loaded
     _check(jobs, seed, resume, out, html)
     from varnum.audit.rows import RowFile, digest_of
+    from varnum.audit.run import Asked
     from varnum.audit.run import audit as run_audit
     from varnum.audit.summary import summarise
     from varnum.balls import parse
@@ -88,6 +92,7 @@ def audit(
         "seed": seed,
         "output_error": [str(t.output_error) for t in targets],
         "model_error": str(allowed),
+        "every_rank": every_rank,
     }
     rows = RowFile(out, {"digest": digest_of(question), "question": question}, resume=resume)
     with ExitStack() as stack:
@@ -95,7 +100,7 @@ def audit(
         opener = stack.enter_context(on_cluster(cluster)) if cluster else None
         say = stack.enter_context(progress())
         opener = opener or processes(jobs or default_jobs())
-        run_audit(subjects, targets, rows, opener, say, allowed)
+        run_audit(subjects, Asked(targets, allowed, every_rank), rows, opener, say)
     groups = summarise(rows.rows)
     command = _command()
     if html is not None:
