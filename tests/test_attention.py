@@ -188,7 +188,7 @@ def test_sigma_by_name():
 
 
 def test_the_model_runs_on_the_guaranteed_kernel():
-    from varnum._attention import GuaranteedKernel
+    from varnum.lowrank.slot import GuaranteedKernel
     from varnum.model.attention import exact_attention
 
     parts = [head(8, 900, seed, dtype=np.float32) for seed in range(4)]
@@ -205,6 +205,54 @@ def test_the_model_runs_on_the_guaranteed_kernel():
         assert kernel.worst.method == "moments"
     with pytest.raises(vn.InputError, match="exactly one"):
         GuaranteedKernel()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "target",
+    [{"output_error": "1e-2"}, {"eps": "1e-2"}, {"eps": "1e-6"}, {"output_error": "1e-5"}],
+    ids=str,
+)
+def test_the_slot_counts_the_rounding_of_the_factor_and_of_the_output(dtype, target):
+    """Against exact attention of the very q, k, v and factor given, whatever the dtype."""
+    torch = pytest.importorskip("torch", reason="bfloat16 is a torch type")
+    from varnum.lowrank.slot import GuaranteedKernel
+
+    q, k, v = (torch.from_numpy(part)[None, None].to(getattr(torch, dtype)) for part in HEAD)
+    scale = torch.full((1, 1, 1, 1), 0.337).to(q.dtype)
+    wide = [part.double().numpy()[0, 0].astype(np.longdouble) for part in (q, k, v, scale)]
+    for blocks in (None, (1, 4, 15, 40)):
+        kernel = GuaranteedKernel(**target)
+        out = kernel(q, k, v, scale, blocks)
+        assert out.dtype == q.dtype
+        exact, spread = softmax(wide[0] * wide[3], *wide[1:3], 1, blocks)
+        error = np.abs(out.double().numpy()[0, 0] - exact)
+        assert (error[spread == 0] == 0).all()
+        seen = float((error[spread > 0] / spread[spread > 0]).max())
+        assert seen <= kernel.worst.output_error < 0.2
+        small = target.get("output_error") == "1e-5" and dtype != "float64"
+        assert kernel.worst.reached or small or dtype == "bfloat16"
+        if dtype == "bfloat16":  # 8 bits cannot carry less, and it says so
+            assert seen > 5e-4
+
+
+HEAD = head(8, 60, 7, 6.0)
+
+
+def test_the_slot_counts_a_factor_that_rounds():
+    """The product alone: in float32 the logits move by more than the kernel error asked for."""
+    from varnum.lowrank.slot import GuaranteedKernel, _logit_error
+
+    q, k, v = (part[None, None].astype(np.float32) for part in head(8, 40, 8, 300.0))
+    scale = np.full((1, 1, 1, 1), 0.337, dtype=np.float32)
+    exact = (q.astype(np.longdouble) * scale) @ k.astype(np.longdouble).swapaxes(-1, -2)
+    rounded = (q * scale).astype(np.longdouble) @ k.astype(np.longdouble).swapaxes(-1, -2)
+    moved = float(np.abs(exact - rounded).max())
+    assert 1e-4 < moved <= _logit_error(q * scale, k) < 50 * moved
+    kernel = GuaranteedKernel(eps="1e-6")  # so all is done in float64
+    kernel(q, k, v, scale)
+    assert kernel.worst.reached
+    assert _logit_error(q.astype(float) * scale, k.astype(float)) < 1e-6
 
 
 def test_generation_scale_by_scale_is_teacher_forcing():

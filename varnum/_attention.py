@@ -91,7 +91,7 @@ def attention(
 
     Claims kernel-residual, moment-certificate, monomial-rank, softmax-relative, float-forward.
     """
-    kind, target = _target(eps, output_error)
+    kind, target = parse_target(eps, output_error)
     if method not in METHODS:
         raise InputError(f"method: {method!r} is not known; allowed: {', '.join(METHODS)}")
     if method == "moments" and kind == "eps":
@@ -124,7 +124,10 @@ def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:
     return float(value)
 
 
-def _target(eps: str | Fraction | None, output_error: str | Fraction | None) -> tuple[str, float]:
+def parse_target(
+    eps: str | Fraction | None, output_error: str | Fraction | None
+) -> tuple[str, float]:
+    """("eps" or "output-error", the target as a float from below); InputError unless in (0, 1)."""
     if (eps is None) == (output_error is None):
         raise InputError("give exactly one of eps (kernel) and output_error (output)")
     kind, given = ("eps", eps) if eps is not None else ("output-error", output_error)
@@ -251,34 +254,3 @@ def _worst(parts: list[Certificate]) -> Certificate:
         rows_exact=sum(part.rows_exact for part in parts),
         seconds_certificate=sum(part.seconds_certificate for part in parts),
     )
-
-
-class GuaranteedKernel:
-    """An attention kernel for the slot of `varnum.model`: guarantees each call, keeps certificates.
-
-    Called with q, k (B, H, L, d), v (B, H, L, d_v), the factor of the logits, and either no blocks
-    or the token counts of the scales; see `varnum.model.attention`. `certificates` has one entry
-    per call, in order. The guarantee is per attention layer; what it does to the model's output is
-    the business of `varnum.propagate`.
-    """
-
-    def __init__(self, *, eps: str | None = None, output_error: str | None = None) -> None:
-        _target(eps, output_error)
-        self.eps, self.output_error = eps, output_error
-        self.certificates: list[Certificate] = []
-
-    def __call__(
-        self, q: Any, k: Any, v: Any, scale: Any, blocks: tuple[int, ...] | None = None
-    ) -> Any:
-        """Attention output (B, H, L, d_v) in the dtype of v."""
-        result = attention(
-            q * scale, k, v, sigma=1, eps=self.eps, output_error=self.output_error, scales=blocks
-        )
-        self.certificates.append(result.certificate)
-        output = result.output
-        return output if isinstance(output, np.ndarray) else output.to(v.dtype)
-
-    @property
-    def worst(self) -> Certificate | None:
-        """The weakest guarantee of all calls so far."""
-        return max(self.certificates, key=lambda c: c.output_error, default=None)

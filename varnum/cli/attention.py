@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from varnum.cli.common import Json, Timeout, limit, print_json
+from varnum.cli.common import Json, Timeout, finite, limit, print_json
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ def _content(
         "gap_reference": rank / reference if reference and kernel else None,
         "kind": certificate.kind,
         "target": certificate.target,
-        "certified_error": _finite(certificate.certified_error),
-        "certified_output_error": _finite(certificate.output_error),
+        "certified_error": finite(certificate.certified_error),
+        "certified_output_error": finite(certificate.output_error),
         "reached": certificate.reached,
         "rows": certificate.rows,
         "rows_exact": certificate.rows_exact,
@@ -159,11 +159,6 @@ def _content(
         "seconds_exact": seconds_exact,
         "assurance": certificate.assurance,
     }
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no infinity: null means that nothing is certified."""
-    return float(value) if value < float("inf") else None
 
 
 def _print(content: dict[str, Any]) -> None:

@@ -73,6 +73,11 @@ def print_json(schema: str, content: dict[str, Any]) -> None:
     print(json.dumps({"schema": schema, **content}, indent=2))
 
 
+def finite(value: float) -> float | None:
+    """JSON has no infinity: null means that nothing is certified."""
+    return float(value) if value < float("inf") else None
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """A spinner with what is being done, on stderr and only on a terminal."""

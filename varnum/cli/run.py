@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, finite, limit, print_json, progress
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def attention_kernel(name: str, output_error: str = "1e-2") -> Any:
 
         return exact_attention
     if name == "lowrank":
-        from varnum._attention import GuaranteedKernel
+        from varnum.lowrank.slot import GuaranteedKernel
 
         return GuaranteedKernel(output_error=output_error)
     raise InputError(f"attention: no {name!r}; known: exact, lowrank")
@@ -130,8 +130,8 @@ def _kernel_for(model_error: str, model: Model, labels: Any, tokens: Any) -> Any
 
     The bound is for exact arithmetic elsewhere. Exit code 3 where no kernel error can be certified.
     """
-    from varnum._attention import GuaranteedKernel
     from varnum.balls import to_text
+    from varnum.lowrank.slot import GuaranteedKernel
     from varnum.propagate.budget import Budget, certify_affine_budget, teacher_forced_setting
 
     if len(labels) not in (1, len(tokens)):
@@ -154,8 +154,8 @@ def _guarantee(kernel: Any) -> dict[str, Any]:
     return {
         "kind": kernel.worst.kind,
         "target": kernel.worst.target,
-        "certified_error": kernel.worst.certified_error,
-        "output_error": kernel.worst.output_error,
+        "certified_error": finite(kernel.worst.certified_error),
+        "output_error": finite(max(c.output_error for c in made)),
         "reached": all(c.reached for c in made),
         "rows": sum(c.rows for c in made),
         "rows_exact": sum(c.rows_exact for c in made),
@@ -343,8 +343,9 @@ def _print(summary: dict[str, Any]) -> None:
             print(f"{name}: {' x '.join(map(str, shape))}")
     if "attention" in summary:
         made = summary["attention"]
+        bound = "unknown" if made["output_error"] is None else f"{made['output_error']:.3g}"
         print(
-            f"attention: each output within {made['output_error']:.3g} of V's range, "
+            f"attention: each output within {bound} of V's range, "
             f"{made['rows_exact']} of {made['rows']} rows exact"
             + ("" if made["reached"] else "; unknown: the error asked for was not reached")
         )
