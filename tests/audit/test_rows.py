@@ -33,19 +33,27 @@ def deep(tmp_path_factory):
 
 
 def kill_after(command, path, size):
-    """Start a command and kill it, with its children, once its file has grown to `size` bytes."""
+    """Start a command and kill it once its file has grown to `size` bytes; its workers must go."""
     child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
     while child.poll() is None and (not path.exists() or path.stat().st_size < size):
         time.sleep(0.001)
-    os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
     child.wait()
+    for _ in range(100):
+        try:
+            os.killpg(child.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.killpg(child.pid, signal.SIGKILL)
+    pytest.fail("a worker outlived the command by 10 s")
 
 
 def test_killed_and_resumed_is_the_same_file(deep, tmp_path):
     options, whole = deep
     assert whole.count(b"\n") == 1 + 5 * 2 * 4 + 2
     path = tmp_path / "rows.jsonl"
-    command = [sys.executable, "-m", "varnum", *options, "--out", str(path)]
+    command = [sys.executable, "-m", "varnum", *options, "--jobs", "2", "--out", str(path)]
     kill_after(command, path, random.randrange(len(whole)))
     before = path.read_bytes()
     assert whole.startswith(before)

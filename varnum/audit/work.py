@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
 from varnum.errors import InputError, MissingExtra
@@ -111,7 +113,20 @@ def processes(jobs: int) -> Callable[[], Executor]:
     if jobs == 1:
         return Here
     context = multiprocessing.get_context("spawn")  # fork is unsafe next to BLAS's threads
-    return lambda: ProcessPoolExecutor(jobs, mp_context=context)
+    return lambda: ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_with_parent)
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the process that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        watch = threading.Thread(target=_wait_and_leave, args=(parent.sentinel,), daemon=True)
+        watch.start()
+
+
+def _wait_and_leave(sentinel: Any) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def default_jobs() -> int:
