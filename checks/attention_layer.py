@@ -2,15 +2,22 @@
 
 Adversary: all entries of q and k at their ends so that the logits of two groups of keys move by
 +zeta and -zeta, group sizes that balance the masses, kernel errors and values by sign.
+For normalised vectors it moves at a right angle to where it ends.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
+from varnum.balls.scalar import ball
+from varnum.model import layers as model
 from varnum.proof.checking import Measurement, main, summarise
+from varnum.propagate import transfer as t
+from varnum.propagate.transfer import Reach
 
 
 def _attend(q, k, v, sigma, e=0.0):
@@ -61,13 +68,39 @@ def _adversarial_trial(rng):
     return abs(moved - _attend(q, k, v, sigma)), claimed
 
 
+def _normalised(trials, rng):
+    """Unit vectors moved by h times their length: distance against the claimed chord."""
+    pairs = []
+    for kind in ("random", "adversarial"):
+        d, h = 4, rng.uniform(1e-3, 1, trials)
+        x, step = rng.normal(size=(2, trials, d))
+        lengths = np.linalg.norm(x, axis=-1)
+        if kind == "adversarial":
+            u = x / lengths[:, None]
+            step -= (step * u).sum(-1, keepdims=True) * u
+            step /= np.linalg.norm(step, axis=-1, keepdims=True)
+            step = np.sqrt(1 - h**2)[:, None] * step - h[:, None] * u  # to the tangent's foot
+        step *= (h * lengths / np.linalg.norm(step, axis=-1))[:, None]
+        unit = [model.unit_vectors(v) for v in (x, x + step)]
+        claimed = [_chord(Fraction(v)) for v in h]
+        pairs.append((np.linalg.norm(unit[1] - unit[0], axis=-1), np.array(claimed)))
+    return pairs
+
+
+def _chord(h):
+    """What the transfer of unit vectors says of a move by h."""
+    reach = replace(Reach.of(2, 1, 1, 1), norm_error=ball(h))
+    return float(t.unit_vectors(reach, 1).norm_error.upper())
+
+
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
     """Output change against eta_v + rho(v) tanh((zeta + artanh eps)/2)."""
     rng = np.random.default_rng(seed)
     random = np.array([_random_trial(rng) for _ in range(trials)]).T
     adversarial = np.array([_adversarial_trial(rng) for _ in range(trials)]).T
     return [
-        summarise("attention-lipschitz", "output of one layer", tuple(random), tuple(adversarial))
+        summarise("attention-lipschitz", "output of one layer", tuple(random), tuple(adversarial)),
+        summarise("attention-lipschitz", "normalised vectors", *_normalised(trials, rng)),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -77,6 +78,24 @@ def test_gates_that_move_and_guidance():
 def test_unit_vectors_move_by_at_most_two():
     assert t.unit_vectors(Reach.of(3, 1, 5), arb(0)).bound() == 2
     assert t.unit_vectors(Reach.of(3, 1, Fraction(1, 100)), ball(1)).bound() < Fraction(2, 100)
+
+
+def test_unit_vectors_cover_a_move_that_shortens():
+    """A move at a right angle to its end: sin(1) long, unit vectors 2 sin(1/2) apart."""
+    moved = np.cos(1.0) * np.array([np.cos(1.0), np.sin(1.0)])
+    step = Fraction(float(np.hypot(moved[0] - 1, moved[1])))
+    reach = t.unit_vectors(replace(Reach.of(2, 1, step, 1), norm_error=ball(step)), ball(1))
+    chord = np.hypot(np.cos(1.0) - 1, np.sin(1.0))
+    assert step < chord <= float(reach.norm_error.upper()) * (1 + 1e-12)
+    assert float(reach.norm_error.upper()) <= chord * (1 + 1e-9)
+
+
+def test_logits_of_unit_vectors_move_by_at_most_both_moves():
+    q = t.unit_vectors(Reach.of(3, 1, Fraction(1, 100)), ball(1))
+    both = float((q.norm_error + q.norm_error).upper())
+    assert float(t.unit_logit_error(q, q, 5).upper()) <= 5 * both * (1 + 1e-12)
+    wild = t.unit_vectors(Reach.of(3, 1, 9), ball(1))
+    assert t.unit_logit_error(wild, wild, 5) == 10
 
 
 def test_kernel_error_must_be_below_one():

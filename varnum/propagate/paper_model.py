@@ -117,10 +117,11 @@ def _attention(
 ) -> Reach:
     y = x if config.norm_eps is None else t.layer_norm(x, ball(config.norm_eps).sqrt())
     q, k, v = (t.linear(y, m) for m in maps)
-    out = t.attention(q, k, v, scale, eps)
-    new = t.add(x, out) if config.residual else out
     zeta, logits = upper(t.logit_error(q, k, scale)), upper(t.logit_size(q, k, scale))
-    steps.append(replace(_step(layer, new, steps), zeta=zeta, logits=logits))
+    out = t.attention(v, zeta, eps)
+    new = t.add(x, out) if config.residual else out
+    step = _step(layer, new, steps)
+    steps.append(replace(step, zeta=zeta, logits=logits, domain=logits + zeta))
     return new
 
 
@@ -158,8 +159,8 @@ def certify_closed_form(
     """
     w_q, w_k, w_v = norms
     b = supremum() if b is None else b
-    if b * (w_v + residual) < 1 or K < 1:
-        raise InputError("the closed form needs K >= 1 and b (w_V + residual) >= 1")
+    if min(norms) < 0 or b * (w_v + residual) < 1 or K < 1:
+        raise InputError("the closed form needs K >= 1, norms >= 0 and b (w_V + residual) >= 1")
     given = {"R": R, "d": d, "sigma": sigma, "b": b, "w_Q": w_q, "w_K": w_k, "w_V": w_v,
              "res": int(residual)}  # fmt: skip
     with precision(_BITS):
@@ -204,9 +205,11 @@ def certify_norm_budget(
     model_error: entrywise, of the maps after K scales. domain: M + zeta of the last scale, where it
     is largest. Raises InputError where an error leaves the range in which the form holds.
     """
-    if model_error <= 0 or R <= 0 or sigma <= 0 or d < 1:
-        raise InputError("--model-error, --R, --d and --sigma: must be above 0")
+    if model_error <= 0 or R <= 0 or sigma <= 0 or d < 1 or K < 1:
+        raise InputError("--model-error, --R, --d, --sigma and --scales: must be above 0")
     b = supremum()
+    if min(norms) < 0 or b * (norms[2] + residual) < 1:
+        raise InputError(f"--norms: needs w_Q, w_K >= 0 and w_V >= {1 / b - residual}")
     given = {"R": R, "d": d, "sigma": sigma, "b": b, "w_Q": norms[0], "w_K": norms[1],
              "w_V": norms[2], "res": int(residual)}  # fmt: skip
     with precision(_BITS):

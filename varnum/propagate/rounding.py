@@ -84,14 +84,7 @@ def attention(
     zeta = t.logit_error(q, k, scale) + logits
     kernel = arithmetic.gamma(2 * arithmetic.ulps)
     together = (ball(eps) + kernel) / (1 + ball(eps) * kernel)  # artanh adds up
-    share = t.softmax_share(zeta, together)
-    out = Reach(
-        v.width,
-        v.size,
-        v.norm,
-        v.error + 2 * v.size * share,
-        v.norm_error + 2 * v.norm * share,
-    )
+    out = t.attention(v, zeta, together)
     g = arithmetic.gamma(2 * keys + 2)
     more = g * (v.size + v.error)
     return replace(

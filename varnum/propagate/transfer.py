@@ -198,9 +198,13 @@ def activation(x: Reach, slope: Fraction) -> Reach:
 
 
 def unit_vectors(x: Reach, min_norm: Any) -> Reach:
-    """Normalised vectors: error over min||x||, at most 2 (claim attention-lipschitz)."""
-    low = ball(min_norm)
-    moved = smaller(x.norm_error / low, arb(2)) if low > 0 else arb(2)
+    """Normalised vectors: the chord of LayerNorm, at most 2 (claim attention-lipschitz).
+
+    min_norm <= ||x|| of the unperturbed vectors; error over min_norm would need it of both.
+    """
+    low, moved = ball(min_norm), arb(2)
+    if low > 0 and (h := x.norm_error / low) < 1:
+        moved = smaller(moved, layers.layernorm_l2.ball(h=_point(h)))
     return Reach(x.width, arb(1), arb(1), moved, moved)
 
 
@@ -211,14 +215,18 @@ def logit_error(q: Reach, k: Reach, scale: Any) -> Ball:
     return abs(ball(scale)) * smaller(entries, norms)
 
 
+def unit_logit_error(q: Reach, k: Reach, scale: Any) -> Ball:
+    """zeta for unit vectors: |q'.k' - q.k| <= ||q' - q|| + ||k' - k||, and at most 2."""
+    return abs(ball(scale)) * smaller(q.norm_error + k.norm_error, arb(2))
+
+
 def logit_size(q: Reach, k: Reach, scale: Any) -> Ball:
     """M: the largest |logit| of the unperturbed run."""
     return abs(ball(scale)) * smaller(q.width * q.size * k.size, q.norm * k.norm)
 
 
-def attention(q: Reach, k: Reach, v: Reach, scale: Any, eps: Any) -> Reach:
-    """Claim `attention-lipschitz`: output of softmax(scale q k') v with kernel error eps."""
-    zeta = logit_error(q, k, scale)
+def attention(v: Reach, zeta: Any, eps: Any) -> Reach:
+    """Claim `attention-lipschitz`: softmax(logits) v, logit error zeta, kernel error eps."""
     share = softmax_share(zeta, eps)
     return Reach(
         v.width,

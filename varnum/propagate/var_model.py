@@ -49,23 +49,22 @@ class HeadNorms:
 
 @dataclass(frozen=True)
 class Step:
-    """One row of the report: the layer, its error, the logit error and logit size of attention."""
+    """One row of the report: the layer, its error, the logit error and logit size of attention.
+
+    domain: where the layer's kernel is evaluated, |logit| <= M + zeta or what bounds them anyway.
+    """
 
     layer: str
     error: Fraction
     amplification: float
     zeta: Fraction = Fraction(0)
     logits: Fraction = Fraction(0)
-
-    @property
-    def domain(self) -> Fraction:
-        """Where this layer's kernel is evaluated: |logit| <= M + zeta."""
-        return self.logits + self.zeta
+    domain: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)
 class Composition:
-    """The final reach and the way there. `domain`: largest M + zeta a kernel is evaluated on."""
+    """The final reach and the way there. `domain`: where kernels are evaluated, all layers."""
 
     reach: Reach
     steps: tuple[Step, ...]
@@ -162,8 +161,9 @@ def _compose(
         y = t.layer_norm(x, known.s_min.get(f"x1.{i}", floor))
         y = t.modulate(y, w.factors[0], w.shifts[0])
         out, zeta, logits = _heads(y, w, i, eps, known)
+        domain = max(map(upper, w.scales)) if w.l2_norm else logits + zeta  # unit vectors stay unit
         out = t.modulate(t.linear(out, w.proj), w.gates[0])
-        x = record(f"attention {i}", t.add(x, out), x, zeta=zeta, logits=logits)
+        x = record(f"attention {i}", t.add(x, out), x, zeta=zeta, logits=logits, domain=domain)
         y = t.layer_norm(x, known.s_min.get(f"x2.{i}", floor))
         y = t.linear(t.modulate(y, w.factors[1], w.shifts[1]), w.fc1)
         y = t.linear(t.activation(y, t.GELU_SLOPE), w.fc2)
@@ -185,11 +185,13 @@ def _heads(
             _within(t.linear(y, m), known.reach.get(f"{name}.{block}.{h}"))
             for name, m in zip("qkv", maps, strict=True)
         )
+        zeta = t.logit_error(q, k, scale)
         if w.l2_norm:
             q = t.unit_vectors(q, known.min_norm.get(f"q.{block}.{h}", arb(0)))
             k = t.unit_vectors(k, known.min_norm.get(f"k.{block}.{h}", arb(0)))
-        outs.append(t.attention(q, k, v, scale, eps))
-        zetas.append(upper(t.logit_error(q, k, scale)))
+            zeta = t.unit_logit_error(q, k, scale)
+        outs.append(t.attention(v, zeta, eps))
+        zetas.append(upper(zeta))
         sizes.append(upper(t.logit_size(q, k, scale)))
     merged = Reach(
         sum(o.width for o in outs),

@@ -104,7 +104,7 @@ class _Decoder:
         weight, bias = _a(self.w, f"{name}.qkv.weight")[:, :, 0, 0], _a(self.w, f"{name}.qkv.bias")
         parts = zip(np.split(weight, 3), np.split(bias, 3), strict=True)
         q, k, v = (t.linear(y, t.operator(w, b)) for w, b in parts)
-        out = t.attention(q, k, v, 1 / arb(x.width).sqrt(), self.eps)
+        out = t.attention(v, t.logit_error(q, k, 1 / arb(x.width).sqrt()), self.eps)
         w, b = (
             _a(self.w, f"{name}.proj_out.weight")[:, :, 0, 0],
             _a(self.w, f"{name}.proj_out.bias"),
