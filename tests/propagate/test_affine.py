@@ -69,6 +69,22 @@ def test_bad_input_is_refused(check):
         certify_blocks(weights, config, x, six, Fraction(99, 100), config.lengths)
 
 
+def test_what_cannot_be_bounded_is_refused(check):
+    config, weights, x, six = check.setting(1, 0, l2_norm=True, **SMALL)
+    zero = {**weights, "blocks.0.attn.mat_qkv.weight": np.zeros((48, 16))}
+    with pytest.raises(ArithmeticError, match="nearly"):
+        certify_blocks(zero, config, x, six, Fraction(1, 10), config.lengths)
+    huge = {**weights, "blocks.0.ffn.fc2.weight": np.full((16, 64), 1e200)}
+    with np.errstate(all="ignore"), pytest.raises(ArithmeticError):
+        certify_blocks(huge, config, x, six, Fraction(1, 10), config.lengths)
+    long = {**weights, "unused.weight": np.zeros((1, 4097))}
+    with pytest.raises(InputError, match="4097"):
+        certify_blocks(long, config, x, six, Fraction(1, 10), config.lengths)
+    symbols = Symbols()
+    symbols.take(1)
+    assert np.isnan(symbols.radius(np.array([[np.nan]]))).all()  # not zero
+
+
 def test_ellipsoids_contain_what_they_say():
     rng = np.random.default_rng(0)
     symbols = Symbols()

@@ -19,7 +19,7 @@ from varnum.errors import InputError
 from varnum.model.config import VarConfig
 from varnum.propagate.affine_layers import attention, layer_norm, mlp, unit_vectors
 from varnum.propagate.exact import certify_ranges
-from varnum.propagate.forms import SLOP, UP, Floats, Form, Symbols, widen
+from varnum.propagate.forms import LONGEST, SLOP, UP, Floats, Form, Symbols, widen
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ def certify_blocks(
         raise InputError(f"eps: {eps} is not between 0 and 1")
     if x.ndim != 2 or sum(lengths) != len(x):
         raise InputError(f"x: expected ({sum(lengths)}, C) for lengths {lengths}, got {x.shape}")
+    longest = max(len(x), *(np.shape(w)[-1] for w in weights.values() if np.ndim(w) == 2))
+    if longest > LONGEST:
+        raise InputError(f"affine: sums of {longest} terms; rounding is covered up to {LONGEST}")
     exact, _ = certify_ranges(weights, config, x, conditions, lengths)
     radius = float(upper(ball(eps).atanh())) * UP
     moved = forward(weights, config, x, conditions, radius, lengths)
@@ -67,6 +70,8 @@ def certify_blocks(
     low = moved.centre - above
     high = moved.centre - below
     size = SLOP * (np.abs(moved.centre) + np.abs(above) + np.abs(below) + reach)
+    if not np.all(np.isfinite(low - reach)) or not np.all(np.isfinite(high + reach)):
+        raise ArithmeticError("affine: the expansion overflows")
     return AffineBound(low - reach - size, high + reach + size, moved.symbols.count)
 
 

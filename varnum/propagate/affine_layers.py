@@ -37,8 +37,10 @@ def layer_norm(x: Form, eps: float) -> Form:
 
 
 def unit_vectors(x: Form) -> Form:
-    """x/||x||_2 of every vector, (L, d) -> (L, d)."""
+    """x/||x||_2 of every vector, (L, d) -> (L, d); the model's floor of 1e-12 is out of reach."""
     width = x.centre.shape[-1]
+    if not np.all(np.abs(x.centre).max(-1) > 1e-10):
+        raise ArithmeticError("affine: a query or key is (nearly) zero and cannot be normalised")
     return _normalise(x, 0.0).scale(np.full(width, width**-0.5))
 
 
@@ -53,7 +55,7 @@ def _normalise(delta: Form, eps: float) -> Form:
     spread = (np.abs(c0) * (delta.err + SLOP * delta.weight())).sum(-1)
     a = (delta.symbols.radius(alpha)[:, 0] + spread) / (width * s2) * UP
     a = np.minimum(a, np.sqrt(b)) * UP
-    if np.any(a >= 0.9):
+    if not np.all(a < 0.9):
         raise ArithmeticError("affine: a normalised vector may vanish; eps is too large")
     low, high = -b / 2 * UP, a**2 / (1 - a) * UP
     nu = np.maximum(-np.expm1(-np.log1p(2 * a + b) / 2), a / (1 - a)) * UP
@@ -223,7 +225,7 @@ def _rows(q: Form, k: Form, v: Form, eta: float, rows: slice, n: int, scale: flo
     mean_b = (p * b).sum(-1, keepdims=True)
     drift = (b * (1 - p) + mean_b - p * b).clip(0) * UP + SLOP * b
     z = (zl + drift) * UP
-    if np.any(z > 30):
+    if not np.all(z <= 30):
         raise ArithmeticError("affine: logits may move by more than 30; eps is too large")
     phi = phi_over_square(z)
     psi = np.maximum(phi - zl**2 / 2, 0) + SLOP * phi

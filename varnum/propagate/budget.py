@@ -106,11 +106,14 @@ def certify_affine_budget(
     if target <= 0:
         raise InputError(f"--model-error: {model_error} is not above 0")
     w, config = model.var_weights, model.var
-    slope = estimate_first_order(w, config, x, vectors, 0.01, config.lengths).max() / 0.01
-    trial = min(0.5, 0.97 * float(target) / float(slope))
+    slope = float(estimate_first_order(w, config, x, vectors, 0.01, config.lengths).max()) / 0.01
+    half = Fraction(1, 2)
+    trial = float(min(half, Fraction(97, 100) * target / Fraction(slope) if slope > 0 else half))
     compose = compose_run(model, x, vectors)
     for _ in range(6):
         eps = parse(f"{trial:.5e}", "eps")
+        if eps == 0:
+            break
         try:
             found = certify_blocks(w, config, x, vectors, eps, config.lengths)
         except ArithmeticError:  # the expansion does not hold this far out

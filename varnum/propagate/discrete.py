@@ -67,7 +67,7 @@ def certify_support(logits: Any, zeta: float, top_k: int = 0, top_p: float = 0.0
     p /= p.sum()
     total = np.cumsum(p)
     cut = int(np.argmax(total > 1 - top_p)) if total[-1] > 1 - top_p else len(row) - 1
-    slack = 1e-12
+    slack = (len(row) + 64) * 2.0**-50  # of the sums, and exp within 2^-46
     below = total[cut - 1] if cut else 0.0
     if cut and not (below + moved + slack <= 1 - top_p):
         return Unknown("the mass below the top-p cut may pass the threshold")

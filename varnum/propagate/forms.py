@@ -4,9 +4,9 @@ A form is x = c + G w + e: c and G are float64 (exact numbers), w the noise, |e|
 Columns of G come in groups: a box symbol (one column, |w| <= 1) or a ball group (m columns,
 ||w||_2 <= 1). The proof that every bound here is an upper bound is in proofs/affine.md.
 
-Rounding: a contraction of length n <= 4096 and a few operations more are off by at most SLOP times
-the same contraction of absolute values (4096 2^-53 = 2^-41); a sum of nonnegative numbers, of any
-length met here (< 2^17), is made an upper bound by the factor UP.
+Rounding: a contraction of length n <= LONGEST and a few operations more are off by at most SLOP
+times the same contraction of absolute values (LONGEST 2^-53 = 2^-41); a sum of nonnegative numbers,
+of any length met here (< 2^17), is made an upper bound by the factor UP.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
+LONGEST = 4096  # terms of a contraction
 SLOP = 2.0**-40
 UP = 1 + 2.0**-32
 TINY = 1e-100  # squares below 1e-308 vanish; what they stood for is far below this
@@ -71,7 +72,7 @@ class Symbols:
             else:
                 part = part.reshape(*part.shape[:-1], -1, size)
                 total += np.sqrt(np.einsum("...gm,...gm->...g", part, part)).sum(-1)
-        return np.where(total > 0, total * UP + TINY, 0.0)
+        return np.where(total == 0, 0.0, total * UP + TINY)  # NaN stays NaN
 
     def ellipsoid(self, matrix: Floats) -> Floats:
         """E with (u.Gw)^2 <= u'Eu for every u: (..., n, S) -> (..., n, n).
