@@ -15,6 +15,9 @@ from varnum.propagate.paper_model import certify_closed_form, certify_norm_budge
 FIXTURES = Path(__file__).parents[1] / "data" / "var"
 
 
+NORMS = ("--norms", "1,1,1", "--R", "1", "--d", "8", "--scales", "2")
+
+
 def _run(*arguments):
     command = [sys.executable, "-m", "varnum", "bound", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -52,6 +55,11 @@ def test_norm_bounds():
         (("--model-error", "1e-2", "--norms", "1,1"), "--norms"),
         (("--model-error", "0", "--norms", "1,1,1", "--R", "1", "--d", "8", "--scales", "2"), ""),
         (("--model-error", "1e-2", "--var", "none.npz"), "--vae"),
+        (("--model-error", "1e-2", *NORMS, "--eps", "1e-3"), "--eps"),
+        (("--model-error", "1e-2", *NORMS, "--affine"), "--affine"),
+        (("--model-error", "1e-2", "--norms=-1,-1,1", *NORMS[2:]), "--norms"),
+        (("--model-error", "1e-2", "--norms", "1,1,0", *NORMS[2:]), "--norms"),
+        (("--model-error", "1e-2", *NORMS[:-1], "0"), "--scales"),
     ],
 )
 def test_bad_input_is_one_line(arguments, says):
@@ -59,6 +67,22 @@ def test_bad_input_is_one_line(arguments, says):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
+
+
+def test_sigma_may_be_a_root():
+    budgets = []
+    for sigma in ("sqrt", "8"):
+        done = _run("--model-error", "1e-2", *NORMS, "--sigma", sigma, "--json")
+        budgets.append(float(Fraction(json.loads(done.stdout)["eps"])))
+    assert budgets[0] < budgets[1]  # sqrt(8) < 8: larger logits, less room
+
+
+def test_an_error_below_every_kernel_error_is_unknown():
+    weights = [f"--{part}={FIXTURES / f'a_{part}_state.npz'}" for part in ("var", "vae")]
+    config = f"--config={FIXTURES / 'a_config.json'}"
+    done = _run("--model-error", "1e-300", *weights, config)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_norm_budget_spends_what_it_was_given():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.errors import InputError
 
 if TYPE_CHECKING:
     from varnum._plan import Plan
@@ -102,6 +103,10 @@ def bound(
     if model_error is not None:
         from varnum.cli.budget import budget
 
+        given = {"M": M, "W": W, "eps": eps, "output-error": output_error, "model": model}
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"--{name}: follows from --model-error; leave it out")
         return budget(
             model_error, var=var, vae=vae, config=config, label=label, affine=affine, norms=norms,
             R=R, d=d, sigma=sigma, scales=scales, json=json,

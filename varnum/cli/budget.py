@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from varnum.errors import InputError
 
 if TYPE_CHECKING:
     from varnum._plan import Plan
+    from varnum.verdict import Unknown
 
 
 def budget(
@@ -30,11 +32,16 @@ def budget(
     """For given weights (--var, --vae: one generated run) or norm bounds (--norms, --R, ..)."""
     if (var is None) == (norms is None):
         raise InputError("--model-error: needs either --var and --vae, or --norms with --R --d")
+    if affine and var is None:
+        raise InputError("--affine: bounds given weights; it needs --var")
     answer = (
         _given(model_error, var, vae, config, label, affine)
         if var
         else _norms(model_error, norms or "", R, d, sigma, scales)
     )
+    if not isinstance(answer, dict):
+        print(f"varnum: unknown: --model-error: {answer.reason}", file=sys.stderr)
+        return 3
     if json:
         print_json("varnum/bound-model-error/1", answer)
     else:
@@ -44,7 +51,7 @@ def budget(
 
 def _given(
     model_error: str, var: str, vae: str | None, config: str | None, label: int, affine: bool
-) -> dict[str, Any]:
+) -> dict[str, Any] | Unknown:
     import numpy as np
 
     from varnum.balls import round_decimal
@@ -72,7 +79,7 @@ def _given(
         compose = compose_run(model, x, vectors)
         found = certify_budget(model_error, compose, model.var.head_dim, False)
     if isinstance(found, Unknown):
-        raise InputError(f"--model-error: {found.reason}")
+        return found
     steps = [
         {
             "layer": s.layer,
@@ -99,8 +106,7 @@ def _norms(
     parts = [parse(part, "--norms") for part in norms.split(",")]
     if len(parts) != 3 or R is None or d is None or K is None:
         raise InputError("--norms: needs w_Q,w_K,w_V and with them --R, --d and --scales")
-    width = {"d": Fraction(d), "1": Fraction(1), None: Fraction(d)}.get(sigma)
-    width = parse(sigma or "", "--sigma") if width is None else width
+    width = _sigma(sigma, d)
     entries = parse(R, "--R")
     found = certify_norm_budget(
         parse(model_error, "--model-error"), entries, d, width, K, (parts[0], parts[1], parts[2])
@@ -116,6 +122,19 @@ def _norms(
     ]
     answers = "end-to-end: all weights within these norms, all inputs within R"
     return _answer(found.eps, found.domain, d, None, answers, steps)
+
+
+def _sigma(sigma: str | None, d: int) -> Fraction:
+    """d (default), 1, a number, or a rational just below sqrt(d), 4 sqrt(d): the error grows as
+    sigma shrinks."""
+    from varnum.balls import parse
+    from varnum.balls.scalar import ball, lower
+
+    if d < 1:
+        raise InputError(f"--d: {d} is not above 0")
+    if sigma in ("sqrt", "4sqrt"):
+        return (4 if sigma == "4sqrt" else 1) * lower(ball(d).sqrt())
+    return Fraction(d) if sigma in ("d", None) else parse(sigma or "", "--sigma")
 
 
 def _answer(
