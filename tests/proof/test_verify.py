@@ -98,6 +98,7 @@ def test_the_worst_item_decides():
     assert Report((), {}, ()).exit_code == 3
     only_ledger = Report((Item("x", "ledger", "x", Proved("")),), {}, ())
     assert isinstance(only_ledger.verdict("x"), Unknown)
+    assert only_ledger.exit_code == 3  # nothing ran
 
 
 def test_works_from_package_data(tmp_path, monkeypatch):

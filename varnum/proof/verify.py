@@ -66,10 +66,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all fine, 1 something refuted, 3 something unknown. Claims with nothing to run here are
-        reported as such and do not count."""
+        """0 all fine, 1 something refuted, 3 something unknown or nothing ran at all. Among others
+        that did run, claims with nothing to run here are reported as such and do not count."""
         kinds = {type(item.verdict) for item in self.items}
-        return 1 if Refuted in kinds else 3 if Unknown in kinds or not self.items else 0
+        ran = any(item.kind != "ledger" for item in self.items)
+        return 1 if Refuted in kinds else 3 if Unknown in kinds or not ran else 0
 
 
 def _how(items: Sequence[Item]) -> str:
