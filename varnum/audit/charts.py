@@ -109,7 +109,7 @@ def _curves(lines: dict[str, list[tuple[float, float]]], top_power: int, row: Ro
         parts.append(_line("mark", x, _TOP, x, _TOP + _HEIGHT))
         note = f"pays from n = {short(crossing)}"
         parts.append(_label("note", x - 5, _TOP + _HEIGHT - 8, note, "end"))
-    box = f"0 0 {_LEFT + _WIDTH + 10} {_TOP + _HEIGHT + 24}"
+    box = f"0 0 {_LEFT + _WIDTH + 24} {_TOP + _HEIGHT + 24}"
     return (
         f'<figure class="wide"><svg viewBox="{box}" role="img" aria-label="operations against n">'
         f"{''.join(parts)}</svg><figcaption>Operations of the head with the median rank (layer "
