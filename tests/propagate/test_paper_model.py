@@ -40,6 +40,21 @@ def test_recurrence_covers_the_model(check, seed):
         assert all(s.amplification > 0 for s in image.steps)
 
 
+def test_positions_count_in_both_norms(check):
+    """A faint start and large positions: what attention sees is the positions."""
+    config, weights = check.paper_setting(0)
+    for name, value in weights.items():
+        if name.startswith("pos"):
+            weights[name] = np.sign(value)
+    start, eps = weights["start"] / 1000, Fraction(1, 10)
+    size = Fraction(float(np.abs(start).max()))
+    features, _ = certify_paper_model(norms_of(weights, config), config, size, eps)
+    rng, exact = np.random.default_rng(0), run_paper_model(weights, config, start)
+    for _ in range(20):
+        run = run_paper_model(weights, config, start, check.perturbed(rng, float(eps), True))
+        assert np.abs(run.features - exact.features).max() <= float(features.reach.bound())
+
+
 def test_closed_form_is_above_the_recurrence_and_tightens_with_eps():
     norms = (Fraction(1, 2), Fraction(1, 2), Fraction(1))
     given = {"R": Fraction(1), "d": 4, "sigma": Fraction(4), "norms": norms}

@@ -45,8 +45,9 @@ def test_float32_attention_is_covered():
 def test_more_roundings_than_digits_are_refused():
     with pytest.raises(InputError, match="no bound"):
         r.Arithmetic.of("bfloat16").gamma(256)
-    with pytest.raises(InputError, match="dtype"):
-        r.Arithmetic.of("float8")
+    for dtype in ("float8", "tf32"):
+        with pytest.raises(InputError, match="dtype"):
+            r.Arithmetic.of(dtype)
 
 
 def test_linear_adds_its_rounding():

@@ -120,7 +120,7 @@ def _norms(
         }
         for k, (size, gain) in enumerate(pairs, 1)
     ]
-    answers = "end-to-end: all weights within these norms, all inputs within R"
+    answers = "end-to-end: K times attention, interpolation; all within these norms and R"
     return _answer(found.eps, found.domain, d, None, answers, steps)
 
 

@@ -82,7 +82,7 @@ def _walk(
     sides = config.sides
     for k in range(1, len(sides) + 1):
         old = x
-        x = replace(x, size=x.size + norms.positions[k - 1]).tidy()
+        x = t.shift(x, norms.positions[k - 1])
         x = _attention(x, norms.attention[str(k)], config, scale, eps, f"attention {k}", steps)
         if k < len(sides):
             grown = max(growth(a, b, config.keys_a) for a, b in pairwise(sides[: k + 1]))

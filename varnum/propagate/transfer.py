@@ -152,6 +152,11 @@ def add(x: Reach, y: Reach) -> Reach:
     ).tidy()
 
 
+def shift(x: Reach, size: Any) -> Reach:
+    """x plus something fixed with entries of at most `size`, e.g. position embeddings."""
+    return add(x, Reach.of(x.width, size))
+
+
 def modulate(x: Reach, factor: Any, shift: Any = 0, shift_norm: Any = None) -> Reach:
     """Claim `adaln` with factors and shifts that do not move: |factor|, |shift| upper bounds."""
     f, s = ball(factor), ball(shift)
