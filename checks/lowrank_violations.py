@@ -24,6 +24,9 @@ from varnum.lowrank.state import MomentState
 from varnum.lowrank.varform import attend_scales
 
 BITS = 170
+KINDS = (
+    "plain", "offset", "far", "equal", "zero", "signs", "tiny", "values", "apart", "faint", "huge"
+)  # fmt: skip
 
 
 def draw(rng):
@@ -34,7 +37,7 @@ def draw(rng):
     q = rng.standard_normal((queries, d)) * scale * size
     k = rng.standard_normal((keys, d)) * scale * size / rng.choice([1, 1, 10])
     v = rng.standard_normal((keys, 2))
-    kind = str(rng.choice(["plain", "offset", "far", "equal", "zero", "signs", "tiny", "values"]))
+    kind = str(rng.choice(KINDS))
     if kind == "offset":
         q, k = q + rng.standard_normal(d) * 10.0 ** rng.uniform(-1, 3), k + rng.standard_normal(d)
     if kind == "far":
@@ -52,6 +55,18 @@ def draw(rng):
     if kind == "values":
         v = v * [1e-8, 1e8] + [1e3, 0]
     dtype = rng.choice([np.float32, np.float64])
+    if kind == "apart":
+        power = 10.0 ** rng.uniform(10, 22)
+        q, k = q * power, k / power
+    if kind == "faint":
+        v = v * np.finfo(dtype).tiny * 10.0 ** rng.uniform(-7, 12)
+    if kind == "huge":
+        v = (
+            v
+            / np.abs(v).max()
+            * min(1e279, 0.9 * float(np.finfo(dtype).max))
+            * 10.0 ** rng.uniform(-12, 0)
+        )
     return [part.astype(dtype) for part in (q, k, v)], float(rng.choice([0.5, 1, 2, 8])), kind
 
 
@@ -82,6 +97,8 @@ def wrong_output(table, v, out, bound):
             values = [_arb(x) for x in v[:, column]]
             exact = sum((w * x for w, x in zip(row, values, strict=True)), ball(0)) / total
             room = _arb(limit) * (_arb(v[:, column].max()) - _arb(v[:, column].min()))
+            if not np.isfinite(found[column]):
+                return True
             if lower(abs(exact - _arb(found[column])) - room) > 0:  # certainly
                 return True
     return False

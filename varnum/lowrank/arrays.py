@@ -11,6 +11,7 @@ from varnum.errors import InputError
 from varnum.lowrank.rounding import UNIT, dtype_name
 
 _HALF = ("bfloat16", "float16")
+_LARGEST_SUM = 1e280
 _LARGEST = {"float64": 1e300, "float32": 1e36, "bfloat16": 1e36, "float16": 1e36}
 
 
@@ -34,6 +35,9 @@ def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] |
     for name, array in (("q", q), ("k", k), ("v", v)):
         if not bool(_finite(array)):
             raise InputError(f"{name}: holds nan or inf; all entries must be finite")
+    largest = float(abs(v).max())
+    if not largest < _LARGEST_SUM:
+        raise InputError(f"v: entries up to {largest:.3g} overflow sums; scale v down")
     reach = float(abs(q).max()) * float(abs(k).max()) * q.shape[-1] / sigma
     if not reach < _LARGEST[dtype_name(q)]:
         raise InputError(

@@ -53,6 +53,7 @@ class Basis:
         return 1 + self.size + self.top * (self.top + 1) // 2
 
 
+@np.errstate(all="ignore")  # what overflows ends in an infinite bound
 def fit_basis(
     q: Array, k: Array, sigma: float, size: int, top: int, centres: int, like: Any
 ) -> Basis:
@@ -66,6 +67,7 @@ def fit_basis(
     dq, dk = q - q0, k - k0
     energy = dq.T @ dq / max(float(np.sum(dq * dq)), 1e-300)
     energy = energy + dk.T @ dk / max(float(np.sum(dk * dk)), 1e-300)
+    energy = energy if np.isfinite(energy).all() else np.eye(d)  # valid, if not good
     directions = np.linalg.eigh(energy)[1][:, ::-1][:, :size]
     root = np.sqrt(sigma)
     deviation = np.sqrt(np.mean(np.square(dk @ directions), axis=0)) / root

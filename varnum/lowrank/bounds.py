@@ -69,7 +69,7 @@ def _excluded(
     size, n = len(values), max(matrix.shape)
     defect_u = frobenius(left.T @ left - np.eye(size)) + 2 * size * gamma(n + 4)
     defect_v = frobenius(right @ right.T - np.eye(size)) + 2 * size * gamma(n + 4)
-    whole = up(frobenius(matrix) * (1 + relative))
+    whole = up(frobenius(matrix) / max(1 - relative, 1e-300))
     product = (left * values) @ right
     rounding = gamma(size + 4) * frobenius(left) * frobenius(right) * float(values[0])
     gap = up(frobenius(matrix - product) + rounding + (relative + 4 * _U) * whole)

@@ -14,10 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from varnum.lowrank.rounding import UNIT, gamma, up
+from varnum.lowrank.rounding import TINY, UNIT, gamma, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
+_LEAST = 1e-270  # times the range: underflow (2^-1022 for each product) is far below it
+_FLOAT32 = TINY["float32"]  # lost at most when the output is rounded to a narrower type
 
 
 class Kernel(Protocol):
@@ -44,6 +46,7 @@ class Kernel(Protocol):
         """Not below the size of Phi_i; size times size bounds sum_a |Phi_a| |c Psi_a|."""
 
 
+@np.errstate(all="ignore")  # what overflows ends in an infinite bound
 def attend(
     kernel: Kernel, v: Array, scales: Sequence[int] | None = None, unit: float = 0.0
 ) -> tuple[Array, float]:
@@ -53,22 +56,24 @@ def attend(
     `unit`: unit roundoff of the type that the output will be rounded to.
     """
     blocks = _blocks(scales)
-    middle = 0.5 * (v.max(0) + v.min(0))
+    middle = 0.5 * v.max(0) + 0.5 * v.min(0)
     shifted = np.column_stack([v - middle, np.ones(len(v))])
     state, mass, worst, parts = np.zeros((kernel.rank, v.shape[1] + 1)), 0.0, 0.0, []
     for part in blocks:
         state = state + kernel.columns(shifted[part], part)
         mass += kernel.key_mass(part)
         answer = kernel.rows(state, part)
-        with np.errstate(all="ignore"):
-            out = answer[:, :-1] / answer[:, -1:] + middle
-            operations = gamma(len(v) + kernel.rank + len(blocks) + 16)
-            slip = operations * kernel.query_size(part) * up(mass)
-            ratio = np.where(answer[:, -1] > slip, slip / (answer[:, -1] - slip), np.inf)
+        out = answer[:, :-1] / answer[:, -1:] + middle
+        operations = gamma(len(v) + kernel.rank + len(blocks) + 16)
+        slip = operations * kernel.query_size(part) * up(mass)
+        sure = np.where(answer[:, -1] > slip, answer[:, -1] - slip, np.nan)
+        ratio = np.nan_to_num(slip / sure, nan=np.inf)
         seen = v[: part.stop]
         still = seen.max(0) == seen.min(0)
         out[:, still] = seen[0, still]
-        worst = max(worst, _error(kernel.certified, float(ratio.max()), unit, seen, v, out))
+        least = float(np.nan_to_num(sure).min())
+        error = _error(kernel.certified, float(ratio.max()), unit, seen, v, out, least)
+        worst = max(worst, error) if error == error else float("inf")
         parts.append(out)
     return np.concatenate(parts), worst
 
@@ -80,8 +85,13 @@ def _blocks(scales: Sequence[int] | None) -> list[slice]:
     return [slice(end - n, end) for n, end in zip(scales, accumulate(scales), strict=True)]
 
 
-def _error(eps: float, ratio: float, unit: float, seen: Array, v: Array, out: Array) -> float:
-    """Kernel error, rounding of sums (ratio) and of the last steps, over columns that move."""
+def _error(
+    eps: float, ratio: float, unit: float, seen: Array, v: Array, out: Array, least: float
+) -> float:
+    """Kernel error, rounding of sums (ratio) and of the last steps, over columns that move.
+
+    `least`: the smallest denominator. Columns in whose sums products may underflow get no bound.
+    """
     if not (eps < 1 and ratio < np.inf):
         return float("inf")
     spread = seen.max(0) - seen.min(0)
@@ -89,8 +99,14 @@ def _error(eps: float, ratio: float, unit: float, seen: Array, v: Array, out: Ar
     if not moving.any():
         return 0.0
     spread = spread[moving]
+    if not float(spread.min()) * min(least, 1.0) > _LEAST:
+        return float("inf")
     whole = (v.max(0) - v.min(0))[moving]  # |v - middle| <= whole/2 up to rounding
     biggest = np.maximum(np.abs(v).max(0), np.abs(out).max(0))[moving]
     kernel_part = eps / (1 + np.sqrt((1 - eps) * (1 + eps)))
-    rest = ratio * 1.5 * whole * (1 + 8 * _U) + (8 * _U + 2 * unit) * biggest
+    rest = (
+        ratio * 1.5 * whole * (1 + 8 * _U)
+        + (8 * _U + 2 * unit) * biggest
+        + (_FLOAT32 if unit else 0.0)
+    )
     return up(float(kernel_part + np.max(rest / spread))) * (1 + 8 * _U)

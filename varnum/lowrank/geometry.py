@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varnum.lowrank.rounding import UNIT, gamma, up
+from varnum.lowrank.rounding import TINY, UNIT, gamma, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
@@ -87,8 +87,11 @@ def frobenius(matrix: Array) -> float:
 
 
 def row_norms(x: Array) -> Array:
-    """Not below the Euclidean norm of each row (L, d) -> (L,)."""
-    return np.asarray(np.sqrt(np.sum(np.square(x), axis=-1)) * (1 + 4 * (x.shape[-1] + 8) * _U))
+    """Not below the Euclidean norm of each row (L, d) -> (L,); squares may underflow."""
+    lost = TINY["float64"] * x.shape[-1]
+    with np.errstate(over="ignore"):  # an infinite norm certifies nothing
+        squares = np.sum(np.square(x), axis=-1) + lost
+    return np.asarray(np.sqrt(squares) * (1 + 4 * (x.shape[-1] + 8) * _U))
 
 
 def bound_logit_residual(frame: Frame, q: Array, k: Array, x: Array, y: Array) -> float:

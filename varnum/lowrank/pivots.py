@@ -62,7 +62,9 @@ class PivotMap:
         """Not below R_xx = 1 - |f(x)|^2 for each row of computed `features`, (L, m) -> (L,)."""
         m = features.shape[1]
         square = np.sum(np.square(features), axis=1)
-        return np.asarray(np.maximum(1 - square + (gamma(m + 4) * 2 + 2 * error + 8 * _U), 0.0))
+        return np.asarray(
+            np.maximum(1 - square + (gamma(m + 4) * 2 + (2 + error) * error + 8 * _U), 0.0)
+        )
 
 
 def contraction_bound(matrix: Array, points: Array) -> float:

@@ -162,11 +162,13 @@ def _certified(
     return kernel
 
 
+@np.errstate(all="ignore")
 def _rotated(frame: Frame, q: Array, k: Array) -> Frame:
     """The same frame turned so that the first coordinates carry the logits."""
     x, y = frame.queries(q), frame.keys(k)
     energy = x.T @ x / max(float(np.sum(x * x)), 1e-300)
     energy += y.T @ y / max(float(np.sum(y * y)), 1e-300)
+    energy = energy if np.isfinite(energy).all() else np.eye(len(energy))  # valid, if not good
     turn = np.linalg.eigh(energy)[1][:, ::-1]
     return Frame(frame.q0, frame.k0, frame.a @ turn, frame.b @ turn, frame.sigma)
 

@@ -104,7 +104,7 @@ def _far(array: Any) -> float:
     with np.errstate(over="ignore"):
         largest = math.sqrt(float((array * array).sum(-1).max()))
     least = TINY[dtype_name(array)] ** 0.5 * array.shape[-1]  # squares below this are lost
-    return (largest + least) * (1 + 4 * array.shape[-1] * UNIT[dtype_name(array)])
+    return float((largest + least) * (1 + 4 * array.shape[-1] * UNIT[dtype_name(array)]))
 
 
 def _cast_error(wide: Any, narrow: Any, v: Any, blocks: tuple[int, ...] | None) -> float:

@@ -7,6 +7,7 @@ dtype inside a chunk and in float64 across chunks. Proof: proofs/moment-certific
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -63,8 +64,9 @@ class MomentState:
         self.value_low: Any = None
         self.value_high: Any = None
         self.slack = slack(basis, self.unit)
-        self.underflow = (TINY[dtype_name(basis.query_map)] * 1e20) ** 0.5  # weights >= e^-30
+        self.tiny = TINY[dtype_name(basis.query_map)]
         self.far_centre = float(_farthest(basis.centres))
+        self._lost = 4 * self.tiny * int(basis.query_map.shape[1])  # squares that underflow
         self._scratch: dict[int, Any] = {}
         self._forms: list[Forms] | None = None
 
@@ -118,8 +120,9 @@ class MomentState:
         basis, safe = self.basis, 1 + 64 * self.unit
         inside, near = light(basis.key_squares @ (kappa * kappa))  # |U^T (k - k0)|^2, |kappa|^2
         square, along = light(square), light(along)
-        self.far_key = _larger(self.far_key, float(square.max()) ** 0.5 * safe)
-        room = self.slack * (self.far_key + basis.norm_k0) ** 2
+        largest = float(square.max()) + self._lost
+        self.far_key = _larger(self.far_key, largest**0.5 * safe)
+        room = self.slack * (self.far_key + basis.norm_k0) ** 2 + self._lost
         outside = float((square - 2 * along - inside).max()) + basis.norm_k0**2 + room
         outside = _larger(0.0, outside) ** 0.5 * safe
         self.far_perpendicular = _larger(self.far_perpendicular, outside)
@@ -177,7 +180,7 @@ class MomentState:
         else:
             error, slip = self._many_centres(features[1 : 1 + size], out)
         rounding = slip * (3 * ratio) + 4 * self.unit * ratio
-        total = (error + zeta * 0.5 + rounding + self.underflow) * (1 + 2.0**8 * self.unit)
+        total = (error + zeta * 0.5 + rounding) * (1 + 2.0**8 * self.unit)
         return Bounds(total, rounding)
 
     def _many_centres(self, chi: Any, out: Any) -> tuple[Any, Any]:
@@ -207,17 +210,25 @@ class MomentState:
             out[rows] = scaled.T @ forms.state
         far = xp.sqrt(square) * (self.far_coordinate * (1 + 64 * self.unit))
         began = perf_counter()
-        errors = relative_errors(forms, features, below, far, self.table, xp)
+        error, slip = relative_errors(forms, features, below, far, self.table, xp)
+        error += (1 + light(square)) * self._underflow()
         self.seconds += perf_counter() - began
-        return errors
+        return error, slip
+
+    def _underflow(self) -> float:
+        """Output error from products below the normal numbers, per 1 + |chi|^2 (lemma 7)."""
+        lost = self.tiny * math.exp(min(self.far_weight, _FAR_WEIGHT))
+        return math.sqrt(1e17 * lost) + 1e7 * lost / least_range(self.value_low, self.value_high)
 
     def _logit_errors(self, chi: Any, square: Any, along: Any) -> Any:
         """zeta (n,): |logit - row term - log weight - chi.kappa| for every key, from above."""
         basis, unit = self.basis, self.unit
         square, along = light(square), light(along)
-        far = float(square.max()) ** 0.5 * (1 + 64 * unit) + basis.norm_q0
+        far = (float(square.max()) + self._lost) ** 0.5 * (1 + 64 * unit) + basis.norm_q0
         inside = light(basis.query_squares @ (chi * chi))  # |U^T (q - q0)|^2
-        outside = square - 2 * along - inside + (basis.norm_q0**2 + self.slack * far * far)
+        outside = (
+            square - 2 * along - inside + (basis.norm_q0**2 + self.slack * far * far + self._lost)
+        )
         weight = up(2 * EXP_ULPS * unit + 4 * unit * (1 + FAR + self.far_weight))
         weight += 2 * gamma(basis.size + 4, unit) * self.far_centre * self.far_coordinate
         if not self.far_weight < _FAR_WEIGHT:
@@ -229,15 +240,25 @@ class MomentState:
 
 
 def value_ratio(low: Any, high: Any) -> float:
-    """max over columns of max|v| / range(v), at least 1/2; constant columns do not count."""
+    """max over columns of max|v| / range(v), at least 1/2; constant columns do not count.
+
+    Infinite where a sum of values could overflow; the numerator covers products that underflow.
+    """
     xp = namespace(low)
     with np.errstate(all="ignore"):
         spread = high - low
-        biggest = xp.maximum(abs(low), abs(high))
+        biggest = xp.maximum(abs(low), abs(high)) + TINY[dtype_name(low)] / unit_of(low)
         ratio = float(xp.where(spread > 0, biggest / spread, biggest * 0 + 0.5).max())
-        if not float(spread.max()) < float("inf"):
-            ratio = max(ratio, 1.0)  # the range overflowed, so it is at least max|v|
+        if not float(biggest.max()) * 2.0**70 * TINY[dtype_name(low)] < 1:
+            ratio = float("inf")  # sums of values may overflow
     return ratio * (1 + 8 * unit_of(low)) if ratio == ratio else float("inf")
+
+
+def least_range(low: Any, high: Any) -> float:
+    """The smallest range of a column that is not constant; infinite if there is none."""
+    xp = namespace(low)
+    spread = high - low
+    return float(xp.where(spread > 0, spread, spread * 0 + float("inf")).min())
 
 
 def mend_constant_columns(out: Any, low: Any, high: Any) -> None:

@@ -7,6 +7,7 @@ it. A row whose bound misses the target is recomputed exactly, so the target hol
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -17,9 +18,11 @@ from varnum.lowrank.basis import unit_of
 from varnum.lowrank.exact import exact_error, exact_rows
 from varnum.lowrank.moments import light
 from varnum.lowrank.policy import Choice, empty_rows, estimate_best
+from varnum.lowrank.rounding import TINY, dtype_name
 from varnum.lowrank.state import (
     MomentState,
     extremes,
+    least_range,
     mend_constant_columns,
     namespace,
     value_ratio,
@@ -42,8 +45,8 @@ class Outcome:
     seconds_certificate: float = 0.0  # spent on bounds while attending
 
     def absorb(self, error: float, exact: int, rows: int) -> None:
-        """Count one scale."""
-        self.certified = max(self.certified, error)
+        """Count one scale; an error that is not a number certifies nothing."""
+        self.certified = max(self.certified, error) if error == error else float("inf")
         self.exact += exact
         self.rows += rows
 
@@ -189,15 +192,19 @@ def _exact_to_target(
         return exact_rows(q, k, v, sigma), bound
     wide_q, wide_k, wide_v = _double(q), _double(k), _double(v)
     out = exact_rows(wide_q, wide_k, wide_v, sigma)
-    bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio
+    far_q, far_k = _far(light(wide_q)) / sigma, _far(light(wide_k))  # these may overflow in float32
+    sides = extremes(light(wide_v))
+    ratio, lost = value_ratio(*sides), TINY[dtype_name(v)] / least_range(*sides)
+    bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio + lost
     return (out.astype(q.dtype) if isinstance(q, np.ndarray) else out.to(q.dtype)), bound
 
 
 def _far(array: Any) -> float:
-    """Not below the largest row norm."""
-    return float(
-        float((array * array).sum(1).max()) ** 0.5 * (1 + 4 * array.shape[1] * unit_of(array))
-    )
+    """Not below the largest row norm; infinite where squares overflow, and they may underflow."""
+    with np.errstate(over="ignore"):
+        square = float((array * array).sum(1).max())
+    lost = TINY[dtype_name(array)] * array.shape[1]
+    return float(math.sqrt(square + lost) * (1 + 4 * array.shape[1] * unit_of(array)))
 
 
 def _double(array: Any) -> Any:
