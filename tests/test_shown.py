@@ -44,7 +44,9 @@ def test_an_edited_output_would_be_seen() -> None:
     assert run(command) != block.replace("109", "108")
 
 
-DOCS = [p for p in sorted((ROOT / "docs").rglob("*.md")) if "```console" in p.read_text()]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCS = [p for p in PAGES if "```console" in p.read_text()]
+PYTHON = [p for p in PAGES if ">>> " in p.read_text()]
 
 
 def sessions(text: str) -> list[tuple[str, str]]:
@@ -87,6 +89,42 @@ def test_an_edited_page_would_be_seen(tmp_path: Path) -> None:
     page = "```console\n$ varnum bound --M 1 --eps 1e-3 | head -2 | tail -1\n  degree  {}...\n```\n"
     assert replay(page.replace("{}", "...4   proved least"), tmp_path) == []
     assert replay(page.replace("{}", "...5   proved least"), tmp_path) != []
+
+
+def examples(text: str, name: str) -> doctest.TestResults:
+    """Run a page's `>>>` examples in order, in one namespace."""
+    test = doctest.DocTestParser().get_doctest(text.replace("```", ""), {}, name, name, 0)
+    return doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS).run(test)
+
+
+@pytest.mark.parametrize("page", PYTHON, ids=lambda p: p.stem)
+def test_pages_show_what_python_prints(page: Path) -> None:
+    result = examples(page.read_text(), page.name)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_an_edited_example_would_be_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    page = next(p for p in PYTHON if p.stem == "read-and-check-a-certificate").read_text()
+    assert examples(page.replace("0.1652", "0.1653"), "edited").failed == 1
+
+
+BLOCK = re.compile(r"^(<!-- not run: [^\n]+ -->\n)?```(\w*)\n(.*?)^```$", re.M | re.S)
+COMPARED_ELSEWHERE = {"certificate.md": {"json", "text"}}  # by tests/checker/test_files.py
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_nothing_is_shown_that_is_not_run(page: Path) -> None:
+    """Every block is run, or says why not; indented code, which nothing runs, is not used."""
+    for reason, language, body in BLOCK.findall(page.read_text()):
+        if language == "sh" or (language == "text" and reason):
+            assert reason, f"a block that is not run must say why: {body}"
+        elif language in ("python", "pycon"):
+            assert ">>> " in body, f"without prompts it is not run: {body}"
+        elif language != "console":
+            assert language in COMPARED_ELSEWHERE.get(page.name, ()), body
+    prose = BLOCK.sub("", page.read_text())
+    assert not re.search(r"^\n {4}[^ \n*-]", prose, re.M)
 
 
 def test_readme_python() -> None:

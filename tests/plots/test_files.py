@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 
-from varnum.plots import budget, cost, degree, error, figure, phase, rank, tightness
+from varnum.plots import budget, cost, degree, error, figure, rank, tightness
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -22,7 +22,6 @@ SMALL = {
     "cost": (cost, {}),
     "far": (cost, {"d": 64, "R": "2"}),
     "budget": (budget, {}),
-    "phase": (phase, {}),
 }
 
 

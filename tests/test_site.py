@@ -1,0 +1,95 @@
+"""The pages as a site: it builds without warnings, links hold, versions and outcomes agree."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from varnum import __version__
+from varnum.proof.ledger import claims
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as MkDocs makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", t.lower()).strip()) for t in titles}
+
+
+def broken(page: Path, text: str) -> list[str]:
+    """Links of a page to files or headings that are not there."""
+    found = []
+    for link in LINK.findall(re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_no_link_is_broken(page: Path) -> None:
+    assert broken(page, page.read_text()) == []
+
+
+def test_a_broken_link_would_be_seen() -> None:
+    page = ROOT / "docs" / "index.md"
+    assert broken(page, "[x](tutorial.md) [y](tutoriel.md) [z](tutorial.md#nowhere)") == [
+        "tutoriel.md",
+        "tutorial.md#nowhere",
+    ]
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    for module in ("mkdocs", "material", "mkdocstrings_handlers"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed: the site needs the extra 'docs'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path)]
+    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(
+        command, cwd=ROOT, env=quiet, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    assert "WARNING" not in built.stderr + built.stdout
+    assert (tmp_path / "tutorial" / "index.html").is_file()
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    pages = {str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")}
+    assert listed == pages
+
+
+def test_the_version_stands_in_one_place() -> None:
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert cited is not None
+    assert newest is not None
+    assert cited[1] == newest[1] == __version__
+    assert "version =" not in (ROOT / "pyproject.toml").read_text().partition("[tool")[0]
+
+
+def test_outcomes_agree_with_the_ledger() -> None:
+    """The page of statements: known claims only, and every repair of the ledger is told."""
+    text = (ROOT / "docs" / "explanation" / "statements.md").read_text()
+    rows = [row.split(" | ") for row in text.splitlines() if row.count(" | ") == 2]
+    told: dict[str, str] = {}
+    for _, outcome, ids in rows[1:]:
+        told |= dict.fromkeys(re.findall(r"`([\w-]+)`", ids), outcome)
+    assert len(told) > 25
+    assert set(told) <= set(claims())
+    repaired = {c.id for c in claims().values() if c.repaired}
+    assert repaired <= set(told)
+    still_open = {c.id for c in claims().values() if c.assurance == "open"}
+    assert still_open == set(re.findall(r"`([\w-]+)`", text.split("## Stated, not")[1]))
