@@ -95,7 +95,7 @@ def test_values_whose_sums_overflow_are_refused():
 
 
 def test_the_residual_covers_the_square_of_the_feature_error():
-    """Computed features may be longer than the exact ones by the error: least room near length 1."""
+    """Computed features may be longer than the exact ones by the error: least room near 1."""
     error = 1e-3
     for exact in (1.0, 1 - error / 4, 1 - 1e-2, 0.5):
         computed = np.array([[exact + error]])
