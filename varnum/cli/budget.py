@@ -120,7 +120,7 @@ def _norms(
         }
         for k, (size, gain) in enumerate(pairs, 1)
     ]
-    answers = "end-to-end: K times attention, interpolation; all within these norms and R"
+    answers = "end-to-end: K x (attention, interpolation) within these norms"
     return _answer(found.eps, found.domain, d, None, answers, steps)
 
 
