@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from varnum.audit.apriori import NormalisedHead, PlainHead, certify_logit_bound
 from varnum.audit.degrees import certify_cap, certify_degree, certify_dimension
 from varnum.audit.measure import certify_logits, estimate_dimension, parts_of
+from varnum.audit.numbers import above, below
 from varnum.audit.ranks import certify_ranks
 from varnum.cost.schedule import Schedule
 
@@ -37,6 +38,14 @@ def test_logits_enclose_the_exact_ones(seed, scale, d):
         assert Fraction(found.M.low) <= M <= Fraction(found.M.high)
         assert Fraction(found.spread.low) <= spread <= Fraction(found.spread.high)
         assert found.M.high - found.M.low <= 1e-12 * (found.M.high + scale * d * 50)
+
+
+@given(st.floats(-1e300, 1e300))
+def test_rows_hold_bounds_rounded_outwards(x):
+    assert below(x) <= x <= above(x)
+    assert above(x) - below(x) <= abs(x) * 1.1e-6
+    with pytest.raises(ArithmeticError):
+        above(float("inf"))
 
 
 def test_effective_dimension_of_known_spectra():

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.audit.numbers import DIGITS
 from varnum.balls.exact import parse, round_decimal
 from varnum.balls.scalar import arb, ball, precision, upper
 from varnum.lowrank.rounding import gamma, up
@@ -53,8 +54,9 @@ def certify_logit_bound(head: NormalisedHead | PlainHead) -> Fraction:
     Norm: l2 of q and k; side: upper.
     """
     with precision(128):
-        value = _cap(head) if isinstance(head, NormalisedHead) else _from_norms(head)
-        return parse(round_decimal(upper(value), 12, up=True))
+        if isinstance(head, NormalisedHead):
+            return parse(round_decimal(upper(_cap(head)), 12, up=True))
+        return parse(round_decimal(upper(_from_norms(head)), DIGITS, up=True))
 
 
 def _cap(head: NormalisedHead) -> Any:

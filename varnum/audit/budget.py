@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from varnum.audit.apriori import BALLS
+from varnum.audit.numbers import above, below
 from varnum.audit.stream import DOUBLE, Layer
 from varnum.balls.exact import to_text
 from varnum.balls.scalar import ball
@@ -99,7 +100,7 @@ class BudgetWalk:
                 }
                 for before, step in _with_error_before(found.composition)
             ]
-            return {"eps": float(found.eps), "domain": _up(found.domain), "steps": steps}
+            return {"eps": below(found.eps), "domain": _up(found.domain), "steps": steps}
 
 
 def _reach(x: Any) -> Reach:
@@ -126,10 +127,6 @@ def _head(model: Model, label: int) -> HeadNorms:
     return head_norms(w, (pair[0], pair[1]))
 
 
-def _up(value: Fraction) -> float:
-    """A float not below a rational (infinite beyond float64)."""
-    try:
-        near = float(value)
-    except OverflowError:
-        return float("inf")
-    return near if Fraction(near) >= value else float(np.nextafter(near, np.inf))
+def _up(value: Fraction) -> float | None:
+    """For the row; None beyond float64."""
+    return above(value) if value < Fraction(10) ** 300 else None

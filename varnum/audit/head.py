@@ -18,6 +18,7 @@ from varnum._attention import attention
 from varnum.audit.apriori import BALLS, NormalisedHead, PlainHead, certify_logit_bound
 from varnum.audit.degrees import certify_cap, certify_degree, certify_dimension
 from varnum.audit.measure import Measured, certify_logits, estimate_dimension, parts_of
+from varnum.audit.numbers import above, below
 from varnum.audit.ranks import Ranks, certify_ranks, estimate_could_pay, fit_rank
 from varnum.balls.exact import to_text
 from varnum.cost.counts import count, crossover, pays_at
@@ -134,7 +135,7 @@ def _row(task: HeadTask, M: float, measured: Sequence[Measured], target: Target)
         "M_rounded": to_text(apriori.M),
         "M": [max(s["M"][0] for s in scales), max(s["M"][1] for s in scales)],
         "spread": [max(s["spread"][0] for s in scales), max(s["spread"][1] for s in scales)],
-        "dimension": round(estimate_dimension(task.q, task.k), 6),
+        "dimension": float(f"{estimate_dimension(task.q, task.k):.5g}"),
         "degree_apriori": apriori.degree,
         "degree_minimal": apriori.minimal,
         "rank_apriori": r,
@@ -169,8 +170,8 @@ def _scale(
         "side": schedule.sides[s],
         "tokens": tokens,
         "prefix": prefix,
-        "M": [measured.M.low, measured.M.high],
-        "spread": [measured.spread.low, measured.spread.high],
+        "M": [below(measured.M.low), above(measured.M.high)],
+        "spread": [below(measured.spread.low), above(measured.spread.high)],
         **_degree_at_spread(measured.spread.high, d, target),
         "rank_certified": ranks.certified,
         "pivots": ranks.pivots,
@@ -197,7 +198,8 @@ def _whole(task: HeadTask, schedule: Schedule, ranks: Sequence[Ranks], target: T
     if task.every_rank or estimate_could_pay(reference, length, d, d_v, exact):
         kernel = fit_rank(task.q, task.k, task.scale, target.eps_float)
     row = {"error_exact": _exact_error(task, schedule, target)}
-    if kernel is None or kernel.rank >= length:
+    error = 1.0 if kernel is None else attend(kernel, task.v, schedule.lengths)[1]
+    if kernel is None or kernel.rank >= length or not error < 1:
         state = forms.state.integer(r=length, d_v=d_v)
         return row | {
             "rank_certified": length, "pivots": 0, "eps_certified": 0.0, "ops_certified": exact,
@@ -209,10 +211,10 @@ def _whole(task: HeadTask, schedule: Schedule, ranks: Sequence[Ranks], target: T
     return row | {
         "rank_certified": kernel.rank,
         "pivots": kernel.pivots,
-        "eps_certified": float(kernel.certified),
+        "eps_certified": above(kernel.certified),
         "ops_certified": operations,
         "state_certified": forms.state.integer(r=kernel.rank, d_v=d_v),
-        "error_certified": attend(kernel, task.v, schedule.lengths)[1],
+        "error_certified": above(error),
         "pays_certified": operations < exact,
         "n_certified": _first_n(Fraction(per_token, d + d_v + 1)),
     }
@@ -235,7 +237,7 @@ def _exact_error(task: HeadTask, schedule: Schedule, target: Target) -> float:
         task.q, task.k, task.v, sigma=1 / task.scale, output_error=target.output_error,
         scales=schedule.lengths, method="exact",
     )  # fmt: skip
-    return found.certificate.certified_error
+    return above(found.certificate.certified_error)
 
 
 def _up(value: Fraction) -> float:
