@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varnum.lowrank.rounding import UNIT, gamma, up
+from varnum.lowrank.rounding import UNIT, dtype_name, gamma, up
 
 Array = npt.NDArray[Any]
 
@@ -145,4 +145,4 @@ def slack(basis: Basis, unit: float) -> float:
 
 def unit_of(array: Any) -> float:
     """Unit roundoff of the arithmetic that `array` runs in."""
-    return UNIT[str(array.dtype).rpartition(".")[2]]
+    return UNIT[dtype_name(array)]

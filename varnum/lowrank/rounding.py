@@ -8,6 +8,7 @@ and exp is within EXP_ULPS units in the last place. See proofs/float-forward for
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 EXP_ULPS = 4  # documented by the vendors as 1 (numpy, sleef) to 4 (vector libraries)
@@ -19,7 +20,12 @@ _SLACK = 1 + 2.0**-40  # swallows the rounding of a few dozen float64 operations
 
 def dtype_name(array: Any) -> str:
     """'float32' for both numpy.float32 and torch.float32."""
-    return str(array.dtype).rpartition(".")[2]
+    return _name(array.dtype)
+
+
+@cache
+def _name(dtype: Any) -> str:
+    return str(dtype).rpartition(".")[2]
 
 
 def up(value: float, operations: int = 64) -> float:

@@ -86,7 +86,7 @@ class MomentState:
         basis, xp, size = self.basis, self.xp, self.basis.size
         image = self._room(0, k.shape[0])[: self.features + 2]
         xp.matmul(basis.key_map, k.T, out=image[: size + 3])
-        square = _row_squares(k, xp)  # while k is in the cache
+        square = row_squares(k)  # while k is in the cache
         image[1 : size + 3] -= basis.key_shift
         features = fill_monomials(size, 2, image[2:], xp.multiply)
         exponents = image[1:2]  # q0.(k - k0)/sigma
@@ -169,7 +169,7 @@ class MomentState:
         basis, xp, size = self.basis, self.xp, self.basis.size
         image = self._room(0, q.shape[0])[: self.features + 1]
         xp.matmul(basis.query_map, q.T, out=image[: size + 2])
-        square = _row_squares(q, xp)
+        square = row_squares(q)
         image[1 : size + 2] -= basis.query_shift
         features = image[1:]
         began = perf_counter()
@@ -244,6 +244,7 @@ def value_ratio(low: Any, high: Any) -> float:
 
     Infinite where a sum of values could overflow; the numerator covers products that underflow.
     """
+    low, high = light(low), light(high)
     xp = namespace(low)
     with np.errstate(all="ignore"):
         spread = high - low
@@ -256,8 +257,10 @@ def value_ratio(low: Any, high: Any) -> float:
 
 def least_range(low: Any, high: Any) -> float:
     """The smallest range of a column that is not constant; infinite if there is none."""
+    low, high = light(low), light(high)
     xp = namespace(low)
-    spread = high - low
+    with np.errstate(over="ignore"):
+        spread = high - low
     return float(xp.where(spread > 0, spread, spread * 0 + float("inf")).min())
 
 
@@ -293,10 +296,11 @@ def _numpy(array: Any) -> Any:
     return array if isinstance(array, np.ndarray) else array.cpu().numpy()
 
 
-def _row_squares(array: Any, xp: Any) -> Any:
-    if xp is np:
+def row_squares(array: Any) -> Any:
+    """Squared norms of the rows."""
+    if isinstance(array, np.ndarray):
         return np.einsum("ij,ij->i", array, array)
-    return xp.linalg.vector_norm(array, dim=1).square()
+    return namespace(array).linalg.vector_norm(array, dim=1).square()
 
 
 def extremes(v: Any) -> tuple[Any, Any]:

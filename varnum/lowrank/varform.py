@@ -25,6 +25,7 @@ from varnum.lowrank.state import (
     least_range,
     mend_constant_columns,
     namespace,
+    row_squares,
     value_ratio,
 )
 
@@ -202,7 +203,7 @@ def _exact_to_target(
 def _far(array: Any) -> float:
     """Not below the largest row norm; infinite where squares overflow, and they may underflow."""
     with np.errstate(over="ignore"):
-        square = float((array * array).sum(1).max())
+        square = float(row_squares(array).max())
     lost = TINY[dtype_name(array)] * array.shape[1]
     return float(math.sqrt(square + lost) * (1 + 4 * array.shape[1] * unit_of(array)))
 
