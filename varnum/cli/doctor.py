@@ -16,8 +16,10 @@ PARTS = (
     ("z3-solver", "z3", None, "proof obligations"),
     ("array-api-compat", "array_api_compat", None, "one model for NumPy, torch and balls"),
     ("torch", "torch", "torch", "the reference model on CPU and GPU"),
+    ("safetensors", "safetensors", "torch", "weights in .safetensors files"),
     ("cvc5", "cvc5", "cvc5", "a second solver for proof obligations"),
-    ("matplotlib", "matplotlib", "plot", "pictures (--plot)"),
+    ("matplotlib", "matplotlib", "plot", "pictures: varnum plot, regime --plot"),
+    ("distributed", "distributed", "cluster", "varnum audit on a cluster (--cluster)"),
 )
 
 
@@ -25,6 +27,8 @@ def doctor(json: Json = False) -> int:
     """Say what is installed and what it enables, and run a quick self-test.
 
     Exit code 0: the base install works; 1: the self-test failed; 4: a base part is missing.
+
+    Example: varnum doctor --json
     """
     import platform
 
@@ -42,11 +46,11 @@ def doctor(json: Json = False) -> int:
         return code
     print(f"varnum {__version__}, Python {platform.python_version()}, {platform.machine()}")
     for part in parts:
-        if part["version"] is not None:
-            state = part["version"]
-        else:
-            state = f"absent: pip install 'varnum[{part['extra']}]'" if part["extra"] else "MISSING"
-        print(f"  {part['package']:<17} {state}\n  {'':<17} {part['enables']}")
+        state = part["version"] or ("absent" if part["extra"] else "MISSING")
+        print(f"  {part['package']:<17} {state:<12} {part['enables']}")
+    absent = dict.fromkeys(p["extra"] for p in parts if p["extra"] and p["version"] is None)
+    if absent:
+        print(f"  to add what is absent: pip install 'varnum[{','.join(map(str, absent))}]'")
     for name, passed in tests:
         print(f"  self-test: {name}: {'ok' if passed else 'FAILED'}")
     if missing:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Lower bounds that run: decide SAT and closest pairs with one softmax head.",
+    epilog="Example: varnum hardness sat formula.cnf --error 0.1249",
     no_args_is_help=True,
 )
 
@@ -38,7 +39,9 @@ def sat(
 ) -> None:
     """Decide a formula in one evaluation of a softmax head; print an assignment if there is one.
 
-    Exit 0 for both answers. EXAMPLE: varnum hardness sat FILE.cnf --error 0.1249
+    Exit code 0: decided, whichever way.
+
+    Example: varnum hardness sat formula.cnf --error 0.1249
     """
     limit(timeout)
     from varnum.balls import parse
@@ -82,7 +85,10 @@ def closest(
     json: Json = False,
     timeout: Timeout = None,
 ) -> None:
-    """Find the closest pair in Hamming distance between two sides, by bisection over heads."""
+    """Find the closest pair in Hamming distance between two sides, by bisection over heads.
+
+    Example: varnum hardness closest words.txt
+    """
     limit(timeout)
     from varnum.balls import parse
     from varnum.hardness.evaluators import evaluator
@@ -121,7 +127,10 @@ def wrap(
     json: Json = False,
     timeout: Timeout = None,
 ) -> None:
-    """Decide a formula inside the last scale of a VAR pyramid, on the model's own layers."""
+    """Decide a formula inside the last scale of a VAR pyramid, on the model's own layers.
+
+    Example: varnum hardness wrap formula.cnf --error 0.1
+    """
     limit(timeout)
     from varnum.balls import parse
     from varnum.hardness.cnf import read_cnf

@@ -29,6 +29,8 @@ def verify(
 
     Exit code 0: nothing refuted, nothing unknown; 1: something refuted; 3: something unknown;
     4: a required solver is missing. A check that could not run is unknown, never a pass.
+
+    Examples: varnum verify --claim softmax-logit --no-checks; varnum verify --require cvc5
     """
     from varnum.proof.verify import verify as run
 

@@ -1,0 +1,81 @@
+"""What a person sees: help with an example, 80 columns, no colour in pipes, doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from varnum import __version__
+from varnum.cli import VERBS
+
+GROUPS = {"hardness": ("sat", "closest", "wrap"), "plot": ("degree", "budget", "phase")}
+COMMANDS = [[verb] for verb in VERBS] + [[g, c] for g, below in GROUPS.items() for c in below]
+
+
+def varnum(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "varnum", *arguments]
+    settings = os.environ | {"COLUMNS": "80"} | environment
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=settings)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids="-".join)
+def test_help_says_how_what_and_an_example(command: list[str]) -> None:
+    run = varnum(*command, "--help")
+    assert run.returncode == 0
+    assert run.stdout.startswith(f"Usage: varnum {' '.join(command)} ")
+    assert "Example" in run.stdout
+    assert f"varnum {command[0]}" in run.stdout.split("Example")[1]
+    assert max(map(len, run.stdout.splitlines())) <= 80
+    assert "\x1b" not in run.stdout
+
+
+def test_without_arguments_the_verbs_are_listed() -> None:
+    run = varnum()
+    assert run.returncode == 0
+    assert all(f"\n  {verb} " in run.stdout for verb in VERBS)
+    assert varnum("plot").stdout.startswith("Usage: varnum plot ")
+    assert varnum("plot").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["bond"], "bond"), (["bound", "--eps"], "--eps"), (["plot", "degre"], "degre")],
+)
+def test_a_slip_is_one_line(arguments: list[str], said: str) -> None:
+    run = varnum(*arguments)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert run.stderr.startswith("varnum: error: ")
+    assert said in run.stderr
+
+
+def test_doctor_says_what_is_there() -> None:
+    run = varnum("doctor")
+    assert run.returncode == 0
+    assert run.stdout.startswith(f"varnum {__version__}, Python ")
+    assert run.stdout.count("self-test: ") == run.stdout.count(": ok") == 2
+    assert max(map(len, run.stdout.splitlines())) <= 80
+
+
+def test_doctor_names_what_is_absent_and_how_to_add_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, importlib.util as u; find = u.find_spec\n"
+        "gone = {'torch', 'cvc5', GONE}\n"
+        "u.find_spec = lambda name, *a: None if name in gone else find(name, *a)\n"
+        "from varnum.cli import main; sys.argv = ['varnum', 'doctor', *sys.argv[1:]]; main()"
+    )
+
+    def doctor(gone: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code.replace("GONE", repr(gone)), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    run = doctor("")
+    assert run.returncode == 0
+    assert "pip install 'varnum[torch,cvc5" in run.stdout
+    base = doctor("flint", "--json")
+    assert base.returncode == 4
+    assert json.loads(base.stdout)["ok"] is False
