@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from varnum.model.layers import gelu, silu
-from varnum.proof.checking import Measurement, main, summarise
+from varnum.proof.checking import Measurement, main, on, summarise
 from varnum.propagate.transfer import GELU_SLOPE, SILU_SLOPE
 
 
@@ -27,7 +27,8 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
     rng = np.random.default_rng(seed)
     results = []
     cases = (("gelu-lipschitz", gelu, GELU_SLOPE), ("silu-lipschitz", silu, SILU_SLOPE))
-    for claim, function, slope in cases:
+    for claim, layer, slope in cases:
+        function = on(device, layer)
         x, step = rng.normal(size=trials) * 4, rng.uniform(1e-4, 1, trials)
         random = np.abs(function(x + step) - function(x - step)), float(slope) * 2 * step
         step = rng.uniform(1e-4, 1e-2, trials)
@@ -38,4 +39,4 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
 
 
 if __name__ == "__main__":
-    sys.exit(main(measure))
+    sys.exit(main(measure, on_gpu=True))

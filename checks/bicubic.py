@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from varnum.model.interpolation import bicubic
-from varnum.proof.checking import Measurement, main, summarise
+from varnum.proof.checking import Measurement, main, on, summarise
 from varnum.propagate.interpolation import extremal_input, growth, smallest_weight, supremum
 
 GROUP = 50
@@ -21,17 +21,18 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
     """Largest output of an input in [-1, 1] against the exact constant of its sizes."""
     rng = np.random.default_rng(seed)
     random, adversarial, least = [], [], []
+    grow = on(device, bicubic)
     for _ in range(-(-trials // GROUP)):
         small = int(rng.integers(1, 12))
         large = int(rng.integers(small, 33))
         a = [Fraction(-3, 4), Fraction(-1, 2)][int(rng.integers(2))]
         claimed = np.full(GROUP, float(growth(small, large, a)))
         x = rng.uniform(-1, 1, (GROUP, small, small))
-        random.append((np.abs(bicubic(x, large, a)).max((1, 2)), claimed))
+        random.append((np.abs(grow(x, large, a)).max((1, 2)), claimed))
         signs = np.array(extremal_input(small, large, a), dtype=float)
         x = np.outer(signs, signs) * np.ones((GROUP, 1, 1))
         flip = rng.random(x.shape) < np.linspace(0, 0.3, GROUP)[:, None, None]
-        adversarial.append((np.abs(bicubic(np.where(flip, -x, x), large, a)).max((1, 2)), claimed))
+        adversarial.append((np.abs(grow(np.where(flip, -x, x), large, a)).max((1, 2)), claimed))
         if growth(small, large, a) > supremum(a) or smallest_weight(small, large, a) < 4 * a / 27:
             least.append((small, large))
     pairs = [tuple(np.concatenate(p) for p in zip(*s, strict=True)) for s in (random, adversarial)]
@@ -42,4 +43,4 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
 
 
 if __name__ == "__main__":
-    sys.exit(main(measure))
+    sys.exit(main(measure, on_gpu=True))

@@ -66,4 +66,4 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
 
 
 if __name__ == "__main__":
-    sys.exit(main(measure))
+    sys.exit(main(measure, on_gpu=True))

@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
-from varnum.model.layers import group_norm, layer_norm
-from varnum.proof.checking import Measurement, main, summarise
+from varnum.model import layers as model
+from varnum.proof.checking import Measurement, main, on, summarise
 
 TINY = 1e-30  # eps_LN of the adversary, as near to 0 as the model takes it
 
@@ -25,7 +25,7 @@ def _centred(x):
     return x - x.mean(-1, keepdims=True)
 
 
-def _range(trials, rng, width):
+def _range(layer_norm, trials, rng, width):
     x = rng.normal(size=(trials, width)) * rng.uniform(0.01, 10, (trials, 1))
     peak = rng.normal(size=(trials, 1)) * np.ones((trials, width))
     peak[np.arange(trials), rng.integers(width, size=trials)] += rng.uniform(0.5, 9, trials)
@@ -33,7 +33,7 @@ def _range(trials, rng, width):
     return [(np.abs(layer_norm(x, eps)).max(-1), claimed) for x, eps in ((x, 1e-6), (peak, TINY))]
 
 
-def _l2(trials, rng, width):
+def _l2(layer_norm, trials, rng, width):
     x = rng.normal(size=(trials, width)) * rng.uniform(0.01, 10, (trials, 1))
     s = np.sqrt(x.var(-1) + 1e-6)
     delta = rng.normal(size=x.shape)
@@ -51,7 +51,7 @@ def _l2(trials, rng, width):
     return random, (np.sqrt((moved**2).mean(-1)), _claim_l2(h))
 
 
-def _entry(trials, rng, width):
+def _entry(layer_norm, trials, rng, width):
     x = rng.normal(size=(trials, width))
     eta = rng.uniform(1e-4, 0.6, trials) * np.sqrt(x.var(-1) + 1e-6)
     delta = rng.uniform(-1, 1, x.shape) * eta[:, None]
@@ -84,7 +84,7 @@ def _extremal(width):
     return np.concatenate([[np.sqrt(first)], rest])
 
 
-def _group(trials, rng):
+def _group(group_norm, trials, rng):
     """GroupNorm with one group is LayerNorm over channels and positions."""
     channels, side = 4, 2
     x = rng.normal(size=(trials, channels, side, side))
@@ -108,15 +108,22 @@ def _group(trials, rng):
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
     """Range, l2 error over sqrt(c), entrywise error; widths 16 and 64."""
     rng = np.random.default_rng(seed)
-    results = []
+    results, norm = [], on(device, model.layer_norm)
     for width in (16, 64):
         results += [
-            summarise("layernorm-range", f"entry, width {width}", *_range(trials, rng, width)),
-            summarise("layernorm-lipschitz", f"l2, width {width}", *_l2(trials, rng, width)),
-            summarise("layernorm-lipschitz", f"entry, width {width}", *_entry(trials, rng, width)),
+            summarise(
+                "layernorm-range", f"entry, width {width}", *_range(norm, trials, rng, width)
+            ),
+            summarise("layernorm-lipschitz", f"l2, width {width}", *_l2(norm, trials, rng, width)),
+            summarise(
+                "layernorm-lipschitz", f"entry, width {width}", *_entry(norm, trials, rng, width)
+            ),
         ]
-    return [*results, summarise("groupnorm", "l2, one group", *_group(trials, rng))]
+    return [
+        *results,
+        summarise("groupnorm", "l2, one group", *_group(on(device, model.group_norm), trials, rng)),
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main(measure))
+    sys.exit(main(measure, on_gpu=True))

@@ -13,38 +13,40 @@ import numpy as np
 
 from varnum.model import interpolation
 from varnum.model import layers as model
-from varnum.proof.checking import Measurement, main, summarise
+from varnum.proof.checking import Measurement, main, on, summarise
 from varnum.propagate import transfer as t
 
 GROUP = 100
 
 
-def _cases(rng):
+def _cases(rng, device):
     """claim -> (layer without bias, input shape, claimed growth) with fresh random weights."""
     w, kernel = rng.normal(size=(7, 9)), rng.normal(size=(3, 3, 3, 3))
     zero = np.zeros(3)
     mixed = t.conv_operator(kernel, zero, Fraction(1, 2))
 
+    linear, convolve = on(device, model.linear), on(device, model.conv2d)
+
     def conv(x):
-        return model.conv2d(x, kernel, zero, padding=1)
+        return convolve(x, kernel, zero, padding=1)
 
     def float_of(ball):
         return float(ball.upper())
 
     return {
-        "linear": (lambda x: model.linear(x, w), (9,), float_of(t.operator(w).rows)),
+        "linear": (lambda x: linear(x, w), (9,), float_of(t.operator(w).rows)),
         "conv": (conv, (3, 5, 5), float_of(t.conv_operator(kernel, zero).rows)),
         "phi-conv": (lambda x: 0.5 * x + 0.5 * conv(x), (3, 5, 5), float_of(mixed.rows)),
-        "area-pool": (lambda x: interpolation.area(x, 3), (2, 5, 5), 1.0),
-        "nearest": (interpolation.nearest_double, (2, 4, 4), 1.0),
+        "area-pool": (on(device, lambda x: interpolation.area(x, 3)), (2, 5, 5), 1.0),
+        "nearest": (on(device, interpolation.nearest_double), (2, 4, 4), 1.0),
         "residual": (lambda x: x + x @ np.abs(w[:, :7]), (7,), 1 + np.abs(w[:, :7]).sum(0).max()),
     }
 
 
-def _linear(claim, trials, rng):
+def _linear(claim, trials, rng, device):
     random, adversarial = [], []
     for _ in range(-(-trials // GROUP)):
-        layer, shape, growth = _cases(rng)[claim]
+        layer, shape, growth = _cases(rng, device)[claim]
         size = int(np.prod(shape))
         x = rng.normal(size=(GROUP, *shape))
         eta = rng.uniform(1e-6, 2, (GROUP, *[1] * len(shape)))
@@ -85,10 +87,10 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
     rng = np.random.default_rng(seed)
     results = []
     for claim in ("linear", "conv", "phi-conv", "area-pool", "nearest", "residual"):
-        random, adversarial = _linear(claim, trials, rng)
+        random, adversarial = _linear(claim, trials, rng, device)
         results.append(summarise(claim, "entrywise error", random, adversarial))
     return [*results, summarise("adaln", "entrywise error", *_adaln(trials, rng))]
 
 
 if __name__ == "__main__":
-    sys.exit(main(measure))
+    sys.exit(main(measure, on_gpu=True))

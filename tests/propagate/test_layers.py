@@ -11,8 +11,9 @@ import pytest
 from varnum.balls.scalar import arb, ball
 from varnum.errors import InputError
 from varnum.model import layers as model
-from varnum.proof import checking
+from varnum.proof import checking, ledger
 from varnum.propagate import transfer as t
+from varnum.propagate.affine_layers import GELU_THIRD
 from varnum.propagate.transfer import Reach
 from varnum.verdict import Proved
 
@@ -22,6 +23,29 @@ def test_transfer_holds(name):
     results = checking.load(name).measure(trials=200, seed=2)
     assert isinstance(checking.judge(results), Proved), results
     assert min(r.tightness for r in results) > 0.99  # every one of these claims is sharp
+
+
+@pytest.mark.parametrize("name", ["layers", "layernorm", "activations", "bicubic"])
+def test_checks_compute_on_the_device(name):
+    pytest.importorskip("torch", reason="devices are torch's")
+    results = checking.load(name).measure(trials=50, seed=2, device="cpu:0")
+    assert isinstance(checking.judge(results), Proved), results
+
+
+def test_a_device_that_a_check_would_ignore_is_refused(capsys):
+    def measure(trials, seed, device):
+        raise AssertionError("must not run")
+
+    assert checking.main(measure, ["--device", "cuda"]) == 4
+    assert "CPU only" in capsys.readouterr().err
+
+
+def test_slopes_are_not_below_the_enclosed_suprema():
+    claims = ledger.claims()
+    facts = {f.fact: Fraction(f.high) for c in claims.values() for f in c.balls}
+    assert facts["gelu-1"] <= t.GELU_SLOPE
+    assert facts["silu-1"] <= t.SILU_SLOPE
+    assert facts["gelu-3"] <= Fraction(str(GELU_THIRD))
 
 
 def test_layernorm():

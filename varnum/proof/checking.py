@@ -94,13 +94,51 @@ def extremes(results: Sequence[Measurement], claim: str) -> tuple[float | None, 
     return best.measured, best.claimed
 
 
-def main(measure: Callable[..., list[Measurement]], argv: Sequence[str] | None = None) -> int:
-    """Run a check by hand and print measured, claimed, tightness and trials per line."""
+def on(device: str, layer: Callable[..., Any]) -> Callable[..., Any]:
+    """`layer` from NumPy to NumPy arrays, computed by torch on `device`; "cpu": by NumPy."""
+    if device == "cpu":
+        return layer
+    import torch
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        arrays = [
+            torch.tensor(a, device=device) if isinstance(a, np.ndarray) else a for a in arguments
+        ]
+        return layer(*arrays, **options).cpu().numpy()
+
+    return run
+
+
+def _cannot_run(device: str, on_gpu: bool) -> str | None:
+    if device == "cpu":
+        return None
+    if not on_gpu:
+        return "this check computes on the CPU only"
+    if importlib.util.find_spec("torch") is None:
+        return "--device needs torch"
+    import torch
+
+    gpu = device.startswith("cuda") and not torch.cuda.is_available()
+    return "torch finds no GPU here" if gpu else None
+
+
+def main(
+    measure: Callable[..., list[Measurement]],
+    argv: Sequence[str] | None = None,
+    on_gpu: bool = False,
+) -> int:
+    """Run a check by hand and print measured, claimed, tightness and trials per line.
+
+    on_gpu: whether `measure` heeds its device; without it any other than cpu is refused.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args(argv)
+    if reason := _cannot_run(options.device, on_gpu):
+        print(f"--device {options.device}: {reason}", file=sys.stderr)
+        return 4
     start = time.perf_counter()
     results = measure(trials=options.trials, seed=options.seed, device=options.device)
     for r in results:
