@@ -150,10 +150,11 @@ BAD = {
     "eps: 0.1 is a float": (Q, K, V, {"eps": 0.1}),
     "exactly one of eps": (Q, K, V, {"eps": "0.1", "output_error": "0.1"}),
     "sigma: -1": (Q, K, V, {"sigma": "-1"}),
+    "sigma: 'foo' is not .*, sqrt, 4sqrt, or d": (Q, K, V, {"sigma": "foo"}),
     "scales: sum to 4": (Q, K, V, {"scales": (1, 3)}),
     "scales: .* is not allowed": (Q, K, V, {"scales": (5, 0)}),
     "method: 'magic'": (Q, K, V, {"method": "magic"}),
-    "overflow float64; pass float64 or scale": (Q * 1e200, K * 1e200, V, {}),
+    "overflow float64; scale q and k down": (Q * 1e200, K * 1e200, V, {}),
     "overflow float32; pass float64": (*(np.float32(p * 1e20) for p in (Q, K, V)), {}),
 }
 
@@ -300,6 +301,9 @@ def test_the_command_line(tmp_path):
         assert failed.returncode == 2
         assert failed.stdout == ""
         assert failed.stderr.count("\n") == 1
+    foreign = [f"--{name}={tmp_path / 'be.npy'}" for name in "qkv"]
+    np.save(tmp_path / "be.npy", np.ones((5, 2), dtype=">f4"))
+    assert run(*foreign, "--eps", "1e-2", "--no-bounds").returncode == 0  # another byte order
     missing = run(*files[:-1], "nowhere.npy", "--eps", "1e-2")
     assert missing.returncode == 2
     assert "--v: cannot read" in missing.stderr

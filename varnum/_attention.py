@@ -117,7 +117,10 @@ def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:
     if sigma == "d":
         return float(d)
     exact = Fraction(sigma) if isinstance(sigma, float) and np.isfinite(sigma) else None
-    value = exact if exact is not None else parse(sigma, "sigma")  # type: ignore[arg-type]
+    try:
+        value = exact if exact is not None else parse(sigma, "sigma")  # type: ignore[arg-type]
+    except InputError as error:
+        raise InputError(f"{error}, sqrt, 4sqrt, or d") from None
     if not Fraction(1, 10**12) <= value <= 10**12:
         raise InputError(
             f"sigma: {sigma} is not allowed; between 1e-12 and 1e12, sqrt, 4sqrt, or d"

@@ -87,6 +87,7 @@ def _load(path: str, name: str, backend: str) -> Any:
         raise InputError(f"--{name}: {path!r} is not a .npy file of numbers") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise InputError(f"--{name}: {path!r} must hold one array of float16, float32 or float64")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if backend == "numpy":
         return array
     try:

@@ -40,9 +40,8 @@ def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] |
         raise InputError(f"v: entries up to {largest:.3g} overflow sums; scale v down")
     reach = float(abs(q).max()) * float(abs(k).max()) * q.shape[-1] / sigma
     if not reach < _LARGEST[dtype_name(q)]:
-        raise InputError(
-            f"q, k: logits up to {reach:.3g} overflow {dtype_name(q)}; pass float64 or scale them"
-        )
+        way = "scale q and k down" if dtype_name(q) == "float64" else "pass float64 or scale them"
+        raise InputError(f"q, k: logits up to {reach:.3g} overflow {dtype_name(q)}; {way}")
 
 
 def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> None:
