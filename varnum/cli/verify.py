@@ -105,7 +105,10 @@ def _table(report: Report) -> None:
     from varnum.proof.ledger import claims
 
     console = Console()
-    table = Table("claim", "rests on", "verdict", "by", "tight", "measured/claimed")
+    table = Table(box=None, pad_edge=False)  # fits 80 columns; `tight` in words is in --json
+    for name in ("claim", "rests on", "verdict", "by"):
+        table.add_column(name, no_wrap=name != "by")
+    table.add_column("measured\n/claimed", no_wrap=True)
     for name in dict.fromkeys(item.claim for item in report.items):
         verdict = report.verdict(name)
         ratios = [i.measured / i.claimed for i in report.of(name) if i.measured and i.claimed]
@@ -114,7 +117,6 @@ def _table(report: Report) -> None:
             claims()[name].assurance,
             type(verdict).__name__,
             _detail(verdict),
-            claims()[name].tight.split(":")[0],
             f"{max(ratios):.6f}" if ratios else "",
         )
     console.print(table)
