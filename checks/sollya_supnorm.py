@@ -30,7 +30,7 @@ from varnum.approx.degree import LeastDegree, certify_least_degree, round_polyno
 from varnum.approx.polynomial import Polynomial
 from varnum.approx.remez import remez
 from varnum.approx.supnorm import SupNorm, certify_supnorm
-from varnum.approx.target import Target, additive, relative
+from varnum.approx.target import Target, additive, initial_points, relative
 from varnum.balls.scalar import lower, precision, upper
 
 DYADIC = re.compile(r"(-?\d+)(?:b(-?\d+))?")
