@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from varnum.lowrank.factors import attend
+from varnum.lowrank.geometry import Frame, bound_logit_residual
 from varnum.lowrank.kernel import LowRankKernel, certify_kernel, fit_kernel
 from varnum.lowrank.pivots import (
     PivotMap,
@@ -17,7 +18,7 @@ from varnum.lowrank.pivots import (
     fit_pivot_map,
     gaussian,
 )
-from varnum.lowrank.recompress import Turn
+from varnum.lowrank.recompress import Turn, certify_relative, side
 
 
 def head(d, length, seed, largest=1.0):
@@ -162,6 +163,98 @@ def test_mutated_kernels_are_caught():
     )
     spoiled = dataclasses.replace(kernel, psi=kernel.psi + 0.01)
     assert max(worst_relative_error(b, q, k, mpmath.sqrt(6)) for b in (broken, spoiled)) > claimed
+
+
+def test_the_contraction_counts_what_rounding_hides():
+    """Two points 1e-9 apart: the computed product is 0, the exact one is 1."""
+    points, g = np.array([[0.0], [1e-9]]), np.array([[1e9], [-1e9]])
+    assert (g.T @ gaussian(points, points) @ g == 0).all()
+    assert contraction_bound(g, points) >= 1
+
+
+def test_the_feature_error_covers_the_computed_features():
+    points = np.linspace(0, 1, 9)[:, None] * [0.3, 0.1]
+    pivots = fit_pivot_map(points, 1e-14, 9)
+    assert pivots is not None
+    x = points[:3] + 0.01
+    error = pivots.feature_error(float(np.abs(x).max()) * 2)
+    with mpmath.workdps(40):
+        for row, found in zip(x.tolist(), pivots.features(x), strict=True):
+            near = [
+                mpmath.exp(-((row[0] - mpmath.mpf(p)) ** 2 + (row[1] - mpmath.mpf(r)) ** 2) / 2)
+                for p, r in pivots.points.tolist()
+            ]
+            exact = [mpmath.fdot(near, map(float, column)) for column in pivots.matrix.T]
+            off = mpmath.norm([a - float(b) for a, b in zip(exact, found, strict=True)])
+            assert 1e-17 < off <= error
+
+
+def test_a_defect_of_the_turn_is_paid_in_full():
+    """Exact features of x = 1, y = -1 and a defect along both: 1 % costs e^2 % of k(x, y)."""
+    x, y = np.array([[1.0]]), np.array([[-1.0]])
+    pivots = fit_pivot_map(np.array([[1.0], [-1.0]]), 1e-9, 2)
+    assert pivots is not None
+    error = pivots.feature_error(1.0)
+    queries, keys = side(pivots, x, error), side(pivots, y, error)
+    fx, fy = queries.features[0], keys.features[0]
+    defect = 0.01 * np.outer(fx, fy) / np.linalg.norm(fx) / np.linalg.norm(fy)
+    turn = Turn(np.eye(2), (np.eye(2) - defect).T, 2)
+    phi, psi, bound = certify_relative(queries, keys, turn, error)
+    off = abs(float(phi[0] @ psi[0]) * np.exp(2) - 1)
+    assert 0.05 < off <= bound < 3 * off
+
+
+def test_maps_that_are_not_inverse_are_a_logit_error():
+    q, k = head(3, 5, 0)
+    frame = Frame(np.zeros(3), np.zeros(3), np.eye(3), np.eye(3) * 0.9, 1.0)
+    x, y = frame.queries(q), frame.keys(k)
+    off = np.abs(q @ k.T - x @ y.T).max()
+    assert 0.01 < off <= bound_logit_residual(frame, q, k, x, y) < 5 * off
+
+
+def test_what_the_frame_loses_is_in_the_kernels_certificate():
+    q, k = head(4, 12, 3)
+    kernel = fit_kernel(q, k, 2.0, 1e-6)
+    assert isinstance(kernel, LowRankKernel)
+    frame = dataclasses.replace(kernel.frame, b=kernel.frame.b * 1.001)
+    bent = certify_kernel(frame, kernel.map, kernel.turn, q, k)
+    assert 1e-5 < worst_relative_error(bent, q, k, 2) <= bent.certified < 1e-2
+
+
+class TwoKeys:
+    """A kernel whose two entries are off by +e and -e: softmax-relative is attained."""
+
+    rank, certified = 1, 0.02
+
+    def columns(self, values, part):
+        return np.array([[1 + self.certified, 1 - self.certified]]) @ values
+
+    def rows(self, state, part):
+        return state
+
+    def key_mass(self, part):
+        return 2.0
+
+    def query_size(self, part):
+        return 1.0
+
+
+def test_the_kernels_error_is_passed_on_tightly():
+    out, bound = attend(TwoKeys(), np.array([[0.0], [1.0]]))
+    off = abs(float(out[0, 0]) - 0.5)
+    assert off <= bound <= 1.0002 * off
+
+
+def test_rounding_to_a_narrow_type_is_in_the_output_error():
+    """Values around 1e4 of range 1: float32 alone costs 1e-4 of the range."""
+    q, k = head(4, 40, 9)
+    v = np.random.default_rng(0).uniform(0, 1, (40, 2)) + 1e4
+    kernel = fit_kernel(q, k, 2.0, 1e-4)
+    assert isinstance(kernel, LowRankKernel)
+    wide, without = attend(kernel, v)
+    _, bound = attend(kernel, v, None, 2.0**-24)
+    moved = float(np.abs(wide - wide.astype(np.float32)).max() / np.ptp(v, axis=0).min())
+    assert without < 1e-4 < moved <= bound < 1e-2
 
 
 def test_gaussian_is_one_on_the_diagonal_up_to_rounding():

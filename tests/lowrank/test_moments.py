@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from varnum.lowrank.basis import fit_basis
-from varnum.lowrank.moments import FAR, make_forms, tail_table
+from varnum.lowrank.moments import FAR, make_forms, relative_errors, tail_table
 from varnum.lowrank.monomials import monomials
+from varnum.lowrank.rounding import gamma
 from varnum.lowrank.state import MomentState
 
 
@@ -92,6 +93,59 @@ def float64(array):
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
+def test_lemma_3_divided_by_the_denominator_is_neither_less_nor_much_more():
+    """relative_errors against the formula with exact moments, at an entry of the table."""
+    rng = np.random.default_rng(5)
+    kappa, chi = rng.standard_normal((3, 50)), rng.standard_normal((3, 7)) * 0.3
+    weights, phi = np.exp(rng.standard_normal(50)), monomials(kappa, 2)
+    gram = (phi * weights) @ phi.T
+    forms = make_forms(gram, np.ones((5, 2)), 3, 1, 50, 2.0**-53, float64)
+    features, far = monomials(chi, 2), np.full(7, 1.5 - 1e-12)
+    below = forms.lines[0] @ features
+    found, slip = relative_errors(forms, features, below, far, tail_table(), np)
+    x, a, mean = chi.T @ kappa, np.outer(chi[0], kappa[0]), weights / weights.sum()
+    missing, second, fourth = ((x**2 - a**2) ** 2) @ mean, (x**2) @ mean, (x**4) @ mean
+    tail = (math.exp(1.5) - 1 - 1.5 - 1.5**2 / 2) / 1.5**3
+    exact = (np.sqrt(missing) / 2 + np.sqrt(second * fourth) * tail) / ((1 + x + a**2 / 2) @ mean)
+    assert (found >= exact * (1 - 1e-10)).all()
+    assert (found <= exact * (1 + 1e-10)).all()
+    least = gamma(50 + 3 * 5 + 24) * (1 + 1.5 + 1.5**2 / 2) / below
+    assert (slip >= least).all()
+    assert (slip <= 3 * least).all()
+
+
+def test_the_diagonal_pays_for_a_gram_matrix_that_is_too_small():
+    """Every entry off by gamma sqrt(G_aa G_bb), the worst that summation may do (lemma 5)."""
+    rng = np.random.default_rng(6)
+    kappa, weights, unit = rng.standard_normal((4, 90)), np.exp(rng.standard_normal(90)), 2.0**-24
+    phi = monomials(kappa, 2)
+    gram = (phi * weights) @ phi.T
+    for seed in range(20):
+        chi = np.random.default_rng(seed).standard_normal((4, 1))
+        features = monomials(chi, 2)
+        sign = np.sign(features @ features.T)
+        room = gamma(98, unit) * np.sqrt(np.outer(np.diag(gram), np.diag(gram)))
+        forms = make_forms(gram - sign * room, np.ones((15, 1)), 4, 2, 90, unit, float64)
+        values = forms.select @ (features[1:] * (forms.form @ features[1:]))
+        x, a, mean = chi.T @ kappa, chi[:2].T @ kappa[:2], weights / weights.sum()
+        for value, moment in zip(values, (x**2, x**4, (x**2 - a**2) ** 2), strict=True):
+            assert value[0] >= (moment @ mean)[0]
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e-4])
+def test_what_the_coordinates_leave_out_is_bounded_tightly(size):
+    """Two keys that differ outside the coordinates only: half of tanh is lost, half is claimed."""
+    along = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    basis = fit_basis(along, along, 1.0, 1, 1, 1, along)
+    state = MomentState(basis, 1)
+    state.add(np.array([[0.0, 1.0], [0.0, -1.0]]), np.array([[1.0], [0.0]]))
+    out = np.empty((1, 1))
+    bound = state.attend(np.array([[0.0, size]]), out).error[0]
+    lost = abs(out[0, 0] - 1 / (1 + math.exp(-2 * size)))
+    assert lost == pytest.approx(math.tanh(size) / 2, rel=1e-9)
+    assert lost <= bound <= lost * 1.001
+
+
 def test_hull_form_on_two_keys_is_nearly_tight():
     """Lemma 1 with one coordinate and two keys: the bound is within a factor 3 of the error."""
     q = np.array([[0.9], [-0.9], [0.0], [0.1]])
@@ -157,10 +211,15 @@ def test_values_of_a_constant_column_come_out_exactly():
     assert np.isfinite(bounds.error).all()
 
 
-def test_parts_of_the_logit_bound_cover_the_exact_logits():
-    """|q.k/sigma - row term - log weight - chi.kappa| in exact arithmetic against zeta."""
+@pytest.mark.parametrize(("coordinates", "shift"), [(3, 0), (8, 30)])
+def test_parts_of_the_logit_bound_cover_the_exact_logits(coordinates, shift):
+    """|q.k/sigma - row term - log weight - chi.kappa| in exact arithmetic against zeta.
+
+    Three of eight coordinates leave most of it out; with all eight, far from 0, it is rounding.
+    """
     q, k, v = head(8, 90, 4)
-    state, _, _ = run(q, k, v, 2.0)
+    q, k = q + np.float32(shift), k + np.float32(shift)
+    state, _, _ = run(q, k, v, 2.0, coordinates)
     basis, size = state.basis, state.basis.size
     image = basis.query_map @ q.T
     image[1:] -= basis.query_shift
@@ -173,8 +232,9 @@ def test_parts_of_the_logit_bound_cover_the_exact_logits():
     left -= (left.max(1, keepdims=True) + left.min(1, keepdims=True)) / 2  # best row term
     worst = np.abs(left).max(1)
     assert (worst <= zeta).all()
-    assert zeta.max() < 8 * worst.max()
-    assert size == 3
+    assert shift or zeta.max() < 8 * worst.max()
+    assert not shift or worst.max() > 1e-5  # far more than the rounding of the weights
+    assert size == coordinates
 
 
 def test_a_mutated_state_breaks_the_certificate():
