@@ -17,7 +17,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from varnum.lowrank.slot import GuaranteedKernel
+from varnum._slot import GuaranteedKernel
 from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend
 from varnum.model.paper import PaperConfig, geometric_sides, paper_shapes, run_paper_model

@@ -189,7 +189,7 @@ def test_sigma_by_name():
 
 
 def test_the_model_runs_on_the_guaranteed_kernel():
-    from varnum.lowrank.slot import GuaranteedKernel
+    from varnum._slot import GuaranteedKernel
     from varnum.model.attention import exact_attention
 
     parts = [head(8, 900, seed, dtype=np.float32) for seed in range(4)]
@@ -217,7 +217,7 @@ def test_the_model_runs_on_the_guaranteed_kernel():
 def test_the_slot_counts_the_rounding_of_the_factor_and_of_the_output(dtype, target):
     """Against exact attention of the very q, k, v and factor given, whatever the dtype."""
     torch = pytest.importorskip("torch", reason="bfloat16 is a torch type")
-    from varnum.lowrank.slot import GuaranteedKernel
+    from varnum._slot import GuaranteedKernel
 
     q, k, v = (torch.from_numpy(part)[None, None].to(getattr(torch, dtype)) for part in HEAD)
     scale = torch.full((1, 1, 1, 1), 0.337).to(q.dtype)
@@ -242,7 +242,7 @@ HEAD = head(8, 60, 7, 6.0)
 
 def test_the_slot_counts_a_factor_that_rounds():
     """The product alone: in float32 the logits move by more than the kernel error asked for."""
-    from varnum.lowrank.slot import GuaranteedKernel, _logit_error
+    from varnum._slot import GuaranteedKernel, _logit_error
 
     q, k, v = (part[None, None].astype(np.float32) for part in head(8, 40, 8, 300.0))
     scale = np.full((1, 1, 1, 1), 0.337, dtype=np.float32)

@@ -26,6 +26,7 @@ MAY: dict[str, set[str]] = {
     "question": GROUND | {"approx", "cost", "model.config"},
     "_plan": GROUND | {"approx", "lowrank", "cost", "question"},
     "_attention": GROUND | {"approx", "lowrank"},
+    "_slot": GROUND | {"lowrank", "_attention"},
     "propagate": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "question"},
     "hardness": GROUND | {"approx", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND

@@ -18,6 +18,7 @@ from varnum.verdict import Proved, Refuted, Unknown
 if TYPE_CHECKING:
     from varnum._attention import Attention, Certificate, attention
     from varnum._plan import Plan, plan
+    from varnum._slot import GuaranteedKernel
 
 _LAZY = {
     "attention": "varnum._attention",
@@ -25,11 +26,13 @@ _LAZY = {
     "Certificate": "varnum._attention",
     "plan": "varnum._plan",
     "Plan": "varnum._plan",
+    "GuaranteedKernel": "varnum._slot",
 }
 
 __all__ = [
     "Attention",
     "Certificate",
+    "GuaranteedKernel",
     "InputError",
     "MissingExtra",
     "Plan",

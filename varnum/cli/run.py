@@ -119,7 +119,7 @@ def attention_kernel(name: str, output_error: str = "1e-2") -> Any:
 
         return exact_attention
     if name == "lowrank":
-        from varnum.lowrank.slot import GuaranteedKernel
+        from varnum._slot import GuaranteedKernel
 
         return GuaranteedKernel(output_error=output_error)
     raise InputError(f"attention: no {name!r}; known: exact, lowrank")
@@ -130,8 +130,8 @@ def _kernel_for(model_error: str, model: Model, labels: Any, tokens: Any) -> Any
 
     The bound is for exact arithmetic elsewhere. Exit code 3 where no kernel error can be certified.
     """
+    from varnum._slot import GuaranteedKernel
     from varnum.balls import to_text
-    from varnum.lowrank.slot import GuaranteedKernel
     from varnum.propagate.budget import Budget, certify_affine_budget, teacher_forced_setting
 
     if len(labels) not in (1, len(tokens)):

@@ -1,7 +1,8 @@
 """Closed forms of ranks, operation counts and memory, per attention head.
 
 Symbols: d head dimension, d_v value dimension, g degree, r rank, m pivots, N tokens of one scale,
-L_k tokens up to and with that scale, L all tokens. One operation is one multiply-add, multiplication or exp.
+L_k tokens up to and with that scale, L all tokens. One operation is one multiply-add,
+multiplication or exp.
 """
 
 from __future__ import annotations
