@@ -129,11 +129,11 @@ def import_torch() -> Any:
 
 
 def _check_device(device: str) -> None:
-    torch = import_torch()
     kind, _, index = device.partition(":")
     numbered = kind == "cuda" and index.isdecimal() and len(index) < 4
     if device not in ("cpu", "cuda") and not numbered:
         raise InputError(f"device: no {device[:60]!r}; known: cpu, cuda, cuda:N")
+    torch = import_torch()
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError("device: torch sees no CUDA device here; use cpu")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
