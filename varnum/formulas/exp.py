@@ -52,7 +52,7 @@ _lp = sp.log(1 / eps)
 degree_order = Formula(
     claim="degree-closed-form",
     left="Theta",
-    expr=sp.Max(M, _lp / sp.log(sp.E + _lp / M)),
+    expr=sp.Max(M, _lp / sp.log(sp.E + _lp / M), evaluate=False),  # comparing symbols is slow
     source="Aggarwal and Alman 2022, with 'e +' so that it stays finite at ln(1/eps) = M",
     assurance="proved up to constants",
     says="order of growth of the least degree (relative error)",
@@ -80,7 +80,7 @@ _lw = sp.log(1 / eps)
 additive_order = Formula(
     claim="additive-degree",
     left="Theta",
-    expr=sp.Max(sp.sqrt(W * _lw), _lw / sp.log(sp.E + _lw / W)),
+    expr=sp.Max(sp.sqrt(W * _lw), _lw / sp.log(sp.E + _lw / W), evaluate=False),
     source="Aggarwal and Alman 2022",
     assurance="proved up to constants",
     says="order of growth of the least degree (additive error on [-W, 0])",
