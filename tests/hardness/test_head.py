@@ -34,18 +34,18 @@ def distances(x, y):
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)])
 def test_seth_head_is_right_on_every_small_instance(n, m):
-    check_all(
+    assert_all_right(
         n, m, itertools.product(itertools.combinations_with_replacement(words(m), n), repeat=2)
     )
 
 
 def test_seth_head_is_right_on_every_instance_with_two_words_of_three_bits():
-    check_all(
+    assert_all_right(
         2, 3, itertools.product(itertools.combinations_with_replacement(words(3), 2), repeat=2)
     )
 
 
-def check_all(n, m, sides):
+def assert_all_right(n, m, sides):
     """Every instance up to the order of words, every t < t' <= m, error 0.1249, all rows."""
     seen = 0
     for x, y in ((np.array(a), np.array(b)) for a, b in sides):

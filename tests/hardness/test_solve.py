@@ -38,7 +38,7 @@ def z3_says(cnf):
     return solver.check() == z3.sat
 
 
-def check(cnf, truth, **options):
+def assert_decided(cnf, truth, **options):
     answer = solve_sat(cnf, LIMIT, **options)
     assert answer.satisfiable == truth
     assert answer.outputs.error < Fraction(1, 8)
@@ -56,9 +56,9 @@ def test_three_hundred_formulas_near_the_threshold_agree_with_z3():
         variables = 20 if trial < 100 else rng.randint(3, 20)
         cnf = random_cnf(rng, variables, rng.uniform(3.8, 4.8))
         truths.append(z3_says(cnf))
-        check(cnf, truths[-1])
+        assert_decided(cnf, truths[-1])
         if trial % 10 == 0:
-            check(cnf, truths[-1], via="hamming")
+            assert_decided(cnf, truths[-1], via="hamming")
     assert 60 < sum(truths) < 240
 
 
@@ -69,7 +69,7 @@ def test_every_formula_of_two_clauses_over_two_variables():
         cnf = Cnf(2, pair)
         truth = any(cnf.satisfied_by({a, b}) for a, b in itertools.product((1, -1), (2, -2)))
         for via in ROUTES:
-            check(cnf, truth, via=via)
+            assert_decided(cnf, truth, via=via)
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,12 +80,12 @@ def test_every_formula_of_two_clauses_over_two_variables():
 def test_restating_a_formula_changes_nothing(clauses, seed):
     cnf = Cnf(7, tuple(frozenset(c) for c in clauses))
     truth = z3_says(cnf)
-    check(cnf, truth)
+    assert_decided(cnf, truth)
     rng = random.Random(seed)
     names = rng.sample(range(1, 8), 7)
     renamed = [[(names[abs(x) - 1]) * (1 if x > 0 else -1) for x in c] for c in clauses]
     rng.shuffle(renamed)
-    check(Cnf(9, tuple(frozenset(c) for c in [*renamed, [8, -8, 1], *renamed[:2]])), truth)
+    assert_decided(Cnf(9, tuple(frozenset(c) for c in [*renamed, [8, -8, 1], *renamed[:2]])), truth)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_restating_a_formula_changes_nothing(clauses, seed):
 )
 def test_odd_but_legal_formulas(text, truth):
     for via in ROUTES:
-        check(parse_cnf(text), truth, via=via)
+        assert_decided(parse_cnf(text), truth, via=via)
 
 
 def test_an_error_of_one_eighth_is_refused():
