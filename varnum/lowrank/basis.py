@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.lowrank.backend import caster
 from varnum.lowrank.rounding import UNIT, dtype_name, gamma, up
 
 Array = npt.NDArray[Any]
@@ -76,7 +77,7 @@ def fit_basis(
     key_map = directions / (deviation * root)
     zero = np.zeros(d)
     chosen = spread_centres(dq @ query_map, centres)
-    cast = _caster(like)
+    cast = caster(like)
     return Basis(
         query_map=cast(np.vstack([q0, zero, query_map.T])),
         key_map=cast(np.vstack([k0, q0 / sigma, zero, key_map.T])),
@@ -117,21 +118,6 @@ def spread_centres(points: Array, count: int, rounds: int = 6) -> Array:
         low = np.minimum.reduceat(sorted_points, starts)
         found[groups] = 0.5 * (low + np.maximum.reduceat(sorted_points, starts))
     return found
-
-
-def _caster(like: Any) -> Any:
-    if isinstance(like, np.ndarray):
-        return lambda array: _narrow(array, like.dtype)
-    import torch
-
-    return lambda array: torch.as_tensor(
-        np.ascontiguousarray(array), dtype=like.dtype, device=like.device
-    )
-
-
-def _narrow(array: Array, dtype: Any) -> Array:
-    with np.errstate(over="ignore"):  # what overflows ends in an infinite bound
-        return np.ascontiguousarray(array, dtype=dtype)
 
 
 def slack(basis: Basis, unit: float) -> float:

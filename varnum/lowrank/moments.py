@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.lowrank.backend import light
 from varnum.lowrank.rounding import gamma, up
 
 Array = npt.NDArray[Any]
@@ -110,11 +111,6 @@ def tail_table() -> Array:
     for m in reversed(range(40)):
         total = total * far + 1.0 / math.factorial(m + 3)
     return np.append(total * (1 + 2.0**-40), np.inf)
-
-
-def light(array: Any) -> Any:
-    """The same memory as a NumPy array where that is possible: less overhead per operation."""
-    return array if isinstance(array, np.ndarray) or array.is_cuda else array.numpy()
 
 
 def relative_errors(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from varnum.lowrank.backend import empty, to_numpy
 from varnum.lowrank.basis import fit_basis
 from varnum.lowrank.state import MomentState
 
@@ -59,7 +60,7 @@ def estimate_best(
             continue
         state = MomentState(fit_basis(wide_q, wide_k, sigma, size, top, centres, q), values)
         state.add(k, v)
-        out = empty_rows(len(q), v)
+        out = empty((len(q), values), v)
         error = state.attend(q, out).error
         missing = float((~(error <= _ROOM * target)).sum()) / len(q)
         cost = work / exact + missing
@@ -73,12 +74,6 @@ def estimate_best(
     if best is None:
         return Choice(None, f"low rank does not pay here: {reason}")
     return Choice(best, reason, answer if whole else None)
-
-
-def empty_rows(count: int, v: Any) -> Any:
-    """An uninitialised (count, d_v) array like v."""
-    shape = (count, int(v.shape[1]))
-    return np.empty(shape, dtype=v.dtype) if isinstance(v, np.ndarray) else v.new_empty(shape)
 
 
 def _operations(
@@ -98,5 +93,4 @@ def sample(array: Any, most: int) -> Any:
 
 
 def _wide(array: Any) -> Any:
-    host = array if isinstance(array, np.ndarray) else array.cpu().numpy()
-    return np.asarray(host, dtype=np.float64)
+    return np.asarray(to_numpy(array), dtype=np.float64)

@@ -14,24 +14,25 @@ from typing import Any
 
 import numpy as np
 
+from varnum.lowrank.backend import (
+    caster,
+    contiguous,
+    empty,
+    light,
+    namespace,
+    row_squares,
+    to_numpy,
+)
 from varnum.lowrank.basis import Basis, slack, unit_of
-from varnum.lowrank.moments import FAR, Forms, light, make_forms, relative_errors, tail_table
+from varnum.lowrank.moments import FAR, Forms, make_forms, relative_errors, tail_table
 from varnum.lowrank.monomials import feature_count, fill_monomials
 from varnum.lowrank.rounding import EXP_ULPS, TINY, dtype_name, gamma, up
+from varnum.lowrank.values import ValueRange
 
 CHUNK = 8192  # keys per chunk: the rounding of a sum grows with it, the overhead shrinks
 QUERIES = 8192  # queries per chunk
 
 _FAR_WEIGHT = 30.0  # beyond e^30 or below e^-30 the weights are not trusted
-
-
-def namespace(array: Any) -> Any:
-    """numpy or torch, whichever made the array."""
-    if isinstance(array, np.ndarray):
-        return np
-    import torch
-
-    return torch
 
 
 @dataclass
@@ -50,7 +51,7 @@ class MomentState:
         self.basis = basis
         self.xp = namespace(basis.query_map)
         self.unit = unit_of(basis.query_map)
-        self.table = light(_caster(basis.query_map)(tail_table()))
+        self.table = light(caster(basis.query_map)(tail_table()))
         self.features = feature_count(size, 2)
         self.chunk = CHUNK if count == 1 else CHUNK // 2
         self.grams = np.zeros((count, self.features, self.features))
@@ -61,8 +62,7 @@ class MomentState:
         self.far_perpendicular = 0.0  # max |perpendicular part of k - k0|
         self.far_key = 0.0  # max |k|
         self.far_weight = 0.0  # largest |exponent| of a weight
-        self.value_low: Any = None
-        self.value_high: Any = None
+        self.values: ValueRange | None = None
         self.slack = slack(basis, self.unit)
         self.tiny = TINY[dtype_name(basis.query_map)]
         self.far_centre = float(_farthest(basis.centres))
@@ -94,18 +94,16 @@ class MomentState:
             exponents = exponents + basis.centres @ features[1 : 1 + size]  # (J, n)
         weights = xp.exp(exponents)
         weighted = self._room(1, k.shape[0])[: self.features]
-        turned = (
-            features.T if len(self.grams) == 1 else _contiguous(features.T)
-        )  # faster, if reused
+        turned = features.T if len(self.grams) == 1 else contiguous(features.T)  # faster, if reused
         for c in range(len(self.grams)):
             xp.multiply(features, weights[c], out=weighted)
             began = perf_counter()
-            self.grams[c] += _numpy(weighted @ turned)
+            self.grams[c] += to_numpy(weighted @ turned)
             self.seconds += perf_counter() - began
-            self.states[c] += _numpy(weighted[: basis.rank] @ v)
+            self.states[c] += to_numpy(weighted[: basis.rank] @ v)
         self.keys += int(k.shape[0])
         began = perf_counter()
-        self._note_values(v)
+        self.values = ValueRange.of(v) if self.values is None else self.values.including(v)
         self._note_keys(features[1 : 1 + size], square, image[0], exponents)
         self.seconds += perf_counter() - began
 
@@ -113,7 +111,7 @@ class MomentState:
         """Scratch rows (F + 2, n), reused between chunks."""
         if which not in self._scratch or self._scratch[which].shape[1] < n:
             shape = (self.features + 2, max(n, self.chunk))
-            self._scratch[which] = self.xp.empty(shape, **_like(self.basis.query_map))
+            self._scratch[which] = empty(shape, self.basis.query_map)
         return self._scratch[which][:, :n]
 
     def _note_keys(self, kappa: Any, square: Any, along: Any, exponents: Any) -> None:
@@ -129,17 +127,10 @@ class MomentState:
         self.far_coordinate = _larger(self.far_coordinate, float(near.max()) ** 0.5 * safe)
         self.far_weight = _larger(self.far_weight, float(abs(exponents).max()))
 
-    def _note_values(self, v: Any) -> None:
-        low, high = extremes(v)
-        self.value_low = low if self.value_low is None else self.xp.minimum(self.value_low, low)
-        self.value_high = (
-            high if self.value_high is None else self.xp.maximum(self.value_high, high)
-        )
-
     def forms(self) -> list[Forms]:
         """Coefficients for the keys seen so far, one per centre."""
         if self._forms is None:
-            cast = _caster(self.basis.query_map)
+            cast = caster(self.basis.query_map)
             terms = min(self.keys, self.chunk)
             self._forms = [
                 make_forms(g, s, self.basis.size, self.basis.top, terms, self.unit, cast)
@@ -152,14 +143,15 @@ class MomentState:
 
         Where the bound is infinite or not a number, that row of `out` means nothing.
         """
+        assert self.values is not None, "keys come first"
         with np.errstate(all="ignore"):
-            ratio = value_ratio(self.value_low, self.value_high)
+            ratio = self.values.ratio
             step = QUERIES if len(self.grams) == 1 else 2 * QUERIES  # each centre takes a part
             parts = [
                 self._attend_chunk(q[s : s + step], out[s : s + step], ratio)
                 for s in range(0, q.shape[0], step)
             ]
-        mend_constant_columns(out, self.value_low, self.value_high)
+        self.values.mend(out)
         if len(parts) == 1:
             return parts[0]
         join = np.concatenate if isinstance(parts[0].error, np.ndarray) else self.xp.cat
@@ -217,8 +209,9 @@ class MomentState:
 
     def _underflow(self) -> float:
         """Output error from products below the normal numbers, per 1 + |chi|^2 (lemma 7)."""
+        assert self.values is not None
         lost = self.tiny * math.exp(min(self.far_weight, _FAR_WEIGHT))
-        return math.sqrt(1e17 * lost) + 1e7 * lost / least_range(self.value_low, self.value_high)
+        return math.sqrt(1e17 * lost) + 1e7 * lost / self.values.least
 
     def _logit_errors(self, chi: Any, square: Any, along: Any) -> Any:
         """zeta (n,): |logit - row term - log weight - chi.kappa| for every key, from above."""
@@ -239,38 +232,6 @@ class MomentState:
         return xp.sqrt(outside.clip(0)) * (self.far_perpendicular / basis.sigma) + rest
 
 
-def value_ratio(low: Any, high: Any) -> float:
-    """max over columns of max|v| / range(v), at least 1/2; constant columns do not count.
-
-    Infinite where a sum of values could overflow; the numerator covers products that underflow.
-    """
-    low, high = light(low), light(high)
-    xp = namespace(low)
-    with np.errstate(all="ignore"):
-        spread = high - low
-        biggest = xp.maximum(abs(low), abs(high)) + TINY[dtype_name(low)] / unit_of(low)
-        ratio = float(xp.where(spread > 0, biggest / spread, biggest * 0 + 0.5).max())
-        if not float(biggest.max()) * 2.0**70 * TINY[dtype_name(low)] < 1:
-            ratio = float("inf")  # sums of values may overflow
-    return ratio * (1 + 8 * unit_of(low)) if ratio == ratio else float("inf")
-
-
-def least_range(low: Any, high: Any) -> float:
-    """The smallest range of a column that is not constant; infinite if there is none."""
-    low, high = light(low), light(high)
-    xp = namespace(low)
-    with np.errstate(over="ignore"):
-        spread = high - low
-    return float(xp.where(spread > 0, spread, spread * 0 + float("inf")).min())
-
-
-def mend_constant_columns(out: Any, low: Any, high: Any) -> None:
-    """A column whose values are all equal has that value as its exact output."""
-    same = high == low
-    if bool(same.any()):
-        out[:, same] = low[same]
-
-
 def _farthest(centres: Any) -> Any:
     """Largest row norm (a Frobenius norm would do as well)."""
     with np.errstate(over="ignore"):
@@ -280,39 +241,3 @@ def _farthest(centres: Any) -> Any:
 def _larger(old: float, new: float) -> float:
     """The larger one; infinite if `new` is not a number (max() would drop it)."""
     return max(old, new) if new == new else float("inf")
-
-
-def _contiguous(array: Any) -> Any:
-    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
-
-
-def _like(array: Any) -> dict[str, Any]:
-    if isinstance(array, np.ndarray):
-        return {"dtype": array.dtype}
-    return {"dtype": array.dtype, "device": array.device}
-
-
-def _numpy(array: Any) -> Any:
-    return array if isinstance(array, np.ndarray) else array.cpu().numpy()
-
-
-def row_squares(array: Any) -> Any:
-    """Squared norms of the rows."""
-    if isinstance(array, np.ndarray):
-        return np.einsum("ij,ij->i", array, array)
-    return namespace(array).linalg.vector_norm(array, dim=1).square()
-
-
-def extremes(v: Any) -> tuple[Any, Any]:
-    """Smallest and largest value of each column."""
-    if isinstance(v, np.ndarray):
-        return v.min(0), v.max(0)
-    return v.amin(0), v.amax(0)  # 12 times faster than aminmax(dim=0)
-
-
-def _caster(like: Any) -> Any:
-    if isinstance(like, np.ndarray):
-        return lambda array: np.ascontiguousarray(array, dtype=like.dtype)
-    import torch
-
-    return lambda array: torch.as_tensor(array, dtype=like.dtype, device=like.device)

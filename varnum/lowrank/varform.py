@@ -14,20 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from varnum.lowrank.backend import empty, light, namespace, row_squares
 from varnum.lowrank.basis import unit_of
 from varnum.lowrank.exact import exact_error, exact_rows
-from varnum.lowrank.moments import light
-from varnum.lowrank.policy import Choice, empty_rows, estimate_best
+from varnum.lowrank.policy import Choice, estimate_best
 from varnum.lowrank.rounding import TINY, dtype_name
-from varnum.lowrank.state import (
-    MomentState,
-    extremes,
-    least_range,
-    mend_constant_columns,
-    namespace,
-    row_squares,
-    value_ratio,
-)
+from varnum.lowrank.state import MomentState
+from varnum.lowrank.values import ValueRange
 
 _SMALL = 512  # below this many queries in a scale, exact attention is as fast
 
@@ -68,6 +61,8 @@ class VarAttention:
         self._keys: list[Any] = []
         self._values: list[Any] = []
         self._seen = 0
+        self._range: ValueRange | None = None  # of the values that exact attention has seen
+        self._far_key = 0.0  # their largest |k|
 
     def step(self, q: Any, k: Any, v: Any, out: Any | None = None) -> Any:
         """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v)."""
@@ -75,14 +70,14 @@ class VarAttention:
 
     def _step(self, q: Any, k: Any, v: Any, all_k: Any, all_v: Any, out: Any | None) -> Any:
         count = int(q.shape[0])
-        out = empty_rows(count, v) if out is None else out
+        out = empty((count, int(v.shape[1])), v) if out is None else out
         if all_k is None and (self.keep_tokens or self.state is None):
             self._keys.append(k)
             self._values.append(v)
         self._seen += int(k.shape[0])
         started = self.choice is None and count > _SMALL and self._start(q, all_k, all_v)
         if self.state is None or self.choice is None:
-            self._exact_scale(q, out, all_k, all_v)
+            self._exact_scale(q, k, v, out, all_k, all_v)
             return out
         if not started:
             self.state.add(k, v)
@@ -108,18 +103,19 @@ class VarAttention:
         rows = np.flatnonzero(missed) if isinstance(missed, np.ndarray) else missed.nonzero()[:, 0]
         k, v = self._tokens(all_k, all_v)
         assert self.state is not None
-        low, high = self.state.value_low, self.state.value_high
-        sizes = (self.state.far_key, value_ratio(low, high))
+        assert self.state.values is not None
+        sizes = (self.state.far_key, self.state.values.ratio)
         out[rows], bound = _exact_to_target(q[rows], k, v, self.sigma, self.target, sizes)
-        mend_constant_columns(out, low, high)
+        self.state.values.mend(out)
         return bound
 
-    def _exact_scale(self, q: Any, out: Any, all_k: Any, all_v: Any) -> None:
+    def _exact_scale(self, q: Any, k: Any, v: Any, out: Any, all_k: Any, all_v: Any) -> None:
+        self._range = ValueRange.of(light(v)) if self._range is None else self._range.including(v)
+        self._far_key = max(self._far_key, _far(k))
         k, v = self._tokens(all_k, all_v)
-        low, high = extremes(light(v))
-        sizes = (_far(light(k)), value_ratio(low, high))
+        sizes = (self._far_key, self._range.ratio)
         out[...], bound = _exact_to_target(q, k, v, self.sigma, self.target, sizes)
-        mend_constant_columns(light(out), low, high)
+        self._range.mend(out)
         self.outcome.absorb(bound, int(q.shape[0]), int(q.shape[0]))
 
     def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
@@ -167,7 +163,7 @@ def attend_scales(
     work = VarAttention(sigma, target)
     if not low_rank:
         work.choice = Choice(None, "asked for")
-    out = empty_rows(int(q.shape[0]), v)
+    out = empty((int(q.shape[0]), int(v.shape[1])), v)
     if scales is None:
         work._step(q, k, v, k, v, out)
         return out, work.outcome
@@ -187,15 +183,15 @@ def _exact_to_target(
     `sizes`: largest |k| and largest max|v|/range(v).
     """
     far_k, ratio = sizes
-    count, d, far_q = int(k.shape[0]), int(q.shape[1]), _far(light(q)) / sigma
+    count, d, far_q = int(k.shape[0]), int(q.shape[1]), _far(q) / sigma
     bound = exact_error(far_q, far_k, count, ratio, d, q)
     if bound <= target or "float64" in str(q.dtype):
         return exact_rows(q, k, v, sigma), bound
     wide_q, wide_k, wide_v = _double(q), _double(k), _double(v)
     out = exact_rows(wide_q, wide_k, wide_v, sigma)
-    far_q, far_k = _far(light(wide_q)) / sigma, _far(light(wide_k))  # these may overflow in float32
-    sides = extremes(light(wide_v))
-    ratio, lost = value_ratio(*sides), TINY[dtype_name(v)] / least_range(*sides)
+    far_q, far_k = _far(wide_q) / sigma, _far(wide_k)  # these may overflow in float32
+    wide_range = ValueRange.of(wide_v)
+    ratio, lost = wide_range.ratio, TINY[dtype_name(v)] / wide_range.least
     bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio + lost
     return (out.astype(q.dtype) if isinstance(q, np.ndarray) else out.to(q.dtype)), bound
 
@@ -203,7 +199,7 @@ def _exact_to_target(
 def _far(array: Any) -> float:
     """Not below the largest row norm; infinite where squares overflow, and they may underflow."""
     with np.errstate(over="ignore"):
-        square = float(row_squares(array).max())
+        square = float(row_squares(light(array)).max())
     lost = TINY[dtype_name(array)] * array.shape[1]
     return float(math.sqrt(square + lost) * (1 + 4 * array.shape[1] * unit_of(array)))
 
