@@ -10,11 +10,14 @@ import pkgutil
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 import varnum
+from varnum.cli import VERBS, main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -61,24 +64,60 @@ def sessions(text: str) -> list[tuple[str, str]]:
     return found
 
 
+WORDS = r"[\w ./,=@:+-]*"
+HERE = re.compile(rf"varnum ({WORDS})(?:> ([\w./-]+)|\| (.*))?")  # FILE; or the rest of a pipe
+
+
+def shell(command: str, folder: Path, given: str | None = None) -> tuple[str, str]:
+    """stdout and stderr of a shell command; `varnum` is this environment's."""
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=os.environ | {"PATH": here, "COLUMNS": "80"},
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout, done.stderr
+
+
+def output(command: str, folder: Path) -> tuple[str, str]:
+    """stdout and stderr of a command of a page.
+
+    varnum, alone or first in a pipe, runs in this process, which saves its start; whatever asks for
+    more of the shell, and README's first command, runs in one of its own.
+    """
+    simple = HERE.fullmatch(command)
+    if simple is None:
+        return shell(command, folder)
+    words, file, rest = simple.groups()
+    out, err, digits = StringIO(), StringIO(), sys.get_int_max_str_digits()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "80")
+        patch.setattr(sys, "argv", ["varnum", *words.split()])
+        with pytest.raises(SystemExit):
+            main()
+    sys.set_int_max_str_digits(digits)
+    if file is not None:
+        (folder / file).write_text(out.getvalue())
+        return "", err.getvalue()
+    if rest is not None:
+        return shell(rest, folder, out.getvalue())
+    return out.getvalue(), err.getvalue()
+
+
 def replay(text: str, folder: Path) -> list[str]:
     """Run a page's sessions in order in one folder; the commands whose output differs."""
-    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    settings = os.environ | {"PATH": here, "COLUMNS": "80"}
     checker, options = doctest.OutputChecker(), doctest.ELLIPSIS
     differing = []
     for command, expected in sessions(text):
-        done = subprocess.run(
-            command,
-            shell=True,
-            cwd=folder,
-            env=settings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if not checker.check_output(expected + "\n", done.stdout.rstrip("\n") + "\n", options):
-            differing.append(f"{command}\n{done.stdout}{done.stderr}")
+        out, err = output(command, folder)
+        if not checker.check_output(expected + "\n", out.rstrip("\n") + "\n", options):
+            differing.append(f"{command}\n{out}{err}")
     return differing
 
 
@@ -147,8 +186,6 @@ def test_readme_python() -> None:
 
 
 def test_every_verb_that_readme_names_exists() -> None:
-    from varnum.cli import VERBS
-
     for verb in re.findall(r"`varnum (\w+)", README):
         assert verb in VERBS
 

@@ -82,8 +82,8 @@ def test_kv(run):
     code, out, _ = run("kv", "--demo", "--total", 2000, "--bits", 1, "--json")
     assert code == 0
     assert [r["wrong_bits"] for r in json.loads(out)["runs"]] == [0, 0, 0, 0, 1]
-    assert "recomputing: 8160 bits" in run("kv", "--model", "var-d30")[1]
-    assert "fails from" in run("kv", "--demo", "--total", 100)[1]
+    assert "8160 bits suffice" in run("kv", "--model", "var-d30")[1]
+    assert "fails at" in run("kv", "--demo", "--total", 100)[1]
 
 
 def test_regime(run):
@@ -94,7 +94,7 @@ def test_regime(run):
     assert result["b_star_minimax"] == pytest.approx(0.063302035823521, rel=1e-12)
     low, high = map(float, result["b_star_taylor_enclosure"])
     assert low <= result["b_star_taylor"] <= high
-    assert "rho = " in run("regime", "--b", "0.02")[1]
+    assert "rho, Taylor" in run("regime", "--b", "0.02")[1]
 
 
 def test_plot(run, tmp_path, monkeypatch):

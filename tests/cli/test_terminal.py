@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from varnum import __version__
-from varnum.cli import VERBS
+from varnum.cli import VERBS, main
 
 GROUPS = {"hardness": ("sat", "closest", "wrap"), "plot": ("degree", "budget", "phase")}
 COMMANDS = [[verb] for verb in VERBS] + [[g, c] for g, below in GROUPS.items() for c in below]
@@ -32,12 +33,14 @@ def test_help_says_how_what_and_an_example(command: list[str]) -> None:
     assert f"varnum {command[0]}" in run.stdout.split("Example")[1]
     assert max(map(len, run.stdout.splitlines())) <= 80
     assert "\x1b" not in run.stdout
+    assert "..." not in run.stdout.partition("Commands:")[2]  # no summary is cut off
 
 
 def test_without_arguments_the_verbs_are_listed() -> None:
     run = varnum()
     assert run.returncode == 0
     assert all(f"\n  {verb} " in run.stdout for verb in VERBS)
+    assert "..." not in run.stdout.partition("Commands:")[2]  # no line is cut off
     assert varnum("plot").stdout.startswith("Usage: varnum plot ")
     assert varnum("plot").returncode == 0
 
@@ -51,6 +54,49 @@ def test_a_slip_is_one_line(arguments: list[str], said: str) -> None:
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
     assert run.stderr.startswith("varnum: error: ")
     assert said in run.stderr
+
+
+CNF = "p cnf 3 3\n1 -2 0\n2 3 -1 0\n-3 0\n"
+WORDS = "0011\n0101\n\n1111\n0001\n"
+TABLES = (
+    "bound --M 4 --eps 1e-6 --d 64",
+    "bound --M 1000 --eps 1e-2",
+    "bound --model var-d36 --eps 1e-2 --explain --solve M",
+    "bound --error additive --W 8 --output-error 1e-2 --d 8 --n 16 --explain --solve d",
+    "bound --model-error 1e-2 --norms 1,1,1 --R 1 --d 8 --sigma d --scales 3",
+    "verify --claim softmax-relative --no-checks",
+    "verify --claim rank-reference",
+    "hardness sat f.cnf --error 0.1249",
+    "hardness closest w.txt",
+    "hardness wrap f.cnf",
+    "kv --model var-d36 --rank 100000",
+    "kv --demo --bits 1",
+    "regime --c 1 --p 1 --b 0.1",
+    "attention --q q.npy --k k.npy --v v.npy --sigma sqrt --output-error 1e-2",
+    "run --random var-tiny --labels 1,2",
+    "audit --random var-tiny",
+)
+
+
+@pytest.mark.parametrize("arguments", TABLES)
+def test_no_table_is_wider_than_80_columns(
+    arguments: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f.cnf").write_text(CNF)
+    Path("w.txt").write_text(WORDS)
+    for name in "qkv":
+        np.save(name, np.random.default_rng(0).standard_normal((300, 8)) / 4)
+    monkeypatch.setattr(sys, "argv", ["varnum", *arguments.split()])
+    with pytest.raises(SystemExit):
+        main()
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) >= 3, err
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+    assert "\x1b" not in out
 
 
 def test_doctor_says_what_is_there() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -16,23 +17,23 @@ import typer
 from varnum._version import __version__
 from varnum.errors import InputError, MissingExtra
 
-VERBS = (
-    "bound",
-    "certify",
-    "check",
-    "verify",
-    "doctor",
-    "run",
-    "hardness",
-    "kv",
-    "regime",
-    "attention",
-    "audit",
-    "plot",
-)
+VERBS = {  # one line each in `varnum --help`, in this order
+    "bound": "Degree, rank and cost that a target error needs.",
+    "certify": "Write the proof of a degree as a file.",
+    "check": "Re-check such a file, and say what it proves.",
+    "attention": "Run attention with a guaranteed error.",
+    "run": "Run a VAR model: NumPy, torch, or balls.",
+    "audit": "Bound every head of a model.",
+    "regime": "Where attention is fast, open or hard.",
+    "hardness": "Lower bounds on time that run.",
+    "kv": "Lower bounds on a key/value cache that run.",
+    "verify": "Try every claim again.",
+    "plot": "Draw the answers.",
+    "doctor": "Say what is installed, and test it.",
+}
 
 
-def build(verbs: tuple[str, ...] = VERBS) -> typer.Typer:
+def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     """The Typer application with these verbs."""
     app = typer.Typer(
         name="varnum",
@@ -59,9 +60,9 @@ def build(verbs: tuple[str, ...] = VERBS) -> typer.Typer:
     for verb in verbs:
         module = importlib.import_module(f"varnum.cli.{verb}")
         if hasattr(module, "app"):
-            app.add_typer(module.app, name=verb)
+            app.add_typer(module.app, name=verb, short_help=VERBS[verb])
         else:
-            app.command(verb)(getattr(module, verb))
+            app.command(verb, short_help=VERBS[verb])(getattr(module, verb))
     return app
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from varnum._plan import Plan
 from varnum.balls import round_decimal, to_text
+from varnum.cli.common import filled
 from varnum.verdict import Proved, Unknown
 
 FAR = "an n of more than ten thousand digits on"
@@ -22,10 +22,11 @@ def show(answer: Plan, solved: dict[str, Any] | None, explain: bool) -> None:
     width = max(len(name) for name, _, _ in rows)
     print(headline(answer))
     for name, value, note in rows:
-        print(f"  {name:<{width}}  {value}" + (f"   {note}" if note else ""))
-    print(sentence(answer))
+        line = f"  {name:<{width}}  {value}" + (f"   {note}" if note else "")
+        print(filled(line, indent=" " * (width + 4)))
+    print(filled(sentence(answer), indent=""))
     if solved is not None:
-        print(_backwards(answer, solved["solve"]))
+        print(filled(_backwards(answer, solved["solve"]), indent=""))
     if explain:
         from varnum.cli.explain import steps
 
@@ -76,7 +77,8 @@ def _rows(answer: Plan) -> list[tuple[str, str, str]]:
         rows.append(("numbers kept/head", f"{big(cost.cache)} cache, {big(cost.state)} state", ""))
     if (regime := answer.regime) is not None:
         where = f"b {regime['b']:.3g}, c {regime['c']:.3g}, p {regime['p']:.3g}"
-        rho = f"rho {regime['rho']:.3g} (fast: < 1), b* {regime['b_star']:.3g}"
+        fast = "fast" if regime["rho"] < 1 else "not fast"  # below quadratic: rank L^rho below L
+        rho = f"rho {regime['rho']:.3g} ({fast}), b* {regime['b_star']:.3g}"
         rows.append(("regime", f"{where}: {rho}", ""))
     return rows
 
@@ -93,10 +95,9 @@ def sentence(answer: Plan) -> str:
         return f"Give --schedule, --n or --model for the cost; {from_n}."
     verb = {True: "Pays", False: "Does not pay", None: "Does not pay at this degree"}[answer.pays]
     times = cost.lowrank / cost.exact if cost.lowrank < cost.exact * 10**300 else float("inf")
-    return textwrap.fill(
+    return (
         f"{verb}: at L = {big(q.schedule.length)}, attention of rank {big(answer.rank)} takes "
-        f"{times:.3g} times the operations of exact attention; {from_n}.",
-        width=80,
+        f"{times:.3g} times the operations of exact attention; {from_n}."
     )
 
 
@@ -113,7 +114,7 @@ def _backwards(answer: Plan, solved: dict[str, Any]) -> str:
         value = f"at least {solved['value']}" if solved["at_least"] else str(solved["value"])
         return f"Backwards: largest d for which it pays at this {fixed}: {value}."
     return (
-        f"Backwards: largest {solved['for']} for which it pays: {solved['value']} (proved;\n"
+        f"Backwards: largest {solved['for']} for which it pays: {solved['value']} (proved; "
         f"at {solved['not_at']} no polynomial of a rank that pays reaches the error)."
     )
 

@@ -6,7 +6,7 @@ import sys
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from varnum.cli.common import print_json
+from varnum.cli.common import aligned, filled, print_json
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -167,25 +167,22 @@ def _answer(
 
 
 def _show(answer: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from varnum.balls import parse, round_decimal
+    from varnum.cli.bound_text import big
 
-    console = Console()
     columns = list(answer["steps"][0])
-    table = Table(*columns)
-    for step in answer["steps"]:
-        cells = (step[c] for c in columns)
-        table.add_row(*(f"{c:.4g}" if isinstance(c, float) else str(c or "-") for c in cells))
-    console.print(table)
-    console.print(f"answers        {answer['answers']}")
-    console.print(f"eps            {round_decimal(parse(answer['eps']), 6, up=False)}")
-    console.print(f"kernel domain  |logit| <= {answer['kernel_domain']} (M + zeta)")
+    rows = [
+        [f"{c:.4g}" if isinstance(c, float) else str(c or "-") for c in step.values()]
+        for step in answer["steps"]
+    ]
+    print(aligned([columns, *rows]))
+    print(filled(f"answers        {answer['answers']}", indent=" " * 15))
+    print(f"eps            {round_decimal(parse(answer['eps']), 6, up=False)}")
+    print(f"kernel domain  |logit| <= {answer['kernel_domain']} (M + zeta)")
     proved = "proved least" if answer["degree_proved_minimal"] else "suffices"
-    console.print(f"degree         {answer['degree']} ({proved})")
-    console.print(f"rank           {answer['rank']}")
+    print(f"degree         {answer['degree']} ({proved})")
+    print(f"rank           {big(answer['rank'])}")
     if answer["cost"] is not None:
         cost = answer["cost"]
-        console.print(f"cost per head  exact {cost['exact']}, low-rank {cost['lowrank']}")
-        console.print(f"pays           {'yes' if answer['pays'] else 'no'}")
+        print(f"cost per head  exact {big(cost['exact'])}, low rank {big(cost['lowrank'])}")
+        print(f"pays           {'yes' if answer['pays'] else 'no'}")

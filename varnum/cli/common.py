@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -71,6 +73,31 @@ def print_json(schema: str, content: dict[str, Any]) -> None:
     """One JSON document on stdout; integers of any size stay exact."""
     sys.set_int_max_str_digits(0)
     print(json.dumps({"schema": schema, **content}, indent=2))
+
+
+WIDTH = 80  # of text for people, on a terminal or not: the same output everywhere
+
+
+_KEPT = re.compile(r"(?<=\d) (?=\d{3}\b)|(?<= <=) | (?=<= )|(?<= =) | (?== )")
+
+
+def filled(text: str, indent: str = "  ") -> str:
+    """A sentence on lines of at most WIDTH columns; all but the first start with `indent`.
+
+    No line ends inside a number of several groups, or next to its sign of equality.
+    """
+    lines = textwrap.fill(
+        _KEPT.sub("\N{NO-BREAK SPACE}", text), WIDTH, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A table: each column as wide as its widest cell, two spaces between."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def finite(value: float) -> float | None:

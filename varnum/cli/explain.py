@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from varnum._plan import Plan
 from varnum.balls.scalar import enclosure_text
 from varnum.cli.bound_text import big, short
+from varnum.cli.common import filled
 from varnum.formulas import cost as C
 from varnum.formulas import exp as E
 from varnum.formulas import regime as G
@@ -16,10 +17,10 @@ from varnum.verdict import Proved, Unknown
 
 
 def steps(answer: Plan) -> Iterator[str]:
-    """One paragraph per step, in the order of the argument."""
-    yield from _size_and_error(answer)
-    yield from _degree(answer)
-    yield from _rank_and_cost(answer)
+    """One paragraph per step, in the order of the argument, no wider than a terminal."""
+    for part in (_size_and_error, _degree, _rank_and_cost):
+        for step in part(answer):
+            yield "\n".join(filled(line, indent=" " * 6) for line in step.split("\n"))
 
 
 def _step(formula: Formula, values: str, result: str) -> str:

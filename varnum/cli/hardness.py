@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, filled, limit, print_json, progress
 
 if TYPE_CHECKING:
     from varnum.hardness.head import Head
@@ -19,19 +19,19 @@ app = typer.Typer(
 )
 
 ErrorOption = Annotated[
-    str, typer.Option("--error", help="error added to every output, towards the threshold; < 1/8")
+    str, typer.Option("--error", help="Error added to every output, towards the threshold; < 1/8.")
 ]
-SigmaOption = Annotated[str | None, typer.Option(help="logits are q.k/sigma; default: dimension")]
+SigmaOption = Annotated[str | None, typer.Option(help="Logits are q.k/sigma; default: dimension.")]
 AttentionOption = Annotated[
-    str, typer.Option(help="how the head is evaluated: exact, lowrank, pivots, var-wrap")
+    str, typer.Option(help="How the head is evaluated: exact, lowrank, pivots, var-wrap.")
 ]
 
 
-@app.command()
+@app.command(short_help="Decide a formula with one softmax head.")
 def sat(
-    file: Annotated[Path, typer.Argument(help="a formula in DIMACS CNF")],
+    file: Annotated[Path, typer.Argument(help="A formula in DIMACS CNF.")],
     error: ErrorOption = "0",
-    via: Annotated[str, typer.Option(help="ov, or hamming: one more reduction")] = "ov",
+    via: Annotated[str, typer.Option(help="ov, or hamming: one more reduction.")] = "ov",
     sigma: SigmaOption = None,
     attention: AttentionOption = "exact",
     json: Json = False,
@@ -76,9 +76,9 @@ def sat(
     _explain(result)
 
 
-@app.command()
+@app.command(short_help="Find the closest pair of words.")
 def closest(
-    file: Annotated[Path, typer.Argument(help="words of 0 and 1, a blank line between the sides")],
+    file: Annotated[Path, typer.Argument(help="Words of 0 and 1, a blank line between the sides.")],
     error: ErrorOption = "0",
     sigma: SigmaOption = None,
     attention: AttentionOption = "exact",
@@ -120,9 +120,9 @@ def closest(
         _explain(result)
 
 
-@app.command()
+@app.command(short_help="Decide a formula inside a VAR pyramid.")
 def wrap(
-    file: Annotated[Path, typer.Argument(help="a formula of few variables in DIMACS CNF")],
+    file: Annotated[Path, typer.Argument(help="A formula of few variables in DIMACS CNF.")],
     error: ErrorOption = "0",
     json: Json = False,
     timeout: Timeout = None,
@@ -168,16 +168,16 @@ def wrap(
         print_json("varnum/hardness-wrap/1", result)
         return
     print("SATISFIABLE" if answer.satisfiable else "UNSATISFIABLE")
-    print(
+    _line(
         f"pyramid {wrapped.config.patch_nums}: {result['tokens']} tokens, width {result['width']}, "
         f"{result['gates']} gate coordinates"
     )
     print(f"M: {result['M_head']:.4g} for the head, raised to {result['M']:.4g} by the gates")
     print(f"error: at most {result['error_bound']:.6g}, allowed {result['error_allowed']}")
     for text in HYPOTHESES:
-        print(f"hypothesis  {text}")
+        _line(f"hypothesis  {text}")
     for w in wrong:
-        print(f"not claimed {w.version}: {w.why} ({w.measured})")
+        _line(f"not claimed {w.version}: {w.why} ({w.measured})")
 
 
 def _sigma(text: str | None) -> Any:
@@ -192,30 +192,38 @@ def _run(head: Head, error: float, method: str) -> dict[str, Any]:
     return {**regime_of(head), "error_bound": error, "attention": method}
 
 
+def _line(text: str) -> None:
+    """One statement to stdout, continued under its beginning."""
+    print(filled(text, indent=" " * 12 if text.split(" ")[0] in STARTS else "  "))
+
+
+STARTS = ("proved", "hypothesis", "not")  # a column of twelve
+
+
 def _explain(result: dict[str, Any]) -> None:
-    """Sizes, regime, assurance: one line each, to stdout."""
+    """Sizes, regime, assurance: one statement each."""
     from varnum.hardness.report import HYPOTHESES, PROVED
 
-    print(
+    _line(
         f"head: {result['queries']} queries, {result['n']} keys and a dummy, d = {result['d']}, "
         f"R = s = {result['R']:.6g}, sigma = {result['sigma']}, M <= {result['M']}"
     )
-    print(
+    _line(
         f"evaluated: {result['attention']}; injected {result['error_injected']}, with rounding at "
         f"most {result['error_bound']:.9g} < 1/8, so the threshold 3/8 decides"
     )
-    print(
+    _line(
         f"low rank at this M: degree {result['degree']}, rank 10^{result['rank_log10']:.1f}: "
         + ("below n" if result["rank_below_n"] else "above n, nothing saved")
     )
     if "estimate_rho" in result:
         rho, star = result["estimate_rho"], result["estimate_b_star"]
-        print(
+        _line(
             f"regime: b = {result['estimate_b']:.4g}, c = {result['estimate_c']:.4g}, "
             f"p = {result['estimate_p']:.4g}: rho = {rho[0]:.4g} (Taylor), {rho[1]:.4g} (minimax); "
             f"below quadratic needs b < {star[0]:.4g} or {star[1]:.4g}"
         )
     for step in result["steps"]:
-        print(f"proved      {step}: {PROVED[step]}")
+        _line(f"proved      {step}: {PROVED[step]}")
     for name, text in HYPOTHESES.items():
-        print(f"hypothesis  {name}: {text}")
+        _line(f"hypothesis  {name}: {text}")

@@ -6,32 +6,36 @@ from typing import Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, filled, limit, print_json, progress
 from varnum.errors import InputError
 
 Option = typer.Option
 
 
 def kv(
-    model: Annotated[str | None, Option(help="var-d16, var-d20, var-d24, var-d30, var-d36")] = None,
-    schedule: Annotated[str | None, Option(help="sides of the token maps, e.g. 1,2,3,4")] = None,
+    model: Annotated[
+        str | None, Option(help="var-d16, var-d20, var-d24, var-d30, var-d36.")
+    ] = None,
+    schedule: Annotated[str | None, Option(help="Sides of the token maps, e.g. 1,2,3,4.")] = None,
     rows: Annotated[
-        int | None, Option(help="cached rows N; default: before the last scale")
+        int | None, Option(help="Cached rows N; default: before the last scale.")
     ] = None,
     d_v: Annotated[
-        int | None, Option("--dv", help="value dimension; default: model's or 64")
+        int | None, Option("--dv", help="Value dimension; default: model's or 64.")
     ] = None,
-    d_k: Annotated[int | None, Option("--dk", help="key dimension; default: model's or 64")] = None,
-    bits: Annotated[int, Option(help="bits per value, b")] = 8,
-    sigma: Annotated[str | None, Option(help="d, sqrt, 4sqrt or a number; default 1")] = None,
-    rank: Annotated[int | None, Option(help="size the state of this low rank")] = None,
-    width: Annotated[int, Option(help="bits per stored number")] = 16,
-    vocabulary: Annotated[int | None, Option(help="token ids; default: model's or 4096")] = None,
+    d_k: Annotated[
+        int | None, Option("--dk", help="Key dimension; default: model's or 64.")
+    ] = None,
+    bits: Annotated[int, Option(help="Bits per value, b.")] = 8,
+    sigma: Annotated[str | None, Option(help="d, sqrt, 4sqrt or a number; default 1.")] = None,
+    rank: Annotated[int | None, Option(help="Size the state of this low rank.")] = None,
+    width: Annotated[int, Option(help="Bits per stored number.")] = 16,
+    vocabulary: Annotated[int | None, Option(help="Token ids; default: model's or 4096.")] = None,
     demo: Annotated[
-        bool, Option("--demo", help="write bits into a cache and read them back")
+        bool, Option("--demo", help="Write bits into a cache and read them back.")
     ] = False,
-    total: Annotated[int, Option(help="bits in the demo")] = 100_000,
-    seed: Annotated[int, Option(help="of random keys and bits")] = 0,
+    total: Annotated[int, Option(help="Bits in the demo.")] = 100_000,
+    seed: Annotated[int, Option(help="Of random keys and bits.")] = 0,
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -68,42 +72,52 @@ def _only_of_the_demo(*others: object) -> None:
 
 
 def _show(r: dict[str, Any], model: str | None) -> None:
-    print(
-        f"lower bound (proved): a cache of {r['rows']} rows that answers attention within "
-        f"{r['error_allowed']} of V's range holds {r['certified_bits']} bits per head "
-        f"(N d_v b, d_v = {r['d_v']}, b = {r['bits_per_value']})"
-    )
-    print(
-        f"  keys: {r['keys']}, d_k = {r['d_k']}, largest product {r['mu']}; query norm over sigma "
-        f"{r['query_over_sigma']}, query norm {r['query_norm']}"
-    )
+    number = spaced
+    rows = [
+        ("lower bound, proved", f"{number(r['certified_bits'])} bits per head",
+         f"{r['rows']} rows, N d_v b with d_v = {r['d_v']}, b = {r['bits_per_value']}: a cache "
+         f"that answers attention within {r['error_allowed']} of V's range"),
+        ("keys", f"{r['keys']}, d_k = {r['d_k']}", f"largest product {r['mu']}"),
+        ("query norm", r["query_norm"], f"over sigma {r['query_over_sigma']}"),
+    ]  # fmt: skip
     if "heads" in r:
         verdict = "within" if r["query_within_cap"] else "above"
-        print(
-            f"  {model}: that norm is {verdict} the cap {r['query_cap']}, which reads up to "
-            f"{r['largest_bits_per_value']} bits per value; {r['heads']} heads, each its own "
-            f"oracle: {r['certified_bits_all_heads']} bits"
-        )
-        print(
-            f"  cached today: {r['cache_bits']} bits per image ({r['width']}-bit keys and values)"
-        )
+        rows += [
+            ("", f"{verdict} the cap {r['query_cap']}",
+             f"the cap reads up to {r['largest_bits_per_value']} bits per value"),
+            (f"all {r['heads']} heads", f"{number(r['certified_bits_all_heads'])} bits",
+             f"{model}; each head its own oracle"),
+            ("cached today", f"{number(r['cache_bits'])} bits per image",
+             f"{r['width']}-bit keys and values"),
+        ]  # fmt: skip
     if "recompute_bits" in r:
-        print(
-            f"upper bound by recomputing: {r['recompute_bits']} bits of token ids, all heads "
-            "(fixed weights; so the lower bound is about a streaming attention oracle)"
-        )
+        rows.append(
+            ("by recomputing", f"{number(r['recompute_bits'])} bits suffice",
+             "token ids, fixed weights; so the lower bound is about a streaming attention oracle")
+        )  # fmt: skip
     if "lowrank_bits" in r:
-        print(f"low-rank state: {r['lowrank_numbers']} numbers, {r['lowrank_bits']} bits per head")
-    print(f"a low-rank state that precise has rank >= {r['rank_floor']} ({r['width']}-bit numbers)")
+        text = f"{number(r['lowrank_numbers'])} numbers"
+        rows.append(("low-rank state", text, f"{number(r['lowrank_bits'])} bits per head"))
+    note = f"of a low-rank state that precise ({r['width']}-bit numbers)"
+    rows.append(("rank, at least", str(r["rank_floor"]), note))
+    width = max(len(name) for name, _, _ in rows)
+    for name, value, note in rows:
+        print(filled(f"{name:<{width}}  {value}   {note}", indent=" " * (width + 5)))
+
+
+def spaced(number: int) -> str:
+    """An integer with a space after each group of three digits."""
+    return f"{number:,}".replace(",", " ") if number > 9999 else str(number)
 
 
 def _show_demo(runs: list[dict[str, Any]], json: bool) -> None:
     if json:
         print_json("varnum/kv-demo/1", {"runs": runs})
         return
-    print(f"{'data':31}{'keys':13}{'bits':>8}{'error/limit':>16}{'wrong':>7}{'fails from':>12}")
+    head = ("data", "keys", "bits", "error/limit", "wrong", "fails at")
+    print(f"{head[0]:30} {head[1]:11} {head[2]:>7} {head[3]:>13} {head[4]:>5} {head[5]:>9}")
     for run in runs:
         print(
-            f"{run['data']:31}{run['keys']:13}{run['bits']:8}{run['error_over_limit']:16.11f}"
-            f"{run['wrong_bits']:7}{run['first_failure_over_limit']:12.6f}"
+            f"{run['data']:30} {run['keys']:11} {run['bits']:7} {run['error_over_limit']:13.11f} "
+            f"{run['wrong_bits']:5} {run['first_failure_over_limit']:9.6f}"
         )

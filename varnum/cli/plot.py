@@ -26,7 +26,7 @@ Files = Annotated[
 ]
 
 
-@app.command()
+@app.command(short_help="Degree against M, for several eps.")
 def degree(
     files: Files = None,
     eps: Annotated[str, typer.Option("--eps", help="Up to five errors.")] = "1e-1,1e-3,1e-6,1e-12",
@@ -43,7 +43,7 @@ def degree(
     _make("degree", files, json, timeout, errors=errors)
 
 
-@app.command()
+@app.command(short_help="Rank against M and against d.")
 def rank(
     files: Files = None,
     eps: Annotated[str, typer.Option("--eps", help="Kernel error.")] = "1e-2",
@@ -57,7 +57,7 @@ def rank(
     _make("rank", files, json, timeout, eps=eps)
 
 
-@app.command()
+@app.command(short_help="Error against degree.")
 def error(
     files: Files = None,
     M: Annotated[str, typer.Option("--M", help="Largest |logit|, up to 32.")] = "4",
@@ -72,7 +72,7 @@ def error(
     _make("error", files, json, timeout, M=M, most=degrees)
 
 
-@app.command()
+@app.command(short_help="Operations against n.")
 def cost(
     files: Files = None,
     R: Annotated[str, typer.Option("--R", help="Largest |entry| of q and k.")] = "1",
@@ -91,7 +91,7 @@ def cost(
     _make("cost", files, json, timeout, R=R, d=d, sigma=sigma, output_error=output_error)
 
 
-@app.command()
+@app.command(short_help="Measured over claimed, claim by claim.")
 def tightness(
     files: Files = None,
     trials: Annotated[int, typer.Option("--trials", help="Trials of each check.")] = 200,
@@ -106,7 +106,7 @@ def tightness(
     _make("tightness", files, json, timeout, trials=trials, seed=seed)
 
 
-@app.command()
+@app.command(short_help="The error each layer may carry.")
 def budget(
     files: Files = None,
     random: Annotated[
@@ -128,7 +128,7 @@ def budget(
           seed=seed)  # fmt: skip
 
 
-@app.command()
+@app.command(short_help="The phase diagram: fast, open, hard.")
 def phase(
     files: Files = None,
     c: Annotated[str, typer.Option("--c", help="Head dimension over ln L.")] = "1",

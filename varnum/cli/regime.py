@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, aligned, filled, limit, print_json, progress
 
 Option = typer.Option
 
 
 def regime(
-    c: Annotated[str, Option("--c", help="head dimension over ln L")] = "1",
-    p: Annotated[str, Option("--p", help="error L^-p")] = "1",
-    b: Annotated[str | None, Option("--b", help="M over ln L; prints rho for it")] = None,
+    c: Annotated[str, Option("--c", help="Head dimension over ln L.")] = "1",
+    p: Annotated[str, Option("--p", help="Error L^-p.")] = "1",
+    b: Annotated[str | None, Option("--b", help="M over ln L; prints rho for it.")] = None,
     plot: Annotated[
-        Path | None, Option(help="write the phase diagram (.png, .pdf, .svg); extra 'plot'")
+        Path | None, Option(help="Write the phase diagram (.png, .pdf, .svg); extra 'plot'.")
     ] = None,
     json: Json = False,
     timeout: Timeout = None,
@@ -81,23 +81,39 @@ def _enclosed(value: Any) -> list[str]:
         return list(enclosure_text(value, 16))
 
 
+NAMES = {"taylor": "Taylor", "minimax": "minimax"}
+
+
 def _show(r: dict[str, Any]) -> None:
-    low, high = r["b_star_taylor_enclosure"]
-    print(f"b*(c = {r['c']}, p = {r['p']}) by Taylor  in [{low}, {high}] (proved)")
-    low, high = r["b_star_minimax_enclosure"]
-    how = r["assurance"]["minimax"]
-    print(f"b*(c = {r['c']}, p = {r['p']}) by minimax in [{low}, {high}] ({how})")
-    print("below quadratic for M < b* ln L; impossible beyond some C ln L under SETH (hypothesis)")
+    how = {"taylor": "proved", "minimax": r["assurance"]["minimax"]}
+    print(f"c = {r['c']}, p = {r['p']}")
+    for route, assured in how.items():
+        low, high = r[f"b_star_{route}_enclosure"]
+        print(f"  b*, {NAMES[route]:<7}  {low} .. {high}  {assured}")
     if "b" in r:
-        print(f"at b = {r['b']}: rho = {r['rho_taylor']:.12g} (Taylor, proved)")
-        print(f"         rho = {r['rho_minimax']:.12g} (minimax, {r['rho_minimax_assurance']})")
-    for point in r.get("released", []):
-        print(
-            f"{point['model']}: L = {point['L']}, M = {point['M']}: b = {point['b']:.4g}, "
-            f"c = {point['c']:.4g}, p = {point['p']:.4g}, "
-            f"rho = {point['rho_taylor']:.4g} (Taylor, proved), {point['rho_minimax']:.4g} "
-            f"(minimax, {point['rho_minimax_assurance']}); "
-            f"rank 10^{point['rank_log10']:.1f} against L = 10^{point['L_log10']:.1f}"
-        )
+        print(f"at b = {r['b']}")
+        for route, assured in (how | {"minimax": r["rho_minimax_assurance"]}).items():
+            print(f"  rho, {NAMES[route]:<7} {r[f'rho_{route}']:.12g}  {assured}")
+    last = "Below quadratic for M < b* ln L; impossible beyond some C ln L under SETH (hypothesis)."
+    print(filled(last, indent=""))
+    if "released" in r:
+        _show_released(r["released"])
     if "plot" in r:
         print(f"wrote {r['plot']}")
+
+
+def _show_released(points: list[dict[str, Any]]) -> None:
+    """A row per model and M; ranks and numbers of tokens as powers of ten."""
+    names = ("model", "M", "b", "c", "rho, Taylor", "rho, minimax", "rank", "L")
+    rows = [
+        (
+            point["model"],
+            point["M"],
+            *(f"{point[key]:.4g}" for key in ("b", "c", "rho_taylor")),
+            f"{point['rho_minimax']:.4g} {point['rho_minimax_assurance']}",
+            f"10^{point['rank_log10']:.1f}",
+            str(point["L"]),
+        )
+        for point in points
+    ]
+    print(aligned([names, *rows]))

@@ -5,6 +5,7 @@ A check that could not run is Unknown, never a pass; an absent optional solver i
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Report:
         if worst is not None:
             return worst
         if all(item.kind == "ledger" for item in items):
-            return Unknown("nothing to run for this claim here")
+            return Unknown(_why_nothing(ledger.claims().get(claim)))
         return Proved(_how(items))
 
     @property
@@ -71,6 +72,14 @@ class Report:
         kinds = {type(item.verdict) for item in self.items}
         ran = any(item.kind != "ledger" for item in self.items)
         return 1 if Refuted in kinds else 3 if Unknown in kinds or not ran else 0
+
+
+def _why_nothing(entry: Claim | None) -> str:
+    if entry is not None and entry.assurance == "definition":
+        return "a definition: nothing to try"
+    if entry is not None and entry.assurance == "open":
+        return "stated, not worked on yet"
+    return "nothing to run"
 
 
 def _how(items: Sequence[Item]) -> str:
@@ -127,7 +136,11 @@ def _chosen(claim: str | None) -> list[Claim]:
     if claim is None:
         return list(known.values())
     if claim not in known:
-        raise InputError(f"--claim: {claim!r} is not in the ledger; one of {', '.join(known)}")
+        near = difflib.get_close_matches(claim, known, n=3, cutoff=0.4) or ["exp-supnorm"]
+        raise InputError(
+            f"--claim: {claim!r} is not in the ledger; an id such as {', '.join(near)} "
+            "(`varnum verify --no-checks` lists all)"
+        )
     return [known[claim]]
 
 
