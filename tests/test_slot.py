@@ -1,0 +1,122 @@
+"""The slot's own terms: a product that rounds, a cast, ranges per scale; all else stubbed exact."""
+
+import math
+from fractions import Fraction
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from varnum import _slot
+from varnum._attention import Attention, Certificate
+
+FLOAT32 = 2.0**-24
+
+
+def softmax(q, k, v):
+    logits = q.astype(np.longdouble) @ k.astype(np.longdouble).swapaxes(-1, -2)
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    return (weights @ v.astype(np.longdouble)) / weights.sum(-1, keepdims=True)
+
+
+def certificate(kind, error):
+    return Certificate(kind, error, error, error, "exact", 0, 1, 0, "", 0.0, 0.0)
+
+
+def exact_attention(error=0.0):
+    """Attention without any error of its own, which claims `error`."""
+
+    def attention(q, k, v, *, sigma, scales, eps, output_error):
+        assert (sigma, scales) == (1, None)
+        kind = "eps" if output_error is None else "output-error"
+        return Attention(softmax(q, k, v).astype(np.float64), certificate(kind, error))
+
+    return attention
+
+
+def cancelling(seed):
+    """q.k = 0 before q is multiplied by a factor, with terms of 1e5: rounding shows at once."""
+    rng = np.random.default_rng(seed)
+    a, b = (rng.integers(2**22, 2**23, 2) / 2.0**13).astype(np.float32)
+    q, k = np.array([[a, b]]), np.array([[b, -a], [-b, a]])
+    return [part[None, None].astype(np.float32) for part in (q, k, np.array([[0.0], [1.0]]))]
+
+
+@pytest.mark.parametrize("kind", ["output_error", "eps"])
+def test_the_rounding_of_the_product_is_in_both_certificates(kind, monkeypatch):
+    monkeypatch.setattr(_slot, "attention", exact_attention())
+    scale = np.full((1, 1, 1, 1), 0.337, dtype=np.float32)
+    worst = 0.0
+    for seed in range(30):
+        q, k, v = cancelling(seed)
+        kernel = _slot.GuaranteedKernel(**{kind: "0.9"})
+        out = kernel(q, k, v, scale).astype(np.float64)
+        moved = float(abs(out[0, 0, 0, 0] - 0.5))  # without rounding it is 1/2
+        assert moved <= kernel.worst.output_error < 0.5
+        if kind == "eps":  # the odds of the two keys are e^(2 z)
+            assert math.log(out.max() / (1 - out.max())) / 2 <= math.log1p(
+                kernel.worst.certified_error
+            )
+        worst = max(worst, moved / kernel.worst.output_error)
+    assert worst > 0.15
+
+
+def test_a_logit_error_multiplies_the_kernels_own(monkeypatch):
+    """(1 + e) e^zeta - 1, and zeta/2 on top of what the output lost before."""
+    q, k, v = cancelling(0)
+    scale = np.ones((1, 1, 1, 1), dtype=np.float32)
+    monkeypatch.setattr(_slot, "attention", exact_attention(0.5))
+    monkeypatch.setattr(_slot, "_logit_error", lambda *_: 0.3)
+    kernel = _slot.GuaranteedKernel(eps="0.9")
+    kernel(q, k, v, scale)
+    assert kernel.worst.certified_error >= 1.5 * math.exp(0.3) - 1
+    assert kernel.worst.output_error >= 0.5 + math.tanh(0.15)
+    assert kernel.worst.target <= Fraction(9, 10)
+
+
+def test_the_product_is_bounded_where_a_rounding_is_largest():
+    """1 + half a unit is half a unit off, relative; the factor itself is off as much."""
+    for scaled, factor in [(1 + 2.0**-24, 1 + 2.0**-24), (1 - 2.0**-25, 1 - 2.0**-25)]:
+        exact = Fraction(scaled) * Fraction(factor) * 1000
+        found = np.full((1, 1), np.float32(scaled) * np.float32(factor))
+        moved = abs(exact - 1000 * Fraction(float(found[0, 0])))
+        assert moved <= Fraction(_slot._logit_error(found, np.full((1, 1), np.float32(1000))))
+        assert moved > 990 * Fraction(FLOAT32)
+
+
+@pytest.mark.parametrize(("q", "k"), [(1e-25, 1e18), (3e-42, 1e10), (2e-30, 1.0)])
+def test_the_product_is_bounded_where_squares_and_products_underflow(q, k):
+    worst = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, s = np.float32(q * rng.uniform(1, 2)), np.float32(rng.uniform(0.5, 1))
+        y = np.full((1, 1), np.float32(k))
+        moved = abs(Fraction(float(x)) * Fraction(float(s)) - Fraction(float(x * s)))
+        moved *= Fraction(float(y[0, 0]))
+        assert moved <= Fraction(_slot._logit_error(np.full((1, 1), x * s), y))
+        worst = max(worst, moved)
+    assert worst > 0
+
+
+def test_the_cast_is_measured_against_what_each_scale_sees():
+    """Early rows see a range of 1e-3, whatever comes later; quotients are rounded up."""
+    rng = np.random.default_rng(0)
+    v = np.concatenate([rng.random((6, 1)) * 1e-3, rng.random((4, 1))])
+    wide = rng.random((10, 1))
+    narrow = wide.astype(np.float16)
+    for blocks, ends in (((6, 4), (6, 10)), (None, (10,))):
+        start, worst = 0, Fraction(0)
+        for end in ends:
+            spread = Fraction(float(v[:end].max())) - Fraction(float(v[:end].min()))
+            for row in range(start, end):
+                moved = abs(Fraction(float(wide[row, 0])) - Fraction(float(narrow[row, 0])))
+                worst = max(worst, moved / spread)
+            start = end
+        found = _slot._cast_error(wide, narrow, v, blocks)
+        assert worst <= Fraction(found) <= worst * (1 + Fraction(1, 10**9))
+
+
+def test_a_cast_that_moves_a_constant_column_has_no_bound():
+    assert _slot._cast_error(np.array([[0.1]]), np.array([[0.0]]), np.ones((1, 1)), None) > 1e300
+    same = SimpleNamespace(x=np.array([[0.1]]))
+    assert _slot._cast_error(same.x, same.x, np.ones((1, 1)), None) == 0
