@@ -66,7 +66,7 @@ def draw(data: dict[str, Any]) -> Any:
     )
     axes.set_yscale("log")
     axes.set_xticks(places, [s["layer"] for s in steps], rotation=30, ha="right", fontsize=8)
-    axes.set(ylabel="error (entrywise)")
-    axes.set_title(f"Error budget per layer: {data['model']}, seed {data['seed']}, in norms")
+    axes.set(ylabel="largest error of an entry")
+    axes.set_title(f"Error budget per layer by norm bounds: {data['model']}, seed {data['seed']}")
     axes.legend()
     return figure

@@ -35,13 +35,14 @@ def draw(data: dict[str, Any]) -> Any:
     M = [float(parse(text)) for text in data["M"]]
     for (colour, marker), s in zip(SERIES, data["series"], strict=False):
         least = [float("nan") if g is None else g for g in s["least"]]
-        axes.plot(M, s["closed_form"], "--", color=colour, lw=1)
+        hollow = {"marker": marker, "mfc": "white", "ms": 3, "mew": 0.8}  # tells eps without colour
+        axes.plot(M, s["closed_form"], "--", color=colour, lw=1, **hollow)
         axes.plot(M, s["curve"], ":", color=colour, lw=1)
         axes.plot(M, least, "-", marker=marker, color=colour, label=f"eps = {s['eps']}")
     for line, name in (
         ("-", "proved least"),
         ("--", "closed form, suffices"),
-        (":", "curve (est.)"),
+        (":", "minimax curve, estimate"),
     ):
         axes.plot([], [], line, color=INK, label=name)
     axes.set_xscale("log", base=2)

@@ -113,6 +113,10 @@ def problems(claim: Claim) -> list[str]:
         found.append("assurance 'balls' without a ball check")
     if claim.assurance not in _NOTHING_RUNS and not (claim.checks or claim.tests):
         found.append("nothing is named that could fail")
+    if claim.assurance not in _NOTHING_RUNS and not (
+        own or claim.values or claim.balls or claim.checks
+    ):
+        found.append("nothing that `varnum verify` could run")
     return found + _missing(claim) + _against_proof(claim)
 
 

@@ -97,14 +97,15 @@ def verify(
     require: Sequence[str] = (),
     trials: int = QUICK_TRIALS,
     seed: int = 0,
+    proofs: bool = True,
     checks: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Try everything the ledger names for `claim` (all claims by default).
 
     timeout: seconds an obligation and solver. require: solvers that must be present (MissingExtra
-    otherwise). trials: random and adversarial trials of each numerical check. Raises InputError for
-    an unknown claim or solver.
+    otherwise). proofs, checks: obligations, values and balls; numerical checks. trials: random and
+    adversarial trials of each check. Raises InputError for an unknown claim or solver.
     """
     chosen = _chosen(claim)
     for name in require:
@@ -120,10 +121,11 @@ def verify(
         for entry in chosen:
             progress(entry.id)
             items += _ledger_items(entry)
-            for name in entry.obligations:
-                items += _obligation_items(entry, by_name.get(name), solvers)
-            items += [_value_item(entry, value) for value in entry.values]
-            items += [item for fact in entry.balls for item in _ball_items(entry, fact)]
+            if proofs:
+                for name in entry.obligations:
+                    items += _obligation_items(entry, by_name.get(name), solvers)
+                items += [_value_item(entry, value) for value in entry.values]
+                items += [item for fact in entry.balls for item in _ball_items(entry, fact)]
             if checks:
                 items += [_check_item(entry, name, trials, seed, results) for name in entry.checks]
         versions = {s.name: s.version or "installed" for s in solvers}
