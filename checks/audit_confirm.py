@@ -1,7 +1,7 @@
 """Every certified number of an audit again, in balls or by plain counting, on a sample of heads.
 
-Independent of the audit's own bounds: the features of a certified rank and the scalings of a lower
-bound are taken as floats, what they prove is worked out anew. Exit code 1 if anything differs.
+Independent of the audit's own bounds: features and the scalings of a lower bound are taken as
+floats, what they prove is worked out anew. Exit code 1 if anything differs.
 
     python checks/audit_confirm.py --random var-tiny --heads 4
 """
@@ -18,12 +18,14 @@ import numpy as np
 
 from varnum import checker, plan
 from varnum.audit.apriori import NormalisedHead
-from varnum.audit.head import HeadTask, Target, audit_head
+from varnum.audit.head import audit_head
+from varnum.audit.output import attend_leading, fit_leading
 from varnum.audit.ranks import fit_rank
 from varnum.audit.rows import RowFile
 from varnum.audit.run import Asked, _tasks
 from varnum.audit.source import subject
 from varnum.audit.stream import run_layers
+from varnum.audit.task import HeadTask, Target
 from varnum.balls import namespace as xp
 from varnum.balls.array import BallArray
 from varnum.balls.questions import bounds, certainly_at_most, certainly_less
@@ -186,7 +188,7 @@ def _whole_rank(task, row):
     if not row["pivots"]:
         stands = row["rank_certified"] == len(task.q) and row["eps_certified"] == 0
         return Finding("rank_certified", row["rank_certified"], "all tokens", stands)
-    kernel = fit_rank(task.q, task.k, task.scale, float(np.nextafter(row["eps"], 0)))
+    kernel = _fitted(task, row)
     worst, stands = _relative(kernel, _kernel(task, task.q, task.k), row["eps_certified"])
     stands = stands and kernel.rank == row["rank_certified"]
     return Finding("rank_certified", row["rank_certified"], worst, stands)
@@ -202,20 +204,43 @@ def _errors(task, row, parts):
     outputs = {"error_exact": [exact_rows(q, k, v, 1 / task.scale) for q, k, v in parts]}
     outputs["error_certified"] = outputs["error_exact"]
     if row["pivots"]:
-        kernel = fit_rank(task.q, task.k, task.scale, float(np.nextafter(row["eps"], 0)))
-        whole = attend(kernel, task.v, lengths)[0]
+        whole = attend(_fitted(task, row), task.v, lengths)[0]
         outputs["error_certified"] = np.split(whole, np.cumsum(lengths)[:-1])
-    found = []
-    for name, arrays in outputs.items():
-        worst = 0.0
-        for output, right, (_, _, v) in zip(arrays, exact, parts, strict=True):
-            width = np.ptp(v, axis=0)
-            moving = width > 0
-            if moving.any():
-                off = abs(BallArray(output[:, moving]) - right[:, moving])
-                worst = max(worst, float((bounds(off)[1] / width[moving]).max()))
-        found.append(Finding(name, row[name], worst, worst <= row[name]))
+    worst = {name: _worst(arrays, exact, parts) for name, arrays in outputs.items()}
+    found = [Finding(name, row[name], max(x), max(x) <= row[name]) for name, x in worst.items()]
+    return found + _compared(task, row, exact, parts, worst["error_exact"])
+
+
+def _compared(task, row, exact, parts, exactly):
+    """Scales on leading monomials against balls; the others run exactly, with that error."""
+    lengths, r = [len(q) for q, _, _ in parts], row["rank_output"] if row["pays_output"] else 1
+    lead = fit_leading(task.q, task.k, task.scale, r)
+    outputs = attend_leading(lead, task.v, lengths, r)
+    found, target = [], Fraction(row["output_error"])
+    for scale, full, worst in zip(
+        row["scales"], exactly, _worst(outputs, exact, parts), strict=True
+    ):
+        right = full if scale["rows_exact"] else worst
+        rank = scale["tokens"] if scale["rows_exact"] else r
+        stands = right <= scale["error_output"] <= row["error_output"]
+        stands = stands and rank == scale["rank_output"] and Fraction(right) <= target
+        found.append(Finding(f"error_output at side {scale['side']}", right, scale, stands))
     return found
+
+
+def _worst(outputs, exact, parts):
+    """Of each scale: the largest error in units of the column's range, from above."""
+    worst = []
+    for output, right, (_, _, v) in zip(outputs, exact, parts, strict=True):
+        width = np.ptp(v, axis=0)
+        moving = width > 0
+        off = bounds(abs(BallArray(output[:, moving]) - right[:, moving]))[1] / width[moving]
+        worst.append(float(off.max(initial=0.0)))
+    return worst
+
+
+def _fitted(task, row):
+    return fit_rank(task.q, task.k, task.scale, float(np.nextafter(row["eps"], 0)))
 
 
 def _degree(task, row):
@@ -232,7 +257,13 @@ def _degree(task, row):
     return [
         Finding("degree_apriori", row["degree_apriori"], answer.degree, stands),
         Finding("error_apriori", row["error_apriori"], back, kept),
+        *(_degree_at_spread(part, row["output_error"]) for part in (row, *row["scales"])),
     ]
+
+
+def _degree_at_spread(part, output_error):
+    least = plan(M=Fraction(part["spread"][1]), output_error=output_error).degree
+    return Finding("degree_spread", part["degree_spread"], least, part["degree_spread"] >= least)
 
 
 def _counts(task, row):
@@ -248,14 +279,75 @@ def _counts(task, row):
         "ops_apriori": length * r * (2 * d_v + 5),
         "cache": length * (d + d_v),
         "state_apriori": r * (d_v + 1),
-        "state_certified": row["rank_certified"] * (d_v + 1),
         "pays_apriori": length * r * (2 * d_v + 5) < exact,
         "pays_certified": row["ops_certified"] < exact,
+        "pays_output": row["ops_output"] < exact,
+        "rows_exact": sum(scale["rows_exact"] for scale in row["scales"]),
     }
     found = [Finding(name, row[name], x, row[name] == x) for name, x in values.items()]
-    n, per_token = row["n_apriori"], r * (2 * d_v + 5)
-    turn = not _pays(n - 1, per_token, d + d_v + 1) and _pays(n, per_token, d + d_v + 1)
-    return [*found, Finding("n_apriori", n, "", turn)]
+    each = {"n_apriori": r * (2 * d_v + 5)}
+    each["n_certified"], more = _certified_counts(task, row)
+    each["n_output"], rest = _output_counts(task, row)
+    turns = [_turn(name, row[name], x, d + d_v + 1) for name, x in each.items()]
+    return found + more + rest + turns
+
+
+def _certified_counts(task, row):
+    """Operations per token, from the sizes of the arrays that a token meets."""
+    d, d_v, found = task.q.shape[1], task.v.shape[1], []
+    for part, (q, k, _) in [
+        *zip(row["scales"], _parts(task), strict=True),
+        (row, (task.q, task.k, 0)),
+    ]:
+        each, right = None, part["ops_exact"]
+        if part["pivots"]:
+            kernel = fit_rank(q, k, task.scale, float(np.nextafter(row["eps"], 0)))
+            points, r = kernel.map.points, kernel.rank
+            map_ = kernel.frame.a.size + points.size + len(points) + len(points) * r
+            each = 2 * (map_ + r * (d_v + 1)) + d + 2
+            right = each * len(k)
+        found.append(
+            Finding("ops_certified", part["ops_certified"], right, part["ops_certified"] == right)
+        )
+        kept = part["rank_certified"] * (d_v + 1)
+        found.append(
+            Finding(
+                "state_certified", part["state_certified"], kept, part["state_certified"] == kept
+            )
+        )
+    return each, found
+
+
+def _output_counts(task, row):
+    d, d_v = task.q.shape[1], task.v.shape[1]
+    low, features = row["pays_output"], row["rank_output"]
+    used = fit_leading(task.q, task.k, task.scale, features).monomials.factors[1:] if low else ()
+    c = len(set(used))
+    side = c * (d + 1) + 2 * features + features * (d_v + 1)
+    total, exactly, found = 0, 0, []
+    for scale, (q, k, _) in zip(row["scales"], _parts(task), strict=True):
+        right = (side + d + 2) * len(q) * low
+        if scale["rows_exact"]:
+            right, exactly = right + len(q) * len(k) * (d + d_v + 1), len(k)
+        else:
+            right += side * len(q)
+        total += right
+        found.append(
+            Finding("ops_output", scale["ops_output"], right, scale["ops_output"] == right)
+        )
+    kept = exactly * (d + d_v) + low * features * (d_v + 1)
+    known = {"ops_output": total, "state_output": kept, "coordinates": c}
+    for name, right in known.items():
+        found.append(Finding(name, row[name], right, row[name] == right))
+    return 2 * side + d + 2 if low else None, found
+
+
+def _turn(name, n, per_token, unit):
+    """Is n the first side at which this cost per token pays?"""
+    if per_token is None:
+        return Finding(name, n, None, n is None)
+    stands = not _pays(n - 1, per_token, unit) and _pays(n, per_token, unit)
+    return Finding(name, n, "", stands)
 
 
 def _pays(n, per_token, unit):

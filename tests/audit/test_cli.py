@@ -31,6 +31,7 @@ def test_official_weights_and_tokens(varnum):
         assert row["spread"][0] <= row["M"][1]
         assert 1 <= row["rank_lower"] <= row["rank_certified"] <= 30
         assert row["error_certified"] <= 0.01
+        assert row["error_output"] <= 0.01
         for scale in row["scales"]:
             assert scale["rank_lower"] <= scale["rank_certified"] <= scale["tokens"]
     budgets = [row for row in answer["rows"] if row["kind"] == "budget"]
@@ -58,7 +59,15 @@ def test_the_summary_of_one_model(varnum):
     code, out, err = varnum("audit", "--random", "var-tiny-plain", "--jobs", 1)
     assert (code, err) == (0, "")
     assert out.startswith("var-tiny-plain: 8 heads, 2 layers, 30 tokens, 1 prompt(s)\n")
-    assert "\npay: 0 for all tokens" in out
+    for line in (
+        "  a priori                    0      100 %  all tokens",
+        "  kernel certified            0      100 %  these tokens",
+        "  output compared             4     79.6 %  these tokens",
+        "  kernel, some scale          0          -  these tokens",
+        "pay in no way (layer.head): 0.0 0.1 0.2 0.3",
+    ):
+        assert line in out.split("\n")
+    assert "in every layer keeps the logits within 1: estimated" in out
 
 
 REFUSED = [

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from varnum.audit.apriori import NormalisedHead
-from varnum.audit.head import HeadTask, Target, audit_head
+from varnum.audit.head import audit_head
+from varnum.audit.task import HeadTask, Target
 from varnum.model.generate import Settings
 from varnum.proof.checking import load
 
@@ -21,7 +22,7 @@ def check():
     return load("audit_confirm")
 
 
-def alike(scale=1.5, seed=0):
+def alike(scale=0.9, seed=1):
     """A head with correlated tokens, where pivots are certified."""
     rng = np.random.default_rng(seed)
     decay = np.array([1, 0.3, 0.03, 0.003, 0, 0, 0, 0])
@@ -51,6 +52,8 @@ def low(check):
     row = audit_head(task)[1]
     assert row["pivots"] > row["rank_certified"] > 1
     assert row["rank_lower"] > 1
+    assert row["rank_certified"] > row["rank_output"] > 1
+    assert 0 < row["rows_exact"] < 94
     return task, row
 
 
@@ -74,6 +77,17 @@ CHANGES = [
     ("state_certified", lambda x: x + 1),
     ("pays_apriori", lambda x: not x),
     ("pays_certified", lambda x: not x),
+    ("pays_output", lambda x: not x),
+    ("ops_certified", lambda x: x - 1),
+    ("ops_output", lambda x: x - 1),
+    ("state_output", lambda x: x - 1),
+    ("rank_output", lambda x: x - 1),
+    ("rows_exact", lambda x: x + 1),
+    ("error_output", lambda x: x * 0.999),
+    ("coordinates", lambda x: x - 1),
+    ("degree_spread", lambda x: x - 1),
+    ("n_certified", lambda x: x - 1),
+    ("n_output", lambda x: x + 1),
     ("n_apriori", lambda x: x - 1),
     ("cap", lambda x: str(Fraction(x) * 2)),
     ("d_max", lambda x: x + 1),
@@ -96,6 +110,12 @@ def test_a_slightly_false_number_is_seen(check, low, name, change):
         ("spread", lambda x: [x[0], x[1] * (1 - 1e-5)]),
         ("rank_certified", lambda x: x - 1),
         ("rank_lower", lambda x: x + 3),
+        ("degree_spread", lambda x: x - 1),
+        ("ops_certified", lambda x: x - 1),
+        ("state_certified", lambda x: x - 1),
+        ("rank_output", lambda x: x - 1),
+        ("error_output", lambda x: x * 0.999),
+        ("ops_output", lambda x: x - 1),
     ],
 )
 def test_a_slightly_false_scale_is_seen(check, low, name, change):

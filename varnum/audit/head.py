@@ -1,120 +1,60 @@
 """What is asked of one head, and its answer: one row of the report for every target error.
 
 A row is a plain dict, the same bits wherever it is computed: it holds no times and no names of
-machines. `ASSURANCE` says for every number in it what it rests on.
+machines. `varnum.audit.assurance` says for every number in it what it rests on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from varnum._attention import attention
-from varnum.audit.apriori import BALLS, NormalisedHead, PlainHead, certify_logit_bound
+from varnum._attention import Attention
+from varnum.audit.apriori import BALLS, certify_logit_bound
+from varnum.audit.choices import certified_kernel, compared_output, run_exactly
 from varnum.audit.degrees import certify_cap, certify_degree, certify_dimension
 from varnum.audit.measure import Measured, certify_logits, estimate_dimension, parts_of
 from varnum.audit.numbers import above, below
-from varnum.audit.ranks import Ranks, certify_ranks, estimate_could_pay, fit_rank
+from varnum.audit.output import Leading, fit_leading, most_features
+from varnum.audit.ranks import Ranks, certify_ranks
+from varnum.audit.task import HeadTask, Target
 from varnum.balls.exact import to_text
-from varnum.cost.counts import count, crossover, pays_at
+from varnum.cost.counts import count, crossover
 from varnum.cost.schedule import Schedule
 from varnum.formulas import cost as forms
-from varnum.formulas import softmax as softmax_forms
-from varnum.lowrank.factors import attend
 from varnum.lowrank.ranks import rank
 
-Floats = npt.NDArray[np.float64]
 Row = dict[str, Any]
-
-PROVED, RUN, MEASURED, ESTIMATED = "proved", "proved for this run", "measured", "estimated"
-
-# what each number of a row, and of its scales, rests on
-ASSURANCE = {
-    "M_apriori": PROVED,
-    "M": RUN,
-    "spread": RUN,
-    "dimension": ESTIMATED,
-    "degree_apriori": PROVED,
-    "degree_minimal": PROVED,
-    "rank_apriori": PROVED,
-    "degree_spread": RUN,
-    "rank_spread": RUN,
-    "rank_certified": RUN,
-    "rank_lower": RUN,
-    "rank_reference": ESTIMATED,
-    "pivots": MEASURED,
-    "eps_certified": RUN,
-    "ops_exact": PROVED,
-    "ops_apriori": PROVED,
-    "ops_certified": PROVED,
-    "cache": PROVED,
-    "state_apriori": PROVED,
-    "state_certified": PROVED,
-    "error_exact": RUN,
-    "error_apriori": PROVED,
-    "error_certified": RUN,
-    "pays_apriori": PROVED,
-    "pays_certified": RUN,
-    "n_apriori": PROVED,
-    "n_certified": ESTIMATED,
-    "cap": PROVED,
-    "d_max": PROVED,
-}
-
-
-@dataclass(frozen=True)
-class Target:
-    """An output error and the kernel error that keeps it (claim softmax-relative), exactly."""
-
-    output_error: Fraction
-    eps: Fraction
-
-    @classmethod
-    def of(cls, output_error: Fraction) -> Target:
-        """0 < output_error < 1."""
-        return cls(output_error, softmax_forms.budget_eps.exact(tau=output_error))
-
-    @property
-    def eps_float(self) -> float:
-        """A float below eps."""
-        return float(np.nextafter(float(self.eps), 0.0))
-
-
-@dataclass(frozen=True)
-class HeadTask:
-    """One head of one layer on one prompt: everything its rows depend on. q, k, v (L, d)."""
-
-    names: dict[str, Any]  # model, prompt, label, layer, head: copied into the rows
-    q: Floats
-    k: Floats
-    v: Floats
-    scale: float
-    weights: NormalisedHead | PlainHead
-    sides: tuple[int, ...]
-    targets: tuple[Target, ...]
-    every_rank: bool = False  # fit pivots even where they cannot pay
 
 
 def audit_head(task: HeadTask) -> list[Row]:
     """The rows of a head, one per target."""
     with BALLS:
         M = _up(certify_logit_bound(task.weights))
-        lengths = Schedule(task.sides).lengths
+        schedule = Schedule(task.sides)
         mean = task.q.mean(0)
-        both = [certify_logits(task.q, task.k, task.scale, lengths, c) for c in (0 * mean, mean)]
+        both = [
+            certify_logits(task.q, task.k, task.scale, schedule.lengths, c)
+            for c in (0 * mean, mean)
+        ]
         plain, moved = (max(m.spread.high for m in measured) for measured in both)
         measured = both[moved < plain]  # centring the queries can help or hurt
+        exact = run_exactly(task, schedule)
+        count = most_features(schedule.lengths, task.q.shape[1], task.v.shape[1])
+        lead = fit_leading(task.q, task.k, task.scale, count)
         return [
-            {**_row(task, M, measured, target), "centred": moved < plain} for target in task.targets
+            {**_row(task, M, measured, exact, lead, target), "centred": moved < plain}
+            for target in task.targets
         ]
 
 
-def _row(task: HeadTask, M: float, measured: Sequence[Measured], target: Target) -> Row:
+def _row(
+    task: HeadTask, M: float, measured: Sequence[Measured], exact: Attention, lead: Leading,
+    target: Target,
+) -> Row:  # fmt: skip
     schedule, (d, d_v) = Schedule(task.sides), (task.q.shape[1], task.v.shape[1])
     apriori = certify_degree(Fraction(M), target.eps)
     r = rank(d, apriori.degree)
@@ -126,6 +66,8 @@ def _row(task: HeadTask, M: float, measured: Sequence[Measured], target: Target)
         for queries, keys in parts_of(schedule.lengths)
     ]
     scales = [_scale(schedule, s, d, d_v, measured[s], ranks[s], target) for s in range(len(ranks))]
+    output, by_scale = compared_output(task, schedule, lead, exact, target)
+    scales = [one | other for one, other in zip(scales, by_scale, strict=True)]
     return {
         **task.names,
         "output_error": to_text(target.output_error),
@@ -140,13 +82,15 @@ def _row(task: HeadTask, M: float, measured: Sequence[Measured], target: Target)
         "degree_minimal": apriori.minimal,
         "rank_apriori": r,
         **_degree_at_spread(max(m.spread.high for m in measured), d, target),
-        **_whole(task, schedule, ranks, target),
+        **certified_kernel(task, schedule, ranks, exact, target),
+        **output,
         "rank_lower": max(part.lower for part in ranks),
         "rank_reference": max(part.reference for part in ranks),
         "ops_exact": cost.exact,
         "ops_apriori": cost.lowrank,
         "cache": cost.cache,
         "state_apriori": cost.state,
+        "error_exact": above(exact.certificate.certified_error),
         "error_apriori": float(target.output_error),
         "pays_apriori": cost.pays,
         "n_apriori": crossover(d, d_v, r),
@@ -188,56 +132,6 @@ def _scale(
 def _degree_at_spread(spread: float, d: int, target: Target) -> Row:
     degree = certify_degree(Fraction(spread), target.eps).degree
     return {"degree_spread": degree, "rank_spread": rank(d, degree)}
-
-
-def _whole(task: HeadTask, schedule: Schedule, ranks: Sequence[Ranks], target: Target) -> Row:
-    """One set of features for all scales, so that one state serves them: rank, cost, guarantee."""
-    d, d_v, length = task.q.shape[1], task.v.shape[1], schedule.length
-    kernel, exact = None, count(schedule, d, d_v, 1).exact
-    reference = max(part.reference for part in ranks)  # the whole head needs no less
-    if task.every_rank or estimate_could_pay(reference, length, d, d_v, exact):
-        kernel = fit_rank(task.q, task.k, task.scale, target.eps_float)
-    row = {"error_exact": _exact_error(task, schedule, target)}
-    error = 1.0 if kernel is None else attend(kernel, task.v, schedule.lengths)[1]
-    if kernel is None or kernel.rank >= length or not error < 1:
-        state = forms.state.integer(r=length, d_v=d_v)
-        return row | {
-            "rank_certified": length, "pivots": 0, "eps_certified": 0.0, "ops_certified": exact,
-            "state_certified": state, "error_certified": row["error_exact"],
-            "pays_certified": False, "n_certified": None,
-        }  # fmt: skip
-    per_token = forms.pivot_scale.integer(N=1, d=d, d_v=d_v, m=kernel.pivots, r=kernel.rank)
-    operations = per_token * length
-    return row | {
-        "rank_certified": kernel.rank,
-        "pivots": kernel.pivots,
-        "eps_certified": above(kernel.certified),
-        "ops_certified": operations,
-        "state_certified": forms.state.integer(r=kernel.rank, d_v=d_v),
-        "error_certified": above(error),
-        "pays_certified": operations < exact,
-        "n_certified": _first_n(Fraction(per_token, d + d_v + 1)),
-    }
-
-
-def _first_n(threshold: Fraction) -> int:
-    """First side from which on this cost per token pays on the pyramid of ratio 2, rank fixed."""
-    low, high = 0, 1
-    while not pays_at(high, 2, threshold):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if pays_at(middle, 2, threshold) else (middle, high)
-    return high
-
-
-def _exact_error(task: HeadTask, schedule: Schedule, target: Target) -> float:
-    """What exact attention in float64 guarantees: its rounding, in units of V's range."""
-    found = attention(
-        task.q, task.k, task.v, sigma=1 / task.scale, output_error=target.output_error,
-        scales=schedule.lengths, method="exact",
-    )  # fmt: skip
-    return above(found.certificate.certified_error)
 
 
 def _up(value: Fraction) -> float:

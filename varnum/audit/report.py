@@ -8,8 +8,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from varnum.audit.assurance import ASSURANCE, ESTIMATED, MEASURED, PROVED, RUN
 from varnum.audit.charts import cost_curves, heat_map
-from varnum.audit.head import ASSURANCE, ESTIMATED, MEASURED, PROVED, RUN
 from varnum.audit.summary import advice, short, verdict
 
 Row = dict[str, Any]
@@ -20,23 +20,29 @@ HEADS = (
     ("M_apriori", "M a priori"), ("M", "M measured"), ("spread", "centred spread"),
     ("dimension", "effective d"), ("degree_apriori", "degree"), ("rank_apriori", "rank a priori"),
     ("degree_spread", "degree at spread"), ("rank_spread", "rank at spread"),
-    ("rank_certified", "rank certified"), ("rank_lower", "lower bound"),
-    ("rank_reference", "reference"), ("ops_exact", "ops exact"), ("ops_apriori", "ops a priori"),
-    ("ops_certified", "ops certified"), ("cache", "cache"), ("state_apriori", "state a priori"),
-    ("state_certified", "state certified"), ("error_exact", "error, exact"),
-    ("error_apriori", "error, a priori"), ("error_certified", "error, certified"),
-    ("n_apriori", "pays from n"), ("n_certified", "from n, rank fixed"), ("cap", "cap |logit|"),
-    ("d_max", "d at most"),
+    ("rank_certified", "rank, kernel certified"), ("rank_lower", "lower bound of it"),
+    ("rank_reference", "reference"), ("rank_output", "rank, output compared"),
+    ("rows_exact", "rows run exactly"), ("ops_exact", "ops exact"), ("ops_apriori", "ops a priori"),
+    ("ops_certified", "ops, kernel"), ("ops_output", "ops, output"), ("cache", "cache"),
+    ("state_apriori", "state a priori"), ("state_certified", "state, kernel"),
+    ("state_output", "numbers kept, output"), ("error_exact", "error, exact"),
+    ("error_apriori", "error, a priori"), ("error_certified", "error, kernel"),
+    ("error_output", "error, output"), ("n_apriori", "pays from n"),
+    ("n_certified", "from n, kernel, rank fixed"), ("n_output", "from n, output, rank fixed"),
+    ("cap", "cap |logit|"), ("d_max", "d at most"),
 )  # fmt: skip
 SCALES = (
     ("side", "side", None), ("tokens", "tokens", None), ("prefix", "keys", None),
     ("M", "M measured", "M"), ("spread", "centred spread", "spread"),
     ("degree_spread", "degree at spread", "degree_spread"),
-    ("rank_certified", "rank certified", "rank_certified"), ("pivots", "pivots", "pivots"),
+    ("rank_certified", "rank, kernel", "rank_certified"), ("pivots", "pivots", "pivots"),
     ("rank_lower", "lower bound", "rank_lower"), ("rank_reference", "reference", "rank_reference"),
-    ("ops_exact", "ops exact", "ops_exact"), ("ops_certified", "ops certified", "ops_certified"),
-    ("cache", "cache", "cache"), ("state_certified", "state", "state_certified"),
-    ("pays_certified", "pays", "pays_certified"),
+    ("rank_output", "rank, output", "rank_output"), ("rows_exact", "rows exact", "rows_exact"),
+    ("error_output", "error, output", "error_output"),
+    ("ops_exact", "ops exact", "ops_exact"), ("ops_certified", "ops, kernel", "ops_certified"),
+    ("ops_output", "ops, output", "ops_output"), ("cache", "cache", "cache"),
+    ("state_certified", "state, kernel", "state_certified"),
+    ("pays_certified", "kernel pays", "pays_certified"),
 )  # fmt: skip
 
 
@@ -111,12 +117,16 @@ def _opening(groups: Sequence[Row], command: str) -> str:
 
 
 def _answer(g: Row) -> str:
-    saved = 100 * (1 - g["ops_best"] / (g["heads"] * g["ops_exact"]))
+    def share(name: str) -> str:
+        return f"{100 * g[name] / g['ops_all']:.3g} %"
+
     return (
         f"<strong>{escape(g['model'])}, output error {escape(g['output_error'])}:</strong> of "
-        f"{g['heads']} heads, {g['pays_apriori']} pay for all tokens, {g['pays_certified']} pay on "
-        f"the tokens of this run, {g['pays_somewhere']} pay at some scale taken alone. The best "
-        f"choice for each head saves {saved:.3g} % of the operations."
+        f"{g['heads']} heads, {g['pays_apriori']} pay for all tokens ({share('best_apriori')} of "
+        f"the operations of exact attention), {g['pays_certified']} pay on the tokens of this run "
+        f"with a certified kernel ({share('best_certified')}), and {g['pays_output']} with "
+        f"features whose output was compared with exact attention ({share('best_output')}). "
+        f"{g['pays_somewhere']} pay with a certified kernel at some scale taken alone."
     )
 
 
@@ -137,8 +147,9 @@ def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
         )
     maps = (
         heat_map(rows, "M measured", RUN, lambda r: r["M"][1])
-        + heat_map(rows, "certified rank / L", RUN, lambda r: r["rank_certified"] / length)
-        + heat_map(rows, "rank lower bound / L", RUN, lambda r: r["rank_lower"] / length)
+        + heat_map(rows, "certified kernel rank / L", RUN, lambda r: r["rank_certified"] / length)
+        + heat_map(rows, "its lower bound / L", RUN, lambda r: r["rank_lower"] / length)
+        + heat_map(rows, "rank, output compared / L", RUN, lambda r: r["rank_output"] / length)
     )
     middle = sorted(rows, key=lambda r: r["rank_apriori"])[(len(rows) - 1) // 2]
     return (
@@ -171,9 +182,9 @@ def _budget(row: Row) -> str:
         )
         tag = f'<span class="tag estimated">{ESTIMATED}</span>'
         body = (
-            f"<p>Kernel error {short(row['eps'])} in every layer keeps the logits within "
-            f"{escape(row['model_error'])} (in norms, for this run; the norms of the weights are "
-            "proved, the ranges of the run are read off in float64).</p>"
+            f"<p>Kernel error {short(row['eps'])} {tag} in every layer keeps the logits within "
+            f"{escape(row['model_error'])}, in norms, for this run. An estimate: the norms of the "
+            "weights are proved, but the ranges of the run are read off in float64.</p>"
             '<div class="scroll tall"><table><thead><tr><th>after</th>'
             f"<th>amplification{tag}</th><th>error at most{tag}</th>"
             f"<th>logits move by{tag}</th><th>kernel domain{tag}</th></tr></thead>"
@@ -226,10 +237,15 @@ def _assurances(question: dict[str, Any]) -> str:
         f"<dt>{ESTIMATED}</dt><dd>No bound: a floating-point estimate, or an assumption that is "
         "named with it.</dd>"
         f"<dt>{MEASURED}</dt><dd>A count of what was used.</dd></dl>"
-        "<p>M is the largest |logit|. A rank is certified where a factorisation of that rank is "
-        "within the kernel error, entry by entry; a certified rank equal to the number of tokens "
-        "is exact attention. Below the lower bound there is none, for any one scale. Errors are of "
-        "the attention output, in units of the range of each value column. One operation is a "
-        "multiply-add, a multiplication or an exp; cache and state count numbers kept.</p>"
+        "<p>M is the largest |logit|. A kernel of some rank is certified where it is within the "
+        "kernel error, entry by entry; a rank equal to the number of tokens is exact attention. "
+        "Below the lower bound no kernel is, for any one scale: this says nothing of ranks that "
+        "only keep the output.</p><p><em>Output compared</em>: the output of a few leading "
+        "monomials was compared with exact attention, every entry, and scales where they miss run "
+        "exactly. It holds for these tokens and no others; making sure again takes exact attention "
+        "again.</p><p>Errors are of the attention output, in units of the range of each value "
+        "column. One operation is a multiply-add, a multiplication or an exp; cache, state and "
+        "numbers kept count numbers. Least, median and largest are over heads, field by "
+        "field.</p>"
         f"<h3>The question</h3><pre>{escape(json.dumps(question, indent=1))}</pre>"
     )

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from varnum.audit.assurance import ESTIMATED
 from varnum.audit.budget import BudgetWalk
-from varnum.audit.head import HeadTask, Row, Target, audit_head
+from varnum.audit.head import Row, audit_head
 from varnum.audit.rows import RowFile, key_of
 from varnum.audit.stream import Layer, run_layers
+from varnum.audit.task import HeadTask, Target
 from varnum.audit.work import Crew
 from varnum.balls.exact import to_text
 from varnum.model.backend import Ints
@@ -89,7 +91,8 @@ def _audit_one(
         label = subject.labels[walk.prompt]
         names = _names(subject, None, walk.prompt, label, None, "budget")
         found = walk.estimate(model, label, asked.model_error)
-        rows.add({**names, "model_error": to_text(asked.model_error), **found})
+        error = to_text(asked.model_error)
+        rows.add({**names, "assurance": ESTIMATED, "model_error": error, **found})
 
 
 def _collect(count: int, rows: RowFile, crew: Crew[Any, Any]) -> None:

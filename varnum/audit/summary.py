@@ -9,7 +9,9 @@ Row = dict[str, Any]
 RANGED = ("M_apriori", "dimension", "degree_apriori", "rank_apriori", "degree_spread",
           "rank_spread", "rank_certified", "rank_lower", "rank_reference", "state_apriori",
           "state_certified", "ops_apriori", "ops_certified", "n_apriori", "n_certified",
-          "eps_certified", "error_exact", "error_certified", "d_max")  # fmt: skip
+          "eps_certified", "error_exact", "error_certified", "d_max", "rank_output", "rows_exact",
+          "error_output", "ops_output", "state_output", "n_output")  # fmt: skip
+_LISTED = 8  # heads that the terminal names
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
@@ -17,7 +19,20 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in (r for r in rows if r["kind"] == "head"):
         groups.setdefault((row["model"], row["output_error"]), []).append(row)
-    return [_group(*key, part) for key, part in groups.items()]
+    budgets = [row for row in rows if row["kind"] == "budget"]
+    return [
+        {**_group(*key, part), **_budget([b for b in budgets if b["model"] == key[0]])}
+        for key, part in groups.items()
+    ]
+
+
+def _budget(rows: Sequence[Row]) -> Row:
+    """The smallest kernel error over the prompts, None where one has none; an estimate."""
+    if not rows:
+        return {}
+    found = [row["eps"] for row in rows]
+    least = None if None in found else min(found)
+    return {"budget_eps": least, "model_error": rows[0]["model_error"]}
 
 
 def _group(model: str, error: str, rows: Sequence[Row]) -> Row:
@@ -35,13 +50,23 @@ def _group(model: str, error: str, rows: Sequence[Row]) -> Row:
         **{name: _range([row[name] for row in rows]) for name in RANGED},
         "pays_apriori": sum(row["pays_apriori"] for row in rows),
         "pays_certified": sum(row["pays_certified"] for row in rows),
+        "pays_output": sum(row["pays_output"] for row in rows),
         "pays_somewhere": sum(any(s["pays_certified"] for s in row["scales"]) for row in rows),
+        "pays_never": [[r["layer"], r["head"], r["prompt"]] for r in rows if verdict(r) == NO],
         "needs_all": sum(row["rank_certified"] == row["scales"][-1]["prefix"] for row in rows),
         "ops_exact": first["ops_exact"],
-        "ops_best": sum(min(r["ops_exact"], r["ops_apriori"], r["ops_certified"]) for r in rows),
+        "ops_all": sum(row["ops_exact"] for row in rows),
+        **{name: sum(min(r["ops_exact"], r[source]) for r in rows) for name, source in _BEST},
         "cache": first["cache"],
         "cap": first["cap"],
     }
+
+
+_BEST = (
+    ("best_apriori", "ops_apriori"), ("best_certified", "ops_certified"),
+    ("best_output", "ops_output"),
+)  # fmt: skip
+NO = "does not pay"
 
 
 def _range(values: Sequence[Any]) -> list[Any] | None:
@@ -53,14 +78,16 @@ def _range(values: Sequence[Any]) -> list[Any] | None:
 
 
 def verdict(row: Row) -> str:
-    """pays, pays for this run, pays at some scales, does not pay."""
+    """The strongest sense in which low rank costs less: its guarantee comes with it."""
     if row["pays_apriori"]:
-        return "pays"
+        return "pays for all tokens"
     if row["pays_certified"]:
-        return "pays for this run"
+        return "pays on this run, kernel certified"
+    if row["pays_output"]:
+        return "pays on this run, output compared"
     if any(scale["pays_certified"] for scale in row["scales"]):
-        return "pays at some scales"
-    return "does not pay"
+        return "pays at some scales of this run, kernel certified"
+    return NO
 
 
 def advice(row: Row) -> str:
@@ -89,18 +116,19 @@ def short(value: Any) -> str:
 
 
 def text(groups: Sequence[Row]) -> list[str]:
-    """Lines for a terminal: one group in detail, several as one line each; at most 80 x 24."""
+    """Lines for a terminal: one group in detail, several as one line each; at most 80 x 32."""
     if len(groups) == 1:
         return _detail(groups[0])
-    lines = [f"{'model':24} {'error':>7} {'heads':>5} {'M <=':>6} {'rank a priori':>13} "
-             f"{'certified':>9} {'lower':>5} {'pay':>4}"]  # fmt: skip
+    lines = [f"{'model':20} {'error':>7} {'heads':>5} {'M <=':>6} {'rank: a priori':>14} "
+             f"{'kernel':>6} {'output':>6} {'pay':>4}"]  # fmt: skip
     for g in groups[:20]:
         lines.append(
-            f"{g['model'][:24]:24} {g['output_error'][:7]:>7} {g['heads']:5} "
-            f"{short(g['M_apriori'][2]):>6} {short(g['rank_apriori'][2]):>13} "
-            f"{short(g['rank_certified'][2]):>9} {short(g['rank_lower'][2]):>5} "
-            f"{g['pays_certified']:4}"
+            f"{g['model'][:20]:20} {g['output_error'][:7]:>7} {g['heads']:5} "
+            f"{short(g['M_apriori'][2]):>6} {short(g['rank_apriori'][2]):>14} "
+            f"{short(g['rank_certified'][2]):>6} {short(g['rank_output'][2]):>6} "
+            f"{g['pays_output']:4}"
         )
+    lines.append("largest over heads; rank kernel and output, and pay: for this run's tokens")
     if len(groups) > 20:
         lines.append(f".. and {len(groups) - 20} more; --html or --json has all")
     return lines
@@ -109,17 +137,14 @@ def text(groups: Sequence[Row]) -> list[str]:
 def _detail(g: Row) -> list[str]:
     def line(name: str, values: Any, rest: str) -> str:
         shown = [short(v) for v in values] if values else ["-", "-", "-"]
-        return f"  {name:19} {shown[0]:>9} {shown[1]:>9} {shown[2]:>9}  {rest}"
+        return f"  {name:20} {shown[0]:>8} {shown[1]:>8} {shown[2]:>8}  {rest}"
 
-    best = 100 * g["ops_best"] / (g["heads"] * g["ops_exact"])
-    run, one = "proved, this run", "proved, this run, 1 scale"
-    cap = "-" if g["cap"] is None else short(float(g["cap"]))
-    least, _, largest = g["d_max"] or ["-", "-", "-"]
+    run = "proved, this run"
     return [
         f"{g['model'][:30]}: {g['heads']} heads, {g['layers']} layers, {g['tokens']} tokens, "
         f"{g['prompts']} prompt(s)",
         f"output error {g['output_error'][:20]}, kernel error {g['eps']:.6g}",
-        f"  {'per head':19} {'least':>9} {'median':>9} {'largest':>9}  assurance",
+        f"  {'per head':20} {'least':>8} {'median':>8} {'largest':>8}  assurance",
         line("M a priori", g["M_apriori"], "proved, from the weights"),
         line("M measured", g["M"], run),
         line("centred spread", g["spread"], run),
@@ -127,14 +152,42 @@ def _detail(g: Row) -> list[str]:
         line("degree a priori", g["degree_apriori"], "proved"),
         line("degree at spread", g["degree_spread"], run),
         line("rank a priori", g["rank_apriori"], "proved"),
-        line("rank certified", g["rank_certified"], run),
-        line("rank lower bound", g["rank_lower"], one),
-        line("rank reference", g["rank_reference"], "estimated, 1 scale"),
-        line("error guaranteed", g["error_certified"], run),
-        line("numbers in state", g["state_certified"], f"proved; cache {short(g['cache'])}"),
-        line("pays from n", g["n_apriori"], "proved, a-priori rank"),
-        f"certified rank is all {g['tokens']} tokens (exact attention) in {g['needs_all']} heads",
-        f"pay: {g['pays_apriori']} for all tokens, {g['pays_certified']} on this run, "
-        f"{g['pays_somewhere']} at some scale; operations {best:.3g} % of exact",
+        line("rank, kernel", g["rank_certified"], f"{run}; {g['tokens']} = exact"),
+        line("  lower bound of it", g["rank_lower"], f"{run}, 1 scale"),
+        line("  reference", g["rank_reference"], "estimated, 1 scale"),
+        line("rank, output", g["rank_output"], run),
+        line("  rows run exactly", g["rows_exact"], f"measured, of {g['tokens']}"),
+        line("error, kernel", g["error_certified"], run),
+        line("error, output", g["error_output"], run),
+        line("numbers kept, kernel", g["state_certified"], f"{run}; cache {short(g['cache'])}"),
+        line("numbers kept, output", g["state_output"], run),
+        line("a priori pays from n", g["n_apriori"], "proved, same d, M, error"),
+        *_answers(g),
+    ]
+
+
+def _answers(g: Row) -> list[str]:
+    """Which heads pay now, and what to change."""
+
+    def line(name: str, heads: int, best: str, rest: str) -> str:
+        return f"  {name:20} {heads:8} {100 * g[best] / g['ops_all']:>8.3g} %{rest:>9}"
+
+    cap = "-" if g["cap"] is None else short(float(g["cap"]))
+    least, _, largest = g["d_max"] or ["-", "-", "-"]
+    never = list(dict.fromkeys(f"{layer}.{head}" for layer, head, _ in g["pays_never"]))
+    named = " ".join(never[:_LISTED]) + " .." * (len(never) > _LISTED) or "none"
+    lines = [
+        f"  {'pays now':20} {'heads':>8} {'operations':>10}  kept for",
+        line("a priori", g["pays_apriori"], "best_apriori", "  all tokens"),
+        line("kernel certified", g["pays_certified"], "best_certified", "  these tokens"),
+        line("output compared", g["pays_output"], "best_output", "  these tokens"),
+        f"  {'kernel, some scale':20} {g['pays_somewhere']:8} {'-':>10}  these tokens",
+        f"pay in no way (layer.head): {named}",
         f"to pay for all tokens: |logit| at most {cap}, or d from {least} to {largest} by head",
     ]
+    if "budget_eps" in g:
+        lines.append(
+            f"kernel error {short(g['budget_eps'])} in every layer keeps the logits within "
+            f"{g['model_error'][:9]}: estimated"
+        )
+    return lines

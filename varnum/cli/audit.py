@@ -13,8 +13,8 @@ from varnum.cli.common import Json, Timeout, limit, print_json, progress
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
-    from varnum.audit.head import Target
     from varnum.audit.run import Subject
+    from varnum.audit.task import Target
 
 
 def audit(
@@ -106,7 +106,7 @@ def audit(
     if html is not None:
         _write_html(html, rows.rows, groups, question, command)
     if as_json:
-        from varnum.audit.head import ASSURANCE
+        from varnum.audit.assurance import ASSURANCE
 
         content = {"command": command, "question": question, "assurance": ASSURANCE}
         print_json("varnum/audit/1", {**content, "summary": groups, "rows": rows.rows})
@@ -133,7 +133,7 @@ def _check(jobs: int | None, seed: int, resume: bool, out: str | None, html: str
 
 
 def _targets(texts: str) -> tuple[Target, ...]:
-    from varnum.audit.head import Target
+    from varnum.audit.task import Target
     from varnum.balls import parse
 
     found = []

@@ -1,8 +1,8 @@
 """Closed forms of ranks, operation counts and memory, per attention head.
 
 Symbols: d head dimension, d_v value dimension, g degree, r rank, m pivots, N tokens of one scale,
-L_k tokens up to and with that scale, L all tokens. One operation is one multiply-add,
-multiplication or exp.
+L_k tokens up to and with that scale, L all tokens, c coordinates. One operation is one
+multiply-add, multiplication or exp.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sympy as sp
 
 from varnum.formulas.core import Formula
 
-d, d_v, g, r, N, L_k, L, m = sp.symbols("d d_v g r N L_k L m", integer=True, positive=True)
+d, d_v, g, r, N, L_k, L, m, c = sp.symbols("d d_v g r N L_k L m c", integer=True, positive=True)
 S, tau = sp.symbols("S tau", positive=True)
 
 rank = Formula(
@@ -60,6 +60,26 @@ pivot_scale = Formula(
     "the weight of the key",
     assurance="proved",
     says="operations at one scale of attention with r features from m kernel pivots",
+)
+
+leading_keys = Formula(
+    claim="cost-lowrank",
+    left="keys_k",
+    expr=N * (c * (d + 1) + r * (d_v + 3) + d + 2),
+    source="per key: c(d + 1) for its coordinates, 2r for its features and their weight, "
+    "r(d_v + 1) to add to the state, d + 2 for the weight",
+    assurance="proved",
+    says="operations to add the keys of one scale to the state of r leading monomials",
+)
+
+leading_queries = Formula(
+    claim="cost-lowrank",
+    left="queries_k",
+    expr=N * (c * (d + 1) + r * (d_v + 3)),
+    source="per query: c(d + 1) for its coordinates, 2r for its features, r(d_v + 1) to read the "
+    "state",
+    assurance="proved",
+    says="operations to answer the queries of one scale from r leading monomials",
 )
 
 cache = Formula(
