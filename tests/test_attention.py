@@ -310,9 +310,11 @@ def test_the_command_line(tmp_path):
 
 
 def test_the_model_error_from_the_command_line(tmp_path):
-    np.save(tmp_path / "t.npy", np.random.default_rng(0).integers(0, 32, (1, 30)))
+    np.save(tmp_path / "t.npy", np.random.default_rng(0).integers(0, 32, (1, 14)))
+    (tmp_path / "c.json").write_text('{"patch_nums": [1, 2, 3]}')  # 30 tokens take 20 s
     logits = []
-    common = ["--random", "var-tiny", "--tokens", str(tmp_path / "t.npy"), "--json", "--out"]
+    common = ["--random", "var-tiny", "--config", str(tmp_path / "c.json")]
+    common += ["--tokens", str(tmp_path / "t.npy"), "--json", "--out"]
     lowrank = ["--attention", "lowrank", "--model-error", "1e-2"]
     for name, options in (("a", lowrank), ("b", [])):
         path = tmp_path / f"{name}.npz"
