@@ -102,7 +102,7 @@ def test_lemma_3_divided_by_the_denominator_is_neither_less_nor_much_more():
     forms = make_forms(gram, np.ones((5, 2)), 3, 1, 50, 2.0**-53, float64)
     features, far = monomials(chi, 2), np.full(7, 1.5 - 1e-12)
     below = forms.lines[0] @ features
-    found, slip = relative_errors(forms, features, below, far, tail_table(), np)
+    found, slip = relative_errors(forms, features, below, far, tail_table())
     x, a, mean = chi.T @ kappa, np.outer(chi[0], kappa[0]), weights / weights.sum()
     missing, second, fourth = ((x**2 - a**2) ** 2) @ mean, (x**2) @ mean, (x**4) @ mean
     tail = (math.exp(1.5) - 1 - 1.5 - 1.5**2 / 2) / 1.5**3

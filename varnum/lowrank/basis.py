@@ -66,10 +66,7 @@ def fit_basis(
     size, top = min(size, d), min(top, size, d)
     q0, k0 = q.mean(0), k.mean(0)
     dq, dk = q - q0, k - k0
-    energy = dq.T @ dq / max(float(np.sum(dq * dq)), 1e-300)
-    energy = energy + dk.T @ dk / max(float(np.sum(dk * dk)), 1e-300)
-    energy = energy if np.isfinite(energy).all() else np.eye(d)  # valid, if not good
-    directions = np.linalg.eigh(energy)[1][:, ::-1][:, :size]
+    directions = leading_directions(_energy(dq) + _energy(dk), size)
     root = np.sqrt(sigma)
     deviation = np.sqrt(np.mean(np.square(dk @ directions), axis=0)) / root
     deviation = np.clip(np.maximum(deviation, deviation.max() * 1e-4), 1e-6, 1e6)
@@ -92,6 +89,29 @@ def fit_basis(
         defect=_orthogonality_defect(directions),
         top=top,
     )
+
+
+def _energy(tokens: Array) -> Array:
+    """Second moments (d, d), scaled to trace 1."""
+    moments = tokens.T @ tokens
+    return np.asarray(moments / max(float(np.trace(moments)), 1e-300))
+
+
+def leading_directions(energy: Array, size: int) -> Array:
+    """About the `size` leading eigenvectors (d, size), orthonormal: two subspace iterations.
+
+    Faster than all eigenvectors, and as good here: close eigenvalues carry about the same energy.
+    """
+    d = len(energy)
+    if not np.isfinite(energy).all():
+        return np.eye(d)[:, :size]  # valid, if not good
+    if 4 * size > d:
+        return np.asarray(np.linalg.eigh(energy)[1][:, ::-1][:, :size])
+    block = np.random.default_rng(0).standard_normal((d, 2 * size))
+    for _ in range(2):
+        block = np.linalg.qr(energy @ block)[0]
+    inner = np.linalg.eigh(block.T @ energy @ block)[1]
+    return np.asarray(block @ inner[:, ::-1][:, :size])
 
 
 def _orthogonality_defect(directions: Array) -> float:

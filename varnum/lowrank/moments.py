@@ -114,7 +114,7 @@ def tail_table() -> Array:
 
 
 def relative_errors(
-    forms: Forms, features: Any, below: Any, far: Any, table: Any, xp: Any
+    forms: Forms, features: Any, below: Any, far: Any, table: Any
 ) -> tuple[Any, Any]:
     """(approximation, amplification) per query; features (F, n), below = E~[p] (n,), far = B (n,).
 
@@ -124,11 +124,12 @@ def relative_errors(
     values = forms.form @ features[1:]
     values *= features[1:]
     second, fourth, missing = light(forms.select @ values)
-    below, far = light(below), light(far)
-    xp = np if isinstance(far, np.ndarray) else xp
-    entry = xp.asarray(far * _STEPS, dtype=xp.int64).clip(0, len(table) - 1)
-    tail = table.take(entry)  # what overflowed here is caught by `slip`, infinite or nan then
-    error = xp.sqrt(missing) * 0.5 + xp.sqrt(second * fourth) * tail
+    entry, last = far * _STEPS, len(table) - 1
+    if isinstance(far, np.ndarray):
+        tail = table.take(np.minimum(entry, last).astype(np.int64), mode="clip")
+    else:
+        tail = table.take(entry.clip(max=last).long().clip(0, last))
+    error = missing**0.5 * 0.5 + (second * fourth) ** 0.5 * tail  # a nan is caught by `slip`
     slip = (far * far * 0.5 + (1 + far)) * forms.rounding
     sure = (below - slip).clip(0)
     return error / sure, slip / sure

@@ -21,7 +21,7 @@ SETTINGS = (  # d1, d2, centres: few coordinates first, then more of them, then 
 )  # fmt: skip
 _EXACT_RATE = 4.0  # a fused exact kernel does about this many times more operations per second
 _TRIAL = 2048  # tokens looked at
-_SAMPLE = 512  # tokens that shape the basis
+_SAMPLE = 256  # tokens that shape the basis
 _ROOM = 0.8  # later scales have farther tokens: count rows above this part of the target
 
 

@@ -85,10 +85,11 @@ class MomentState:
     def _add_chunk(self, k: Any, v: Any) -> None:
         basis, xp, size = self.basis, self.xp, self.basis.size
         image = self._room(0, k.shape[0])[: self.features + 2]
+        square = row_squares(k)
         xp.matmul(basis.key_map, k.T, out=image[: size + 3])
-        square = row_squares(k)  # while k is in the cache
         image[1 : size + 3] -= basis.key_shift
-        features = fill_monomials(size, 2, image[2:], xp.multiply)
+        features = image[2:]
+        _fill(size, features)
         exponents = image[1:2]  # q0.(k - k0)/sigma
         if len(self.grams) > 1:
             exponents = exponents + basis.centres @ features[1 : 1 + size]  # (J, n)
@@ -125,7 +126,9 @@ class MomentState:
         outside = _larger(0.0, outside) ** 0.5 * safe
         self.far_perpendicular = _larger(self.far_perpendicular, outside)
         self.far_coordinate = _larger(self.far_coordinate, float(near.max()) ** 0.5 * safe)
-        self.far_weight = _larger(self.far_weight, float(abs(exponents).max()))
+        exponents = light(exponents)
+        self.far_weight = _larger(self.far_weight, float(exponents.max()))
+        self.far_weight = _larger(self.far_weight, -float(exponents.min()))
 
     def forms(self) -> list[Forms]:
         """Coefficients for the keys seen so far, one per centre."""
@@ -160,8 +163,8 @@ class MomentState:
     def _attend_chunk(self, q: Any, out: Any, ratio: float) -> Bounds:
         basis, xp, size = self.basis, self.xp, self.basis.size
         image = self._room(0, q.shape[0])[: self.features + 1]
-        xp.matmul(basis.query_map, q.T, out=image[: size + 2])
         square = row_squares(q)
+        xp.matmul(basis.query_map, q.T, out=image[: size + 2])
         image[1 : size + 2] -= basis.query_shift
         features = image[1:]
         began = perf_counter()
@@ -193,17 +196,18 @@ class MomentState:
 
     def _one_centre(self, c: int, features: Any, out: Any, rows: Any) -> tuple[Any, Any]:
         xp, forms, size = self.xp, self.forms()[c], self.basis.size
-        fill_monomials(size, 2, features, xp.multiply)
+        _fill(size, features)
         below, square = forms.lines @ features
         scaled = features[: self.basis.rank] / below
         if rows is None:
             xp.matmul(scaled.T, forms.state, out=out)
         else:
             out[rows] = scaled.T @ forms.state
-        far = xp.sqrt(square) * (self.far_coordinate * (1 + 64 * self.unit))
         began = perf_counter()
-        error, slip = relative_errors(forms, features, below, far, self.table, xp)
-        error += (1 + light(square)) * self._underflow()
+        square = light(square)
+        far = square**0.5 * (self.far_coordinate * (1 + 64 * self.unit))
+        error, slip = relative_errors(forms, features, light(below), far, self.table)
+        error += (1 + square) * self._underflow()
         self.seconds += perf_counter() - began
         return error, slip
 
@@ -230,6 +234,11 @@ class MomentState:
         rest = far * (2 * self.slack * reach) + weight
         xp = np if isinstance(outside, np.ndarray) else self.xp
         return xp.sqrt(outside.clip(0)) * (self.far_perpendicular / basis.sigma) + rest
+
+
+def _fill(size: int, features: Any) -> None:
+    host = light(features)
+    fill_monomials(size, 2, host, namespace(host).multiply)
 
 
 def _farthest(centres: Any) -> Any:

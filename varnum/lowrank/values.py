@@ -28,28 +28,31 @@ class ValueRange:
         xp = namespace(low)
         return ValueRange(xp.minimum(self.low, low), xp.maximum(self.high, high))
 
-    @cached_property
+    @property
     def ratio(self) -> float:
         """max over columns of max|v| / range(v), at least 1/2; constant columns do not count.
 
         Infinite where a sum of values could overflow; the numerator covers underflowing products.
         """
+        return self._facts[0]
+
+    @property
+    def least(self) -> float:
+        """The smallest range of a column that is not constant; infinite if there is none."""
+        return self._facts[1]
+
+    @cached_property
+    def _facts(self) -> tuple[float, float]:
         low, high = self.low, self.high
         name, xp = dtype_name(low), namespace(low)
         with np.errstate(all="ignore"):
             spread = high - low
             biggest = xp.maximum(abs(low), abs(high)) + TINY[name] / UNIT[name]
+            least = float(xp.where(spread > 0, spread, spread * 0 + float("inf")).min())
             ratio = float(xp.where(spread > 0, biggest / spread, biggest * 0 + 0.5).max())
             if not float(biggest.max()) * 2.0**70 * TINY[name] < 1:
                 ratio = float("inf")  # sums of values may overflow
-        return ratio * (1 + 8 * UNIT[name]) if ratio == ratio else float("inf")
-
-    @cached_property
-    def least(self) -> float:
-        """The smallest range of a column that is not constant; infinite if there is none."""
-        with np.errstate(over="ignore"):
-            spread = self.high - self.low
-        return float(namespace(spread).where(spread > 0, spread, spread * 0 + float("inf")).min())
+        return (ratio * (1 + 8 * UNIT[name]) if ratio == ratio else float("inf")), least
 
     def mend(self, out: Any) -> None:
         """A column whose values are all equal has that value as its exact output: write it."""

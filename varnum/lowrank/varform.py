@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import takewhile
 from time import perf_counter
 from typing import Any
 
@@ -118,6 +119,33 @@ class VarAttention:
         self._range.mend(out)
         self.outcome.absorb(bound, int(q.shape[0]), int(q.shape[0]))
 
+    def exact_start(self, q: Any, k: Any, v: Any, scales: tuple[int, ...], out: Any) -> int:
+        """Do the small scales that come first, with one bound for all; the number of tokens done.
+
+        None are done where that bound is not enough, or not cheap to find: then `step` must.
+        """
+        small = list(takewhile(lambda count: count <= _SMALL, scales))
+        ends = np.cumsum(small, dtype=np.int64)
+        host = light(v)
+        if len(small) < 2 or not isinstance(host, np.ndarray):
+            return 0
+        end, first = int(ends[-1]), ends - np.array(small)
+        seen = ValueRange(  # one row per scale: all values up to its end
+            np.minimum.accumulate(np.minimum.reduceat(host[:end], first)),
+            np.maximum.accumulate(np.maximum.reduceat(host[:end], first)),
+        )
+        far_q, far_k = _far(q[:end]) / self.sigma, _far(k[:end])
+        bound = exact_error(far_q, far_k, end, seen.ratio, int(q.shape[1]), q)
+        if not (bound <= self.target or dtype_name(q) == "float64"):
+            return 0
+        for low, high, a, b in zip(seen.low, seen.high, first.tolist(), ends.tolist(), strict=True):
+            out[a:b] = exact_rows(q[a:b], k[:b], v[:b], self.sigma)
+            ValueRange(low, high).mend(out[a:b])
+        self._seen, self._far_key = end, far_k
+        self._range = ValueRange(seen.low[-1], seen.high[-1])
+        self.outcome.absorb(bound, end, end)
+        return end
+
     def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
         if all_k is not None:
             return all_k[: self._seen], all_v[: self._seen]
@@ -168,9 +196,11 @@ def attend_scales(
         work._step(q, k, v, k, v, out)
         return out, work.outcome
     start = 0
+    done = work.exact_start(q, k, v, scales, out)
     for count in scales:
         end = start + count
-        work._step(q[start:end], k[start:end], v[start:end], k, v, out[start:end])
+        if end > done:
+            work._step(q[start:end], k[start:end], v[start:end], k, v, out[start:end])
         start = end
     return out, work.outcome
 
