@@ -62,7 +62,6 @@ def test_the_summary_of_one_model(varnum):
     for line in (
         "  a priori                    0      100 %  all tokens",
         "  kernel certified            0      100 %  these tokens",
-        "  output compared             4     79.6 %  these tokens",
         "  kernel, some scale          0          -  these tokens",
         "pay in no way (layer.head): 0.0 0.1 0.2 0.3",
     ):

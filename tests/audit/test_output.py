@@ -106,6 +106,7 @@ def test_the_choice_keeps_the_target_and_costs_less():
             keys, queries = operations(LENGTHS, lead.monomials.coordinates(found.rank), found.rank,
                                        4, 4)  # fmt: skip
             for s, low in enumerate(found.low):
+                assert not low or queries[s] < full[s]
                 assert found.operations[s] == keys[s] + (queries[s] if low else full[s])
             assert sum(found.operations) < sum(full)
         else:

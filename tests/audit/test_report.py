@@ -131,10 +131,10 @@ USE = """<script>
 const tables = document.querySelectorAll("table"), last = tables[tables.length - 1];
 const column = (i) => [...last.tBodies[0].rows].map((r) => Number(r.cells[i].dataset.key));
 const titles = last.tHead.rows[0].cells;
-titles[5].querySelector("button").click();
-const down = column(5);
-titles[5].querySelector("button").click();
-const up = column(5);
+titles[6].querySelector("button").click();
+const down = column(6);
+titles[6].querySelector("button").click();
+const up = column(6);
 last.tBodies[0].rows[0].click();
 const panel = document.getElementById("detail");
 document.body.dataset.found = JSON.stringify({

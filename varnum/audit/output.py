@@ -161,7 +161,10 @@ def certify_output(
         if sum(keys) + sum(map(min, queries, full)) >= sum(best.operations):
             break  # more features cost more, even if every scale were low
         errors = certify_errors(attend_leading(lead, v, lengths, r), *exactly, v, lengths)
-        low = tuple(error <= target for error in errors)
+        low = tuple(
+            error <= target and query < all_
+            for error, query, all_ in zip(errors, queries, full, strict=True)
+        )
         each = tuple(
             key + (query if good else all_)
             for key, query, good, all_ in zip(keys, queries, low, full, strict=True)

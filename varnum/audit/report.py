@@ -27,7 +27,7 @@ HEADS = (
     ("state_apriori", "state a priori"), ("state_certified", "state, kernel"),
     ("state_output", "numbers kept, output"), ("error_exact", "error, exact"),
     ("error_apriori", "error, a priori"), ("error_certified", "error, kernel"),
-    ("error_output", "error, output"), ("n_apriori", "pays from n"),
+    ("error_output", "error, output"), ("n_apriori", "a priori pays from n"),
     ("n_certified", "from n, kernel, rank fixed"), ("n_output", "from n, output, rank fixed"),
     ("cap", "cap |logit|"), ("d_max", "d at most"),
 )  # fmt: skip
@@ -110,7 +110,7 @@ def _opening(groups: Sequence[Row], command: str) -> str:
     names = ", ".join(dict.fromkeys(escape(g["model"]) for g in groups))
     return (
         f"<h1>Does low-rank attention pay in {names}?</h1>"
-        + "".join(f"<p>{_answer(g)}</p>" for g in groups)
+        + "".join(map(_answer, groups))
         + '<p class="soft">Everything on this page comes from this command:</p>'
         + f"<pre>{escape(command)}</pre>"
     )
@@ -118,15 +118,19 @@ def _opening(groups: Sequence[Row], command: str) -> str:
 
 def _answer(g: Row) -> str:
     def share(name: str) -> str:
-        return f"{100 * g[name] / g['ops_all']:.3g} %"
+        return f"with the best choice for each head {100 * g[name] / g['ops_all']:.3g} % of the "
 
     return (
-        f"<strong>{escape(g['model'])}, output error {escape(g['output_error'])}:</strong> of "
-        f"{g['heads']} heads, {g['pays_apriori']} pay for all tokens ({share('best_apriori')} of "
-        f"the operations of exact attention), {g['pays_certified']} pay on the tokens of this run "
-        f"with a certified kernel ({share('best_certified')}), and {g['pays_output']} with "
-        f"features whose output was compared with exact attention ({share('best_output')}). "
-        f"{g['pays_somewhere']} pay with a certified kernel at some scale taken alone."
+        f"<p><strong>{escape(g['model'])}, output error {escape(g['output_error'])}:</strong> of "
+        f"{g['heads']} heads</p><ul>"
+        f"<li><strong>{g['pays_apriori']}</strong> pay for all tokens, a priori "
+        f"({share('best_apriori')}operations of exact attention);</li>"
+        f"<li><strong>{g['pays_certified']}</strong> pay on the tokens of this run with a "
+        f"certified kernel ({share('best_certified')}operations), and {g['pays_somewhere']} at "
+        "some scale taken alone;</li>"
+        f"<li><strong>{g['pays_output']}</strong> pay on the tokens of this run with features "
+        f"whose output was compared with exact attention ({share('best_output')}"
+        "operations).</li></ul>"
     )
 
 
@@ -196,18 +200,18 @@ def _budget(row: Row) -> str:
 def _table(heads: Sequence[Row]) -> str:
     places = ("model", "layer", "head", "label", "output_error")
     titles = "".join(f"<th><button>{name.replace('_', ' ')}</button></th>" for name in places)
+    titles += '<th class="left"><button>verdict</button></th>'
     for field, name in HEADS:
         label = ASSURANCE[field]
         titles += (
             f'<th><button>{escape(name)}</button><span class="tag {_KIND[label]}">'
             f"{escape(label)}</span></th>"
         )
-    titles += '<th class="left"><button>verdict</button></th>'
     lines = []
     for index, row in enumerate(heads):
         cells = "".join(_cell(row[name]) for name in places)
-        cells += "".join(_cell(row[field]) for field, _ in HEADS)
         cells += f'<td class="left">{escape(verdict(row))}</td>'
+        cells += "".join(_cell(row[field]) for field, _ in HEADS)
         lines.append(f'<tr class="head" tabindex="0" data-index="{index}">{cells}</tr>')
     return (
         '<h2>Every head</h2><p class="soft">Click a title to sort, a row for its scales, what to '
