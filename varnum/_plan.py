@@ -32,7 +32,6 @@ from varnum.cost.counts import (
     largest_dimension,
     largest_rank,
 )
-from varnum.cost.regime import b_star, regime_exponent
 from varnum.cost.schedule import Schedule
 from varnum.errors import InputError
 from varnum.lowrank.ranks import largest_degree, rank, rank_published
@@ -108,6 +107,8 @@ class Plan:
         q = self.question
         if "regime" in self.reasons or q.schedule is None or q.d is None:
             return None
+        from varnum.cost.regime import b_star, regime_exponent  # its formulas take a while to build
+
         size = q.M_high if q.error == "relative" else q.M_high / 2
         with precision(256):
             log = ball(q.schedule.length).log()

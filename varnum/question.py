@@ -13,7 +13,6 @@ from varnum.balls.scalar import ball, lower, precision, upper
 from varnum.cost.schedule import Schedule, geometric, parse_schedule
 from varnum.errors import InputError
 from varnum.formulas import cost as cost_forms
-from varnum.formulas import softmax as softmax_forms
 from varnum.model.config import PRESETS
 
 Number = str | int | Fraction
@@ -174,6 +173,8 @@ def _errors(
         raise InputError("eps: give exactly one of --eps and --output-error")
     tau = _fraction_of_one(output_error, "output-error")
     if error == "relative":
+        from varnum.formulas import softmax as softmax_forms  # only here: starting is slow enough
+
         return softmax_forms.budget_eps.exact(tau=tau), tau
     if schedule is None:
         raise InputError("output-error: with --error additive it needs a schedule (the row length)")
