@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from varnum.lowrank.basis import fit_basis, slack
-from varnum.lowrank.moments import FAR, make_forms, tail_table
+from varnum.lowrank.moments import FAR, make_forms, relative_errors, tail_table
 from varnum.lowrank.monomials import monomials
 from varnum.lowrank.rounding import TINY, UNIT, gamma
 from varnum.lowrank.state import MomentState
@@ -247,3 +247,40 @@ def test_large_logits_are_charged_in_float64_too():
         worst = max(worst, float(off))
         assert off <= outcome.certified < 1e-2
     assert worst > 1e-6
+
+
+def test_the_denominator_is_reduced_by_its_own_rounding():
+    """n sums in float32 and the features' products, against E[1 + |x| + x^2/2] <= 1 + B + B^2/2."""
+    rng = np.random.default_rng(4)
+    kappa, chi = rng.standard_normal((2, 60)), rng.standard_normal((2, 5)) * 0.1
+    phi = monomials(kappa, 2)
+    forms = make_forms(phi @ phi.T, np.ones((6, 1)), 2, 2, 8192, U32, np.asarray)
+    features, far = monomials(chi, 2), np.full(5, 7.9)
+    below = forms.lines[0] @ features
+    found, slip = relative_errors(forms, features, below, far, tail_table())
+    exactly = dataclasses.replace(forms, rounding=0.0)
+    numerator = relative_errors(exactly, features, below, far, tail_table())[0] * below
+    lost = gamma(8192 + 3 * 6, U32) * (1 + 7.9 + 7.9**2 / 2)
+    assert (found >= numerator / (below - lost)).all()
+    assert (slip >= 2 * lost / below).all()
+    assert (lost < 0.5 * below).all()
+
+
+def test_sums_over_many_chunks_round_too():
+    """One key of weight 1, then thousands whose weight is just short of half an ulp of the sum."""
+    reach = 18.45
+    basis = fit_basis(
+        np.array([[0.9], [1.1]]), np.array([[-reach], [reach]]), 1.0, 1, 1, 1, np.zeros(1)
+    )
+    state = MomentState(basis, 1)
+    state.chunk = 1
+    count = 4000
+    state.add(np.array([[reach]]), np.array([[1.0]]))
+    state.add(np.full((count, 1), -reach), np.zeros((count, 1)))
+    out = np.empty((1, 1))
+    bounds = state.attend(np.array([[1.0]]), out)
+    exact = 1 / (1 + count * np.exp(np.longdouble(-2 * reach)))
+    summed = count * 2.0**-53 / 4
+    assert abs(float(out[0, 0] - exact)) >= summed  # the sum lost them all
+    assert bounds.rounding[0] >= 2 * count * 2.0**-53
+    assert abs(float(out[0, 0] - exact)) <= bounds.error[0]

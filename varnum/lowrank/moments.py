@@ -47,7 +47,7 @@ class Forms:
 
 
 def make_forms(
-    gram: Array, state: Array, size: int, top: int, terms: int, unit: float, cast: Any
+    gram: Array, state: Array, size: int, top: int, terms: float, unit: float, cast: Any
 ) -> Forms:
     """Forms from the accumulated Gram (F, F) and state (rank, d_v), float64.
 

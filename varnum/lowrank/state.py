@@ -26,7 +26,7 @@ from varnum.lowrank.backend import (
 from varnum.lowrank.basis import Basis, slack, unit_of
 from varnum.lowrank.moments import FAR, Forms, make_forms, relative_errors, tail_table
 from varnum.lowrank.monomials import feature_count, fill_monomials
-from varnum.lowrank.rounding import EXP_ULPS, TINY, dtype_name, gamma, up
+from varnum.lowrank.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, up
 from varnum.lowrank.values import ValueRange
 
 CHUNK = 8192  # keys per chunk: the rounding of a sum grows with it, the overhead shrinks
@@ -57,6 +57,7 @@ class MomentState:
         self.grams = np.zeros((count, self.features, self.features))
         self.states = np.zeros((count, basis.rank, value_size))
         self.keys = 0
+        self.parts = 0  # chunks so far: sums of float64 numbers
         self.seconds = 0.0  # spent on bounds, not on the output
         self.far_coordinate = 0.0  # max |kappa|
         self.far_perpendicular = 0.0  # max |perpendicular part of k - k0|
@@ -103,6 +104,7 @@ class MomentState:
             self.seconds += perf_counter() - began
             self.states[c] += to_numpy(weighted[: basis.rank] @ v)
         self.keys += int(k.shape[0])
+        self.parts += 1
         began = perf_counter()
         self.values = ValueRange.of(v) if self.values is None else self.values.including(v)
         self._note_keys(features[1 : 1 + size], square, image[0], exponents)
@@ -134,7 +136,7 @@ class MomentState:
         """Coefficients for the keys seen so far, one per centre."""
         if self._forms is None:
             cast = caster(self.basis.query_map)
-            terms = min(self.keys, self.chunk)
+            terms = min(self.keys, self.chunk) + self.parts * UNIT["float64"] / self.unit
             self._forms = [
                 make_forms(g, s, self.basis.size, self.basis.top, terms, self.unit, cast)
                 for g, s in zip(self.grams, self.states, strict=True)

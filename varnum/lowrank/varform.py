@@ -69,6 +69,7 @@ class VarAttention:
         """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v)."""
         return self._step(q, k, v, None, None, out)
 
+    @np.errstate(all="ignore")  # what overflows ends in an infinite bound
     def _step(self, q: Any, k: Any, v: Any, all_k: Any, all_v: Any, out: Any | None) -> Any:
         count = int(q.shape[0])
         out = empty((count, int(v.shape[1])), v) if out is None else out
@@ -119,6 +120,7 @@ class VarAttention:
         self._range.mend(out)
         self.outcome.absorb(bound, int(q.shape[0]), int(q.shape[0]))
 
+    @np.errstate(all="ignore")
     def exact_start(self, q: Any, k: Any, v: Any, scales: tuple[int, ...], out: Any) -> int:
         """Do the small scales that come first, with one bound for all; the number of tokens done.
 
