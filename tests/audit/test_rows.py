@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 
@@ -109,6 +110,7 @@ def test_another_question_is_refused(deep, varnum, tmp_path):
 HEAD = {"digest": "x", "question": {}}
 GOOD = b'{"schema": "varnum/audit-rows/1", "digest": "x", "question": {}}\n'
 ROW = {"kind": "head", "model": "m", "layer": 0, "prompt": 0, "head": 0, "output_error": "0.1"}
+LINE = json.dumps(ROW | {"crc32": zlib.crc32(json.dumps(ROW).encode())}).encode() + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,10 @@ ROW = {"kind": "head", "model": "m", "layer": 0, "prompt": 0, "head": 0, "output
         (b"[]\n", "line 1 is no JSON object"),
         (b'{"schema": "other/1"}\n', "not a file of audit rows"),
         (GOOD + b"\xff\n" + json.dumps(ROW).encode() + b"\n", "line 2 is not JSON"),
-        (GOOD + b"{}\n", "line 2 is no row"),
+        (GOOD + b"{}\n", "line 2 fails its checksum"),
+        (GOOD + json.dumps(ROW).encode() + b"\n", "line 2 fails its checksum"),
+        (GOOD + LINE.replace(b"0.1", b"0.2"), "line 2 fails its checksum"),
+        (GOOD + LINE.replace(b'"layer": 0, ', b""), "line 2 fails its checksum"),
     ],
 )
 def test_a_damaged_file_is_refused_and_left_alone(tmp_path, content, message):
@@ -137,4 +142,67 @@ def test_a_torn_header_begins_anew(tmp_path, kept):
     rows.add(ROW)
     rows.add(ROW)  # known: not written again
     rows.close()
-    assert path.read_bytes() == GOOD + json.dumps(ROW).encode() + b"\n"
+    assert path.read_bytes() == GOOD + LINE
+    again = RowFile(str(path), HEAD, resume=True)
+    again.close()
+    assert again.rows == [ROW]
+
+
+def swapped(lines):
+    return [*lines[:2], lines[3], lines[2], *lines[4:]]
+
+
+@pytest.mark.parametrize(
+    ("change", "number"),
+    [
+        (swapped, 3),
+        (lambda lines: [*lines[:5], *lines[6:]], 6),  # one is missing
+        (lambda lines: [*lines[:5], *lines[4:]], 6),  # one is there twice
+        (lambda lines: [*lines[:-1], lines[-2], b""], 44),  # one too many
+    ],
+)
+def test_rows_out_of_place_are_refused(deep, varnum, tmp_path, change, number):
+    options, whole = deep
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\n".join(change(whole.split(b"\n"))))
+    before = path.read_bytes()
+    code, _, err = varnum(*options, "--out", path, "--resume")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"line {number} is out of place" in err
+    assert path.read_bytes() == before
+
+
+def test_two_audits_do_not_write_one_file(varnum, tmp_path):
+    path = tmp_path / "r.jsonl"
+    rows = RowFile(str(path), HEAD)
+    with pytest.raises(InputError, match="another audit is writing it"):
+        RowFile(str(path), HEAD, resume=True)
+    rows.add(ROW)
+    rows.close()
+    assert path.read_bytes() == GOOD + LINE
+
+
+def test_only_plain_files_hold_rows(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "full.jsonl").symlink_to("/dev/full")
+    for name in ("pipe.jsonl", "full.jsonl"):
+        with pytest.raises(InputError, match="is not a plain file"):
+            RowFile(str(tmp_path / name), HEAD)
+    (tmp_path / "d.jsonl").mkdir()
+    with pytest.raises(InputError, match="Is a directory"):
+        RowFile(str(tmp_path / "d.jsonl"), HEAD)
+
+
+def test_a_full_disk_is_one_line_and_loses_no_row(deep, tmp_path):
+    """The shell's limit on the size of a file stands in for a full disk."""
+    options, whole = deep
+    path = tmp_path / "rows.jsonl"
+    command = [sys.executable, "-m", "varnum", *options, "--out", str(path)]
+    limited = ["sh", "-c", 'ulimit -f 20; exec "$@"', "sh", *command]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"varnum: error: {path}: cannot write (File too large)")
+    assert done.stderr.count("\n") == 1
+    assert whole.startswith(path.read_bytes())
+    assert subprocess.run([*command, "--resume"], capture_output=True, check=False).returncode == 0
+    assert path.read_bytes() == whole

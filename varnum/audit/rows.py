@@ -3,19 +3,26 @@
 The header holds a digest of the question; a file is only continued for the question it began with.
 A last line without its end was being written when the process died: it is cut off and its row is
 computed again. Rows come in one fixed order, so an interrupted file ends the same, byte for byte.
+Each carries a CRC-32 of the rest of it, so that a damaged or edited row is not taken for a result.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-from pathlib import Path
+import stat
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any, BinaryIO
 
 from varnum.errors import InputError
 
 SCHEMA = "varnum/audit-rows/1"
+CHECK = "crc32"
 KEY = ("kind", "model", "layer", "prompt", "head", "output_error")
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -46,16 +53,14 @@ class RowFile:
     def __init__(self, path: str | None, header: dict[str, Any], *, resume: bool = False) -> None:
         self.rows: list[Row] = []
         self.known: set[Key] = set()
+        self.path = path
         self._file: BinaryIO | None = None
-        head = {"schema": SCHEMA, **header}
         if path is None:
             return
-        exists = Path(path).exists()
-        if exists and not resume and Path(path).stat().st_size > 0:
-            raise InputError(f"{path}: exists; --resume continues it, another name begins anew")
+        head = {"schema": SCHEMA, **header}
         self._file = _open(path)
         try:
-            kept = self._read(path, head) if exists else 0
+            kept = self._read(path, head, resume)
         except InputError:
             self._file.close()
             raise
@@ -64,21 +69,31 @@ class RowFile:
         if kept == 0:
             self._write(head)
 
-    def _read(self, path: str, head: dict[str, Any]) -> int:
+    def _read(self, path: str, head: dict[str, Any], resume: bool) -> int:
         """Take in the whole lines; returns how many bytes of the file they are."""
         assert self._file is not None
         lines = self._file.read().split(b"\n")
+        if lines != [b""] and not resume:
+            raise InputError(f"{path}: exists; --resume continues it, another name begins anew")
         lines.pop()  # what follows the last line end: nothing, or a torn line
         for number, line in enumerate(lines, start=1):
             row = _parse(line, f"{path}: line {number}")
             if number == 1:
                 _check_header(row, head, path)
-            elif not {"kind", "model", "prompt"} <= set(row):
-                raise InputError(f"{path}: line {number} is no row of an audit")
+            elif row.pop(CHECK, None) != _checksum(row):
+                raise InputError(f"{path}: line {number} fails its checksum; the file is damaged")
             else:
                 self.rows.append(row)
                 self.known.add(key_of(row))
         return sum(len(line) + 1 for line in lines)
+
+    def check_order(self, keys: Iterable[Key]) -> None:
+        """Refuse a file whose rows are not the first ones of `keys`, in order."""
+        for number, (row, key) in enumerate(zip_longest(self.rows, keys), start=2):
+            if row is None:
+                return
+            if key_of(row) != key:
+                raise InputError(f"{self.path}: line {number} is out of place; the file is damaged")
 
     def add(self, row: Row) -> None:
         """Append a row unless it is known; it is with the operating system when this returns."""
@@ -87,33 +102,64 @@ class RowFile:
         self.rows.append(row)
         self.known.add(key_of(row))
         if self._file is not None:
-            self._write(row)
+            self._write({**row, CHECK: _checksum(row)})
 
     def _write(self, line: Row) -> None:
         assert self._file is not None
-        try:
+        with self._saying():
             self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
             self._file.flush()
-        except OSError as error:
-            raise InputError(f"rows: cannot write ({error.strerror})") from None
 
     def sync(self) -> None:
         """Make sure that what was added is on the disk."""
         if self._file is not None:
-            os.fsync(self._file.fileno())
+            with self._saying():
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self.sync()
-            self._file.close()
+            with self._saying():
+                self._file.close()
+
+    @contextmanager
+    def _saying(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot write ({error.strerror})") from None
 
 
 def _open(path: str) -> BinaryIO:
+    """A plain file for reading and writing, that no other process is writing."""
     try:
-        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise InputError(f"{path}: cannot write there ({error.strerror})") from None
+    problem = None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        problem = "is not a plain file"
+    elif not _lock(number):
+        problem = "another audit is writing it"
+    if problem is not None:
+        os.close(number)
+        raise InputError(f"{path}: {problem}")
+    return os.fdopen(number, "r+b")
+
+
+def _lock(number: int) -> bool:
+    """Until the file is closed, however the process ends."""
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _checksum(row: Row) -> int:
+    return zlib.crc32(json.dumps(row).encode())
 
 
 def _parse(line: bytes, where: str) -> Row:

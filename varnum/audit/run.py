@@ -13,7 +13,7 @@ import numpy as np
 from varnum.audit.assurance import ESTIMATED
 from varnum.audit.budget import BudgetWalk
 from varnum.audit.head import Row, audit_head
-from varnum.audit.rows import RowFile, key_of
+from varnum.audit.rows import Key, RowFile, key_of
 from varnum.audit.stream import Layer, run_layers
 from varnum.audit.task import HeadTask, Target
 from varnum.audit.work import Crew
@@ -54,14 +54,15 @@ def audit(
     """Add every missing row to `rows`: by model, layer, prompt, head, target, in this order.
 
     With a `model_error` a row of kind "budget" per prompt follows the heads of each model. Work is
-    handed out a layer ahead, so that two layers are in memory at most.
+    handed out a layer ahead, so that two layers are in memory at most. Raises InputError where the
+    rows that are there are not the first ones.
     """
+    rows.check_order(key for subject in subjects for key in _keys(subject, asked))
     crew: Crew[HeadTask, list[Row]] = Crew(audit_head, open_executor)
     try:
         for subject in subjects:
-            walks = _walks(subject, rows, asked)
-            if walks or not all(key in rows.known for key in _keys(subject, asked.targets)):
-                _audit_one(subject, asked, rows, crew, walks, say)
+            if not all(key in rows.known for key in _keys(subject, asked)):
+                _audit_one(subject, asked, rows, crew, _walks(subject, rows, asked), say)
     finally:
         crew.close()
 
@@ -117,12 +118,8 @@ def _tasks(subject: Subject, layer: Layer, asked: Asked, rows: RowFile) -> Itera
 
 def _walks(subject: Subject, rows: RowFile, asked: Asked) -> list[BudgetWalk]:
     """Budgets still to be found."""
-    return [
-        BudgetWalk(prompt)
-        for prompt, label in enumerate(subject.labels)
-        if asked.model_error is not None
-        and key_of(_names(subject, None, prompt, label, None, "budget")) not in rows.known
-    ]
+    keys = enumerate(_budget_keys(subject, asked))
+    return [BudgetWalk(prompt) for prompt, key in keys if key not in rows.known]
 
 
 def _names(
@@ -139,9 +136,17 @@ def _named(names: Row, target: Target) -> Row:
     return {**names, "output_error": to_text(target.output_error)}
 
 
-def _keys(subject: Subject, targets: Sequence[Target]) -> Iterator[tuple[Any, ...]]:
+def _keys(subject: Subject, asked: Asked) -> Iterator[Key]:
+    """Of all rows of a model, in their order."""
     for layer in range(subject.config.depth):
         for prompt, label in enumerate(subject.labels):
             for head in range(subject.config.num_heads):
-                for target in targets:
+                for target in asked.targets:
                     yield key_of(_named(_names(subject, layer, prompt, label, head), target))
+    yield from _budget_keys(subject, asked)
+
+
+def _budget_keys(subject: Subject, asked: Asked) -> Iterator[Key]:
+    if asked.model_error is not None:
+        for prompt, label in enumerate(subject.labels):
+            yield key_of(_names(subject, None, prompt, label, None, "budget"))
