@@ -147,6 +147,7 @@ BAD = {
     "q: shape": (Q[0], K, V, {}),
     "eps: 1.5 is not allowed": (Q, K, V, {"eps": "1.5"}),
     "eps: 0 is not allowed": (Q, K, V, {"eps": "0"}),
+    "eps: 1e-400 is not allowed; from 1e-300": (Q, K, V, {"eps": "1e-400"}),
     "eps: 0.1 is a float": (Q, K, V, {"eps": 0.1}),
     "exactly one of eps": (Q, K, V, {"eps": "0.1", "output_error": "0.1"}),
     "sigma: -1": (Q, K, V, {"sigma": "-1"}),
@@ -178,6 +179,13 @@ def test_loose_float32_products_are_refused():
             vn.attention(q, k, v, eps="1e-2")
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_scales_may_be_integers_of_any_kind():
+    plain = vn.attention(Q, K, V, eps="1e-2", scales=(1, 4))
+    for scales in ([1, 4], (np.int64(1), np.int32(4)), np.array([1, 4])):
+        given = vn.attention(Q, K, V, eps="1e-2", scales=scales)
+        assert (given.output == plain.output).all()
 
 
 def test_sigma_by_name():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from time import perf_counter
@@ -74,7 +75,7 @@ def attention(
     sigma: str | int | float | Fraction = "sqrt",
     eps: str | Fraction | None = None,
     output_error: str | Fraction | None = None,
-    scales: tuple[int, ...] | None = None,
+    scales: Sequence[int] | None = None,
     method: str = "auto",
 ) -> Attention:
     """softmax(q k^T / sigma) v with a guaranteed error, in sub-quadratic time where possible.
@@ -98,7 +99,9 @@ def attention(
     if method == "moments" and kind == "eps":
         raise InputError("method: moments certifies the output only; pass output_error, or pivots")
     number = resolve_sigma(sigma, int(q.shape[-1]) if hasattr(q, "shape") and q.shape else 1)
+    scales = None if scales is None else tuple(scales)
     check_inputs(q, k, v, number, scales)
+    scales = None if scales is None else tuple(int(count) for count in scales)
     began = perf_counter()
     heads = [
         _one_head(*head, number, kind, target, scales, method) for head in split_heads(q, k, v)
@@ -131,13 +134,13 @@ def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:
 def parse_target(
     eps: str | Fraction | None, output_error: str | Fraction | None
 ) -> tuple[str, float]:
-    """("eps" or "output-error", the target as a float from below); InputError unless in (0, 1)."""
+    """("eps" or "output-error", target as a float from below); InputError outside [1e-300, 1)."""
     if (eps is None) == (output_error is None):
         raise InputError("give exactly one of eps (kernel) and output_error (output)")
     kind, given = ("eps", eps) if eps is not None else ("output-error", output_error)
     value = parse(given, kind)  # type: ignore[arg-type]
-    if not 0 < value < 1:
-        raise InputError(f"{kind}: {given} is not allowed; strictly between 0 and 1")
+    if not Fraction(1, 10**300) <= value < 1:
+        raise InputError(f"{kind}: {given} is not allowed; from 1e-300 to below 1")
     return kind, float(np.nextafter(float(value), 0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> Non
             f"q, k, v: leading axes {_shape(q)}, {_shape(k)}, {_shape(v)} differ before (L, d)"
         )
     if scales is not None:
-        if not scales or any(not isinstance(n, int) or n < 1 for n in scales):
+        if not scales or any(not isinstance(n, Integral) or n < 1 for n in scales):
             raise InputError(f"scales: {scales} is not allowed; positive token counts per scale")
         if not sum(scales) == q.shape[-2] == k.shape[-2]:
             raise InputError(
