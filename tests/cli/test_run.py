@@ -222,7 +222,7 @@ def test_results_that_overflow_are_refused(varnum, tmp_path):
 def test_output_that_cannot_be_written(varnum, tmp_path):
     (tmp_path / "o.npz").mkdir()
     code, _, err = varnum("run", "--random", "var-tiny", "--out", tmp_path / "o.npz")
-    assert (code, "cannot write" in err) == (2, True)
+    assert (code, "cannot write it (Is a directory)" in err) == (2, True)
 
 
 def test_every_negative_label_is_no_class(varnum):
@@ -242,11 +242,11 @@ def test_unknown_torch_device(varnum):
 
 def test_an_output_error_that_is_not_reached_is_unknown(varnum):
     common = ["run", "--random", "var-tiny", "--attention", "lowrank", "--output-error"]
-    for error, expected in (("1e-2", (0, "done", True)), ("1e-300", (3, "unknown", False))):
+    for error, expected in (("1e-2", (0, "done", True)), ("1e-200", (3, "unknown", False))):
         code, text, _ = varnum(*common, error, "--json")
         answer = json.loads(text)
         assert (code, answer["verdict"], answer["attention"]["reached"]) == expected
-    assert "was not reached" in varnum(*common, "1e-300")[1]
+    assert "was not reached" in varnum(*common, "1e-200")[1]
 
 
 def test_bad_tokens(varnum, tmp_path):

@@ -156,7 +156,7 @@ class _Prompts:
         self, labels: str, tokens: str | None, cfg: str, top_k: int, top_p: str, seed: int
     ) -> None:
         from varnum.balls import parse
-        from varnum.cli.run import read_tokens
+        from varnum.cli.sources import read_tokens
         from varnum.model.generate import Settings
 
         self.labels, self.path, self.seed = labels, tokens, seed
@@ -211,30 +211,30 @@ def _subject(
     name: str, files: tuple[Any, ...], prompts: _Prompts, before: list[Subject]
 ) -> Subject:
     from varnum.audit.source import found_and_expected, released_shape, subject
-    from varnum.cli.run import _labels
+    from varnum.cli.sources import parse_labels
 
     while name in {s.name for s in before}:
         name += "'"
     config, model = _sizes(files, prompts.seed)
     if files[0] is not None and released_shape(config) is None:
         print(f"varnum: note: {name}: {found_and_expected(config)}", file=sys.stderr)
-    labels = _labels(prompts.labels, config.num_classes, prompts.seed)
+    labels = parse_labels(prompts.labels, config.num_classes, prompts.seed)
     tokens = prompts.settings if prompts.tokens is None else prompts.tokens
     return subject(name, model, config, labels, tokens)
 
 
 def _sizes(files: tuple[Any, ...], seed: int) -> tuple[Any, Any]:
     """(sizes of the transformer, a function that loads the model): random weights wait for it."""
-    from varnum.cli.run import _model
+    from varnum.cli.sources import load_model
     from varnum.model.checkpoint import read_settings_file
     from varnum.model.config import with_settings
 
     part, other, config, preset = files
     if preset is not None:
         settings, _ = read_settings_file(config) if config else ({}, [])
-        return with_settings(preset, settings)[0], lambda: _model(None, None, config, preset, seed)
+        return with_settings(preset, settings)[0], lambda: load_model(None, None, config, preset, seed)
     try:
-        model = _model(part, other, config, None, seed)
+        model = load_model(part, other, config, None, seed)
     except InputError as error:
         raise _misfit(error, part) from None
     return model.var, lambda: model

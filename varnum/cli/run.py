@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from varnum.cli.common import Json, Timeout, finite, limit, print_json, progress
+from varnum.cli.sources import check_output, load_model, parse_labels, read_tokens
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from varnum.model.backend import Backend
     from varnum.model.generate import Model, Settings
-
-_LABEL = re.compile(r"-?\d{1,100}", re.ASCII)
 
 
 def run(
@@ -76,30 +73,20 @@ def run(
 
     where = Backend(backend, dtype, device)
     kernel = attention_kernel(attention, output_error)
-    if not (1 <= digits <= 10_000 and 64 <= max_bits <= 10**6):
-        raise InputError("digits must be 1 to 10000 and max-bits 64 to 1000000")
-    if seed < 0:
-        raise InputError(f"seed: {seed} is negative")
-    for path, suffix in ((out, ".npz"), (image, ".png")):
-        _check_output(path, suffix)
-    model = _model(var, vae, config, random, seed)
     settings = Settings(parse(cfg, "cfg"), top_k, parse(top_p, "top_p"), seed)
-    chosen = _labels(labels, model.var.num_classes, seed)
+    _check(digits, max_bits, settings, tokens, out, image)
+    if model_error is not None and (attention != "lowrank" or tokens is None):
+        raise InputError("model-error: needs --attention lowrank and --tokens")
+    model = load_model(var, vae, config, random, seed)
+    chosen = parse_labels(labels, model.var.num_classes, seed)
+    forced = None if tokens is None else read_tokens(tokens)
     if model_error is not None:
-        if attention != "lowrank" or tokens is None:
-            raise InputError("model-error: needs --attention lowrank and --tokens")
-        kernel = _kernel_for(model_error, model, chosen, read_tokens(tokens))
-    started = time.perf_counter()
-    if tokens is not None:
-        if image is not None:
-            raise InputError("image: teacher forcing (--tokens) makes no image")
-        if settings.cfg:
-            raise InputError("cfg: teacher forcing (--tokens) has no guidance")
-        job = teacher_job(chosen, read_tokens(tokens), kernel)
-    else:
+        kernel = _kernel_for(model_error, model, chosen, forced)
+    if forced is None:
         job = generation_job(chosen, settings, kernel, with_image=bool(image or out))
+    else:
+        job = teacher_job(chosen, forced, kernel)
     result = _compute(job, model, where, digits, max_bits)
-    result["seconds"] = round(time.perf_counter() - started, 3)
     summary = _write(result, where, out, image)
     if attention == "lowrank":
         summary["attention"] = _guarantee(kernel)
@@ -110,6 +97,22 @@ def run(
     else:
         _print(summary)
     raise typer.Exit(3 if summary["verdict"] == "unknown" else 0)
+
+
+def _check(
+    digits: int, max_bits: int, settings: Settings, tokens: str | None, out: str | None,
+    image: str | None,
+) -> None:  # fmt: skip
+    if not (1 <= digits <= 10_000 and 64 <= max_bits <= 10**6):
+        raise InputError("digits must be 1 to 10000 and max-bits 64 to 1000000")
+    if settings.seed < 0:
+        raise InputError(f"seed: {settings.seed} is negative")
+    check_output(out, ".npz")
+    check_output(image, ".png")
+    if tokens is not None and image is not None:
+        raise InputError("image: teacher forcing (--tokens) makes no image")
+    if tokens is not None and settings.cfg:
+        raise InputError("cfg: teacher forcing (--tokens) has no guidance")
 
 
 def attention_kernel(name: str, output_error: str = "1e-2") -> Any:
@@ -162,77 +165,6 @@ def _guarantee(kernel: Any) -> dict[str, Any]:
     }
 
 
-# --- input --------------------------------------------------------------------------------------
-
-
-def _model(
-    var: str | None, vae: str | None, config: str | None, random: str | None, seed: int
-) -> Model:
-    from varnum.model.checkpoint import load_model, read_settings_file
-    from varnum.model.config import with_settings
-    from varnum.model.random_weights import random_model
-
-    settings, ignored = read_settings_file(config) if config else ({}, [])
-    if random is not None:
-        if var or vae:
-            raise InputError("random: give either --random or --var and --vae, not both")
-        model = random_model(*with_settings(random, settings), seed)
-    elif var and vae:
-        model = load_model(var, vae, settings)
-    else:
-        raise InputError("weights: give --var and --vae (files), or --random (a preset)")
-    if ignored:
-        print(f"varnum: note: {config}: not sizes, ignored: {', '.join(ignored)}", file=sys.stderr)
-    return model
-
-
-def _labels(text: str, classes: int, seed: int) -> Any:
-    import numpy as np
-
-    rng = np.random.default_rng([seed, classes])
-    found = []
-    for part in text.split(","):
-        number = part.strip()
-        if number == "random":
-            found.append(int(rng.integers(classes)))
-        elif _LABEL.fullmatch(number) and int(number) <= classes:
-            found.append(max(int(number), -1))
-        else:
-            raise InputError(
-                f"labels: {number[:40]!r} is not a label; allowed: 0 to {classes - 1}, "
-                f"{classes} or a negative number for no class, 'random'"
-            )
-    return np.array(found, dtype=np.int64)
-
-
-def read_tokens(path: str) -> Any:
-    """Token ids (B, L) from a .npy, or a .npz with `tokens`, `tf_tokens` or `tokens_s0`, .."""
-    import numpy as np
-
-    from varnum.model.checkpoint import readable_file
-
-    readable_file(path, "tokens: ")
-    try:
-        with open(path, "rb") as file:
-            found: Any = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return found
-            for name in ("tokens", "tf_tokens"):
-                if name in found.files:
-                    return found[name]
-            scales = sorted((int(n[8:]), n) for n in found.files if n.startswith("tokens_s"))
-            return np.concatenate([found[name] for _, name in scales], axis=1)
-    except Exception as error:  # zipfile, zlib and NumPy each have their own
-        raise InputError(f"tokens: {path}: no readable tokens ({str(error)[:120]})") from None
-
-
-def _check_output(path: str | None, suffix: str) -> None:
-    if path is not None and (
-        "\0" in path or Path(path).suffix != suffix or not Path(path).parent.is_dir()
-    ):
-        raise InputError(f"{path}: need a name ending in {suffix} in a folder that exists")
-
-
 # --- work ---------------------------------------------------------------------------------------
 
 
@@ -272,27 +204,33 @@ def generation_job(
 
 
 def _compute(job: Any, model: Model, where: Backend, digits: int, max_bits: int) -> dict[str, Any]:
-    """Run a job on a backend: {"arrays": .., and for balls "bits", "digits" or "unknown"}."""
-    import numpy as np
-
-    from varnum.verdict import Unknown
-
+    """Run a job on a backend: "arrays", "seconds", and for balls "bits", "digits" or "unknown"."""
+    started = time.perf_counter()
     placed = model.to(where)
     with progress() as say:
 
         def note(stage: str, block: int) -> None:
             say(f"{stage}, block {block} of {model.var.depth}")
 
-        if where.name != "balls":
-            return {"arrays": job(placed, note)}
-        from varnum.model.enclosure import certify_forward
+        if where.name == "balls":
+            result = _in_balls(lambda: job(placed, note), digits, max_bits)
+        else:
+            result = {"arrays": job(placed, note)}
+    return {**result, "seconds": round(time.perf_counter() - started, 3)}
 
-        enclosed = certify_forward(
-            lambda: job(placed, note),
-            lambda arrays: [x for x in arrays.values() if not isinstance(x, np.ndarray)],
-            digits,
-            limit=max_bits,
-        )
+
+def _in_balls(job: Callable[[], Any], digits: int, max_bits: int) -> dict[str, Any]:
+    import numpy as np
+
+    from varnum.model.enclosure import certify_forward
+    from varnum.verdict import Unknown
+
+    enclosed = certify_forward(
+        job,
+        lambda arrays: [x for x in arrays.values() if not isinstance(x, np.ndarray)],
+        digits,
+        limit=max_bits,
+    )
     if isinstance(enclosed, Unknown):
         return {"unknown": enclosed.reason}
     return {"arrays": enclosed.value, "bits": enclosed.bits, "digits": enclosed.digits}
