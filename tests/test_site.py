@@ -16,6 +16,7 @@ from varnum.proof.ledger import claims
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = (ROOT / "README.md").read_text()
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -77,6 +78,9 @@ def test_the_version_stands_in_one_place() -> None:
     assert cited is not None
     assert newest is not None
     assert cited[1] == newest[1] == __version__
+    shown = dict(re.findall(r"^  (title|version) += \{(.*)\}", README, re.M))
+    assert shown["version"] == __version__
+    assert f'title: "{shown["title"]}"' in (ROOT / "CITATION.cff").read_text()
     assert "version =" not in (ROOT / "pyproject.toml").read_text().partition("[tool")[0]
 
 

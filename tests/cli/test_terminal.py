@@ -99,6 +99,27 @@ def test_no_table_is_wider_than_80_columns(
     assert "\x1b" not in out
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("varnum bo", "bound"),
+        ("varnum bound --model-", "--model-error"),
+        ("varnum plot ti", "tightness"),
+    ],
+)
+def test_the_shell_completes(typed: str, offered: str) -> None:
+    asked = {"_VARNUM_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    code = "import sys; from varnum.cli import main; sys.argv = ['varnum']; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | asked | {"COMP_CWORD": str(typed.count(" "))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.split() == [offered]
+
+
 def test_doctor_says_what_is_there() -> None:
     run = varnum("doctor")
     assert run.returncode == 0
