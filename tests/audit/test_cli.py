@@ -82,13 +82,20 @@ REFUSED = [
     (["--html", "no/such/r.html"], "in a folder that exists"),
     (["--labels", "11"], "labels: '11' is not a label"),
     (["--tokens", "none.npy"], "none.npy: no such file"),
+    (["--tokens", "t.npy", "--cfg", "3"], "tokens: with --tokens nothing is generated"),
+    (["--tokens", "t.npy", "--top-k", "9"], "tokens: with --tokens nothing is generated"),
+    (["--html", "{folder}.html"], "cannot write it (Is a directory)"),
+    (["--out", "{folder}.jsonl"], "cannot write it (Is a directory)"),
     (["--var", "x.npz", "--vae", "y.npz"], "give either --random or --var and --vae"),
     (["--random", "var-d17"], "preset: no 'var-d17'"),
 ]
 
 
 @pytest.mark.parametrize(("options", "message"), REFUSED)
-def test_bad_input_is_one_line(varnum, options, message):
+def test_bad_input_is_one_line(varnum, tmp_path, options, message):
+    for suffix in ("html", "jsonl"):
+        (tmp_path / f"d.{suffix}").mkdir()
+    options = [option.replace("{folder}", str(tmp_path / "d")) for option in options]
     code, out, err = varnum("audit", "--random", "var-tiny", *options)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("varnum: error: ")

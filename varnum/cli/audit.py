@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from varnum.cli.audit_input import Prompts, subjects_of
 from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.cli.sources import check_output
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
-    from varnum.audit.run import Subject
+    from collections.abc import Sequence
+
+    from varnum.audit.rows import RowFile
+    from varnum.audit.run import Asked, Subject
     from varnum.audit.task import Target
 
 
@@ -69,55 +74,20 @@ def audit(
     Example: varnum audit --random var-tiny --output-error 1e-2 --html report.html
     """
     limit(timeout)
-    from varnum.audit.work import cluster as on_cluster
-    from varnum.audit.work import default_jobs, one_thread, processes
+    from varnum.audit.work import one_thread
 
     one_thread()  # before anything numerical is loaded
     _check(jobs, seed, resume, out, html)
     from varnum.audit.rows import RowFile, digest_of
-    from varnum.audit.run import Asked
-    from varnum.audit.run import audit as run_audit
-    from varnum.audit.summary import summarise
-    from varnum.balls import parse
 
-    targets, allowed = _targets(output_error), parse(model_error, "model-error")
-    if allowed <= 0:
-        raise InputError(f"model-error: {model_error} is not above 0")
-    prompts = _Prompts(labels, tokens, cfg, top_k, top_p, seed)
-    subjects, sources = _subjects(var, vae, config, random, prompts)
-    question = {
-        "models": sources,
-        "labels": labels,
-        "tokens": prompts.recorded(),
-        "seed": seed,
-        "output_error": [str(t.output_error) for t in targets],
-        "model_error": str(allowed),
-        "every_rank": every_rank,
-    }
+    asked = _asked(output_error, model_error, every_rank)
+    prompts = Prompts(labels, tokens, cfg, top_k, top_p, seed)
+    subjects, sources = subjects_of(var, vae, config, random, prompts)
+    question = _question(sources, prompts, asked)
     rows = RowFile(out, {"digest": digest_of(question), "question": question}, resume=resume)
-    with ExitStack() as stack:
-        stack.callback(rows.close)
-        opener = stack.enter_context(on_cluster(cluster)) if cluster else None
-        say = stack.enter_context(progress())
-        opener = opener or processes(jobs or default_jobs())
-        run_audit(subjects, Asked(targets, allowed, every_rank), rows, opener, say)
-    groups = summarise(rows.rows)
-    command = _command()
-    if html is not None:
-        _write_html(html, rows.rows, groups, question, command)
-    if as_json:
-        from varnum.audit.assurance import ASSURANCE
-
-        content = {"command": command, "question": question, "assurance": ASSURANCE}
-        print_json("varnum/audit/1", {**content, "summary": groups, "rows": rows.rows})
-    else:
-        from varnum.audit.summary import text
-
-        print("\n".join(text(groups)))
+    _compute(subjects, asked, rows, jobs, cluster)
+    _show(rows.rows, question, html, as_json)
     return 0
-
-
-# --- input --------------------------------------------------------------------------------------
 
 
 def _check(jobs: int | None, seed: int, resume: bool, out: str | None, html: str | None) -> None:
@@ -127,9 +97,18 @@ def _check(jobs: int | None, seed: int, resume: bool, out: str | None, html: str
         raise InputError(f"seed: {seed} is negative")
     if resume and out is None:
         raise InputError("resume: it continues the file of --out; name it")
-    for path, suffix in ((out, ".jsonl"), (html, ".html")):
-        if path is not None and (Path(path).suffix != suffix or not Path(path).parent.is_dir()):
-            raise InputError(f"{path}: need a name ending in {suffix} in a folder that exists")
+    check_output(out, ".jsonl")
+    check_output(html, ".html")
+
+
+def _asked(output_error: str, model_error: str, every_rank: bool) -> Asked:
+    from varnum.audit.run import Asked
+    from varnum.balls import parse
+
+    targets, allowed = _targets(output_error), parse(model_error, "model-error")
+    if allowed <= 0:
+        raise InputError(f"model-error: {model_error} is not above 0")
+    return Asked(targets, allowed, every_rank)
 
 
 def _targets(texts: str) -> tuple[Target, ...]:
@@ -149,117 +128,48 @@ def _targets(texts: str) -> tuple[Target, ...]:
     return tuple(found)
 
 
-class _Prompts:
-    """The options that say which tokens each model runs on."""
+def _question(sources: list[dict[str, Any]], prompts: Prompts, asked: Asked) -> dict[str, Any]:
+    """All that the rows depend on, for the header of their file."""
+    from varnum._version import __version__
 
-    def __init__(
-        self, labels: str, tokens: str | None, cfg: str, top_k: int, top_p: str, seed: int
-    ) -> None:
-        from varnum.balls import parse
-        from varnum.cli.sources import read_tokens
-        from varnum.model.generate import Settings
-
-        self.labels, self.path, self.seed = labels, tokens, seed
-        self.settings = Settings(parse(cfg, "cfg"), top_k, parse(top_p, "top_p"), seed)
-        self.tokens = None if tokens is None else read_tokens(tokens)
-
-    def recorded(self) -> dict[str, Any]:
-        """What the header says about them."""
-        from varnum.audit.rows import digest_of_file
-
-        if self.path is not None:
-            return {"sha256": digest_of_file(self.path)}
-        s = self.settings
-        return {"cfg": str(s.cfg), "top_k": s.top_k, "top_p": str(s.top_p)}
+    return {
+        "varnum": __version__,
+        "models": sources,
+        **prompts.recorded(),
+        "output_error": [str(t.output_error) for t in asked.targets],
+        "model_error": str(asked.model_error),
+        "every_rank": asked.every_rank,
+    }
 
 
-def _subjects(
-    var: list[str] | None, vae: list[str] | None, config: str | None, random: list[str] | None,
-    prompts: _Prompts,
-) -> tuple[list[Subject], list[dict[str, Any]]]:  # fmt: skip
-    """The models with their names, and how the header records them."""
-    from varnum.audit.rows import digest_of_file
+def _compute(
+    subjects: Sequence[Subject], asked: Asked, rows: RowFile, jobs: int | None, cluster: str | None
+) -> None:
+    from varnum.audit.run import audit as run_audit
+    from varnum.audit.work import cluster as on_cluster
+    from varnum.audit.work import default_jobs, processes
 
-    if random and (var or vae):
-        raise InputError("random: give either --random or --var and --vae, not both")
-    subjects: list[Subject] = []
-    sources: list[dict[str, Any]] = []
-    settings = {} if config is None else {"config": digest_of_file(config)}
-    for preset in random or []:
-        sources.append({"random": preset, **settings})
-        subjects.append(_subject(preset, (None, None, config, preset), prompts, subjects))
-    if random:
-        return subjects, sources
-    for part, other in _pairs(var or [], vae or []):
-        files = {"var": digest_of_file(part), "vae": digest_of_file(other)}
-        sources.append({**files, **settings})
-        subjects.append(_subject(Path(part).name, (part, other, config, None), prompts, subjects))
-    if not subjects:
-        raise InputError("weights: give --var and --vae (files), or --random (a preset)")
-    return subjects, sources
+    with ExitStack() as stack:
+        stack.callback(rows.close)
+        opener = stack.enter_context(on_cluster(cluster)) if cluster else None
+        say = stack.enter_context(progress())
+        run_audit(subjects, asked, rows, opener or processes(jobs or default_jobs()), say)
 
 
-def _pairs(var: list[str], vae: list[str]) -> list[tuple[str, str]]:
-    if var and len(vae) == 1:
-        return [(part, vae[0]) for part in var]
-    if len(var) != len(vae):
-        raise InputError(f"vae: {len(vae)} for {len(var)} --var; give one, or one for each")
-    return list(zip(var, vae, strict=True))
-
-
-def _subject(
-    name: str, files: tuple[Any, ...], prompts: _Prompts, before: list[Subject]
-) -> Subject:
-    from varnum.audit.source import found_and_expected, released_shape, subject
-    from varnum.cli.sources import parse_labels
-
-    while name in {s.name for s in before}:
-        name += "'"
-    config, model = _sizes(files, prompts.seed)
-    if files[0] is not None and released_shape(config) is None:
-        print(f"varnum: note: {name}: {found_and_expected(config)}", file=sys.stderr)
-    labels = parse_labels(prompts.labels, config.num_classes, prompts.seed)
-    tokens = prompts.settings if prompts.tokens is None else prompts.tokens
-    return subject(name, model, config, labels, tokens)
-
-
-def _sizes(files: tuple[Any, ...], seed: int) -> tuple[Any, Any]:
-    """(sizes of the transformer, a function that loads the model): random weights wait for it."""
-    from varnum.cli.sources import load_model
-    from varnum.model.checkpoint import read_settings_file
-    from varnum.model.config import with_settings
-
-    part, other, config, preset = files
-    if preset is not None:
-        settings, _ = read_settings_file(config) if config else ({}, [])
-        return with_settings(preset, settings)[0], lambda: load_model(None, None, config, preset, seed)
-    try:
-        model = load_model(part, other, config, None, seed)
-    except InputError as error:
-        raise _misfit(error, part) from None
-    return model.var, lambda: model
-
-
-def _misfit(error: InputError, path: str) -> InputError:
-    """With the list of what was found and expected, where the file is a state dict at all."""
-    from varnum.audit.source import explain_misfit
-    from varnum.model.checkpoint import read_state
-
-    try:
-        state = read_state(path, "var_wo_ddp")
-    except InputError:
-        return error
-    return explain_misfit(error, state)
-
-
-# --- output -------------------------------------------------------------------------------------
-
-
-def _command() -> str:
-    """What reproduces this: the command line as given."""
+def _show(rows: list[Any], question: dict[str, Any], html: str | None, as_json: bool) -> None:
     import shlex
 
-    return shlex.join(["varnum", *sys.argv[1:]])
+    from varnum.audit.assurance import ASSURANCE
+    from varnum.audit.summary import summarise, text
+
+    groups, command = summarise(rows), shlex.join(["varnum", *sys.argv[1:]])
+    if html is not None:
+        _write_html(html, rows, groups, question, command)
+    if as_json:
+        content = {"command": command, "question": question, "assurance": ASSURANCE}
+        print_json("varnum/audit/1", {**content, "summary": groups, "rows": rows})
+    else:
+        print("\n".join(text(groups)))
 
 
 def _write_html(
