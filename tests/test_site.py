@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import varnum
 from varnum import __version__
 from varnum.proof.ledger import claims
 
@@ -64,6 +65,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     assert "WARNING" not in built.stderr + built.stdout
     assert (tmp_path / "tutorial" / "index.html").is_file()
+    proofs = {page.stem for page in (ROOT / "proofs").glob("*.md")}
+    assert {page.name for page in (tmp_path / "proofs").iterdir()} == proofs
 
 
 def test_every_page_is_in_the_navigation() -> None:
@@ -82,6 +85,13 @@ def test_the_version_stands_in_one_place() -> None:
     assert shown["version"] == __version__
     assert f'title: "{shown["title"]}"' in (ROOT / "CITATION.cff").read_text()
     assert "version =" not in (ROOT / "pyproject.toml").read_text().partition("[tool")[0]
+
+
+def test_every_public_name_is_on_the_reference_page() -> None:
+    shown = set(
+        re.findall(r"^::: varnum\.(\w+)$", (ROOT / "docs/reference/api.md").read_text(), re.M)
+    )
+    assert set(varnum.__all__) - {"__version__"} <= shown
 
 
 def test_outcomes_agree_with_the_ledger() -> None:
