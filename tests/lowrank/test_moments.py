@@ -74,10 +74,10 @@ def test_the_forms_bound_the_moments_and_are_tight(size, top):
     phi = monomials(kappa, 2)
     gram, state = (phi * weights) @ phi.T, (phi * weights)[: 1 + size + top * (top + 1) // 2]
     forms = make_forms(
-        gram, state @ rng.standard_normal((400, 2)), size, top, 400, 2.0**-24, float64
-    )
-    features = monomials(chi, 2)[1:]
-    values = forms.select @ (features * (forms.form @ features))
+        *sums_of(gram, size), state @ rng.standard_normal((400, 2)), size, top, 400, 2.0**-24,
+        float64,
+    )  # fmt: skip
+    values = moments_of(forms, monomials(chi, 2), size)
     x, a = chi.T @ kappa, chi[:top].T @ kappa[:top]
     mean = weights / weights.sum()
     exact = np.array([(x**2) @ mean, (x**4) @ mean, ((x**2 - a**2) ** 2) @ mean])
@@ -87,6 +87,18 @@ def test_the_forms_bound_the_moments_and_are_tight(size, top):
     p = 1 + x + a**2 / 2
     assert np.allclose(forms.lines[0] @ monomials(chi, 2), p @ mean, rtol=1e-12)
     assert np.allclose(forms.lines[1] @ monomials(chi, 2), (chi**2).sum(0), rtol=1e-12)
+
+
+def sums_of(gram, size):
+    """From all products of features: what the certificate keeps of them."""
+    return gram[0], gram[1 + size :, 1 + size :]
+
+
+def moments_of(forms, features, size):
+    """E x^2, E x^4 and E (x^2 - a^2)^2 as the certificate evaluates them."""
+    quadratic = features[1 + size :]
+    values = forms.select @ (quadratic * (forms.form @ quadratic))
+    return np.vstack([forms.lines[2] @ features, values])
 
 
 def float64(array):
@@ -99,10 +111,11 @@ def test_lemma_3_divided_by_the_denominator_is_neither_less_nor_much_more():
     kappa, chi = rng.standard_normal((3, 50)), rng.standard_normal((3, 7)) * 0.3
     weights, phi = np.exp(rng.standard_normal(50)), monomials(kappa, 2)
     gram = (phi * weights) @ phi.T
-    forms = make_forms(gram, np.ones((5, 2)), 3, 1, 50, 2.0**-53, float64)
+    forms = make_forms(*sums_of(gram, 3), np.ones((5, 2)), 3, 1, 50, 2.0**-53, float64)
     features, far = monomials(chi, 2), np.full(7, 1.5 - 1e-12)
     below = forms.lines[0] @ features
-    found, slip = relative_errors(forms, features, below, far, tail_table())
+    second = forms.lines[2] @ features
+    found, slip = relative_errors(forms, features, below, second, far, tail_table())
     x, a, mean = chi.T @ kappa, np.outer(chi[0], kappa[0]), weights / weights.sum()
     missing, second, fourth = ((x**2 - a**2) ** 2) @ mean, (x**2) @ mean, (x**4) @ mean
     tail = (math.exp(1.5) - 1 - 1.5 - 1.5**2 / 2) / 1.5**3
@@ -125,8 +138,12 @@ def test_the_diagonal_pays_for_a_gram_matrix_that_is_too_small():
         features = monomials(chi, 2)
         sign = np.sign(features @ features.T)
         room = gamma(98, unit) * np.sqrt(np.outer(np.diag(gram), np.diag(gram)))
-        forms = make_forms(gram - sign * room, np.ones((15, 1)), 4, 2, 90, unit, float64)
-        values = forms.select @ (features[1:] * (forms.form @ features[1:]))
+        less = gram - sign * room
+        sums, quartic = sums_of(less, 4)
+        lower = [less[1 + j, 1 + i] for j in range(4) for i in range(j + 1)]
+        sums = np.append(sums[:5], lower)  # sums of quadratic features are products of linear ones
+        forms = make_forms(sums, quartic, np.ones((15, 1)), 4, 2, 90, unit, float64)
+        values = moments_of(forms, features, 4)
         x, a, mean = chi.T @ kappa, chi[:2].T @ kappa[:2], weights / weights.sum()
         for value, moment in zip(values, (x**2, x**4, (x**2 - a**2) ** 2), strict=True):
             assert value[0] >= (moment @ mean)[0]
@@ -241,7 +258,7 @@ def test_a_mutated_state_breaks_the_certificate():
     q, k, v = head(6, 400, 2)
     state, out, bounds = run(q, k, v, 6**0.5, 6, 6)
     assert violations(out, bounds, q, k, v, 6**0.5)[0] == 0
-    state.grams[0, 1:, 1:] *= 0  # moments forgotten: the bound becomes too small to be true
+    state.quartics[0] *= 0  # moments forgotten: the bound becomes too small to be true
     state._forms = None
     state.far_perpendicular = 0.0
     bounds = state.attend(q, out)

@@ -128,7 +128,7 @@ def test_sums_in_float32_may_lose_gamma_above_and_below():
     state = MomentState(line(0.0), 1)
     state.add(k.astype(np.float32), v.astype(np.float32))
     state.states *= 1 + gamma(n, U32)
-    state.grams[:, 0, :] *= 1 - gamma(n, U32)  # the denominator; rows of the moments as they are
+    state.sums *= 1 - gamma(n, U32)  # the denominator; the moments as they are
     out = np.empty((1, 1), np.float32)
     bounds = state.attend(q.astype(np.float32), out)
     off = off_by(out, q, k, v)[0]
@@ -169,12 +169,13 @@ def test_the_form_pays_for_being_evaluated_in_the_working_type():
     """One key and a query of ones: all terms have one sign, each may be gamma_{2 dim} too small."""
     size = 8
     phi = monomials(np.ones((size, 1)), 2)
-    forms = make_forms(phi @ phi.T, np.ones((len(phi), 1)), size, size, 1, U32, float64)
-    features = monomials(np.ones((size, 1)), 2)[1:]
-    values = forms.select @ (features * (forms.form @ features))
     pairs = size * (size + 1) // 2
-    assert values[1, 0] * (1 - gamma(2 * pairs, U32)) >= size**4
-    assert values[0, 0] * (1 - gamma(2 * size, U32)) >= size**2
+    quadratic = phi[1 + size :]
+    products = quadratic @ quadratic.T
+    forms = make_forms(phi[:, 0], products, np.ones((len(phi), 1)), size, size, 1, U32, float64)
+    fourth, _ = forms.select @ (quadratic * (forms.form @ quadratic))
+    assert fourth[0] * (1 - gamma(2 * pairs, U32)) >= size**4
+    assert (forms.lines[2] @ phi)[0] * (1 - gamma(2 * pairs, U32)) >= size**2
 
 
 def test_a_basis_that_is_not_orthonormal_pays_for_it():
@@ -254,12 +255,14 @@ def test_the_denominator_is_reduced_by_its_own_rounding():
     rng = np.random.default_rng(4)
     kappa, chi = rng.standard_normal((2, 60)), rng.standard_normal((2, 5)) * 0.1
     phi = monomials(kappa, 2)
-    forms = make_forms(phi @ phi.T, np.ones((6, 1)), 2, 2, 8192, U32, np.asarray)
+    forms = make_forms(
+        phi.sum(1), phi[3:] @ phi[3:].T, np.ones((6, 1)), 2, 2, 8192, U32, np.asarray
+    )
     features, far = monomials(chi, 2), np.full(5, 7.9)
-    below = forms.lines[0] @ features
-    found, slip = relative_errors(forms, features, below, far, tail_table())
+    below, _, second = forms.lines @ features
+    found, slip = relative_errors(forms, features, below, second, far, tail_table())
     exactly = dataclasses.replace(forms, rounding=0.0)
-    numerator = relative_errors(exactly, features, below, far, tail_table())[0] * below
+    numerator = relative_errors(exactly, features, below, second, far, tail_table())[0] * below
     lost = gamma(8192 + 3 * 6, U32) * (1 + 7.9 + 7.9**2 / 2)
     assert (found >= numerator / (below - lost)).all()
     assert (slip >= 2 * lost / below).all()

@@ -98,7 +98,7 @@ def _energy(tokens: Array) -> Array:
 
 
 def leading_directions(energy: Array, size: int) -> Array:
-    """About the `size` leading eigenvectors (d, size), orthonormal: two subspace iterations.
+    """About the `size` leading eigenvectors (d, size), orthonormal, by subspace iteration.
 
     Faster than all eigenvectors, and as good here: close eigenvalues carry about the same energy.
     """
@@ -107,9 +107,8 @@ def leading_directions(energy: Array, size: int) -> Array:
         return np.eye(d)[:, :size]  # valid, if not good
     if 4 * size > d:
         return np.asarray(np.linalg.eigh(energy)[1][:, ::-1][:, :size])
-    block = np.random.default_rng(0).standard_normal((d, 2 * size))
-    for _ in range(2):
-        block = np.linalg.qr(energy @ block)[0]
+    columns = np.argsort(np.diag(energy))[-2 * size :]
+    block = np.linalg.qr(energy @ (energy @ energy[:, columns]))[0]
     inner = np.linalg.eigh(block.T @ energy @ block)[1]
     return np.asarray(block @ inner[:, ::-1][:, :size])
 

@@ -6,8 +6,8 @@ polynomial p = 1 + x + a^2/2 (a: the part of x in the first d2 coordinates), wit
     |sum w p v / sum w p  -  sum w e^x v / sum w e^x|  <=  range(v) E|p - e^x| / E[p]
     E|p - e^x| <= sqrt(E (x^2 - a^2)^2)/2 + sqrt(E x^2 E x^4) h(B)/6,   B >= max|x_j|
 
-Each moment is a quadratic form of the query's own features in the Gram matrix sum w phi phi^T,
-which is accumulated with the state. Claims moment-certificate (lemmas 1-3) and float-forward:
+Each moment is a quadratic form of the query's own features in a Gram matrix of key features, which
+is accumulated with the state. Claims moment-certificate (lemmas 1-3) and float-forward:
 proofs/moment-certificate.md.
 """
 
@@ -33,10 +33,10 @@ FAR = 8.0  # beyond this B the certificate gives up on a query
 class Forms:
     """What the queries near one centre need, with the mass of the weights divided out.
 
-    state (rank, d_v): coefficients of the numerator. lines (2, F): the denominator, and |chi|^2.
-    form (F-1, F-1): row by row, features times (form @ features) sum to E x^2 (linear rows) and to
-    E x^4 (quadratic rows), of which the rows outside the first d2 coordinates alone are
-    E (x^2 - a^2)^2; none is below the exact moment. `select` (3, F-1) does these sums.
+    state (rank, d_v): coefficients of the numerator. lines (3, F): the denominator, |chi|^2, E x^2.
+    form (P, P): row by row, quadratic features times (form @ quadratic features) sum to E x^4, of
+    which the rows outside the first d2 coordinates alone are E (x^2 - a^2)^2; `select` (2, P) does
+    these sums. No moment comes out below the exact one.
     """
 
     state: Any
@@ -47,25 +47,28 @@ class Forms:
 
 
 def make_forms(
-    gram: Array, state: Array, size: int, top: int, terms: float, unit: float, cast: Any
-) -> Forms:
-    """Forms from the accumulated Gram (F, F) and state (rank, d_v), float64.
+    sums: Array, quartic: Array, state: Array, size: int, top: int, terms: float, unit: float,
+    cast: Any,
+) -> Forms:  # fmt: skip
+    """Forms from the weighted sums of all features (F,), of products of two quadratic ones (P, P),
+    and of features times values (rank, d_v), float64.
 
-    `terms` bounds the number of roundings any accumulated sum has seen (in `unit`). The diagonal
-    is raised by gamma * dim * diag: this covers the rounding of the Gram matrix and of evaluating
-    the form (proofs/moment-certificate.md, lemma 5).
+    `terms` bounds the number of roundings any of these sums has seen (in `unit`). The squares of a
+    form are raised by gamma * dim: this covers the rounding of the sums and of evaluating the form
+    (proofs/moment-certificate.md, lemma 5).
     """
-    pairs, top_rows, count = size * (size + 1) // 2, top * (top + 1) // 2, len(gram)
-    rank = 1 + size + top_rows
+    pairs, rank = size * (size + 1) // 2, 1 + size + top * (top + 1) // 2
     fold, lines, select = _tables(size, top)
     slip = 2 * gamma(terms + 8, unit) + 4 * gamma(2 * pairs + 8, unit)
-    form = gram[1:, 1:] * (fold / (gram[0, 0] * (1 - 2 * gamma(terms + 8, unit))))
-    form[np.diag_indices(count - 1)] *= 1 + slip * count
-    full = np.zeros((2, count))
-    full[0, :rank] = gram[0, :rank] * lines[0, :rank] / gram[0, 0]
-    full[1] = lines[1]
+    mass = sums[0] * (1 - 2 * gamma(terms + 8, unit))
+    form = quartic * (fold / mass)
+    form.flat[:: pairs + 1] *= 1 + slip * pairs
+    full = lines.copy()
+    full[0, :rank] *= sums[:rank] / sums[0]
+    full[2] *= sums / mass
+    full[2] *= 1 + slip * size * lines[1]  # lines[1] marks the squares
     return Forms(
-        state=cast(state[:rank] * (lines[0, :rank] / gram[0, 0])[:, None]),
+        state=cast(state[:rank] * (lines[0, :rank] / sums[0])[:, None]),
         lines=cast(full),
         form=cast(form),
         select=cast(select),
@@ -75,22 +78,19 @@ def make_forms(
 
 @cache
 def _tables(size: int, top: int) -> tuple[Array, Array, Array]:
-    """Multiplicities of the form; of numerator and norm; and which rows belong to which moment."""
-    square, top_rows = _is_square(size), top * (top + 1) // 2
+    """Multiplicities of the form, of the lines, and which rows belong to which moment."""
+    square, inner = _is_square(size), top * (top + 1) // 2
     multiple = np.where(square, 1.0, 2.0)  # x^2 = sum_{i<=j} multiple chi_i chi_j kappa_i kappa_j
-    count = 1 + size + len(square)
-    fold = np.zeros((count - 1, count - 1))
-    fold[:size, :size] = 1
-    fold[size:, size:] = np.outer(multiple, multiple)
-    outer = size + top_rows
-    fold[size:outer, outer:] *= 2  # the cross block is counted once, from the inner rows
-    fold[outer:, size:outer] = 0
-    lines = np.zeros((2, count))
+    fold = np.outer(multiple, multiple)
+    fold[:inner, inner:] *= 2  # the cross block is counted once, from the inner rows
+    fold[inner:, :inner] = 0
+    lines = np.zeros((3, 1 + size + len(square)))
     lines[0, : 1 + size] = 1
-    lines[0, 1 + size : 1 + outer] = multiple[:top_rows] / 2
+    lines[0, 1 + size : 1 + size + inner] = multiple[:inner] / 2
     lines[1, 1 + size :] = square
-    select = np.zeros((3, count - 1))
-    select[0, :size] = select[1, size:] = select[2, outer:] = 1
+    lines[2, 1 + size :] = multiple
+    select = np.zeros((2, len(square)))
+    select[0] = select[1, inner:] = 1
     return fold, lines, select
 
 
@@ -114,16 +114,17 @@ def tail_table() -> Array:
 
 
 def relative_errors(
-    forms: Forms, features: Any, below: Any, far: Any, table: Any
+    forms: Forms, features: Any, below: Any, second: Any, far: Any, table: Any
 ) -> tuple[Any, Any]:
-    """(approximation, amplification) per query; features (F, n), below = E~[p] (n,), far = B (n,).
+    """(approximation, amplification) per query: features (F, n), E~[p], E x^2 and B (n,) each.
 
     The output is within range(v) * approximation of the softmax of the computed logits, plus
     amplification * (rounding in units of max|v|). Infinite or nan where nothing is certified.
     """
-    values = forms.form @ features[1:]
-    values *= features[1:]
-    second, fourth, missing = light(forms.select @ values)
+    quadratic = features[len(features) - len(forms.form) :]
+    values = forms.form @ quadratic
+    values *= quadratic
+    fourth, missing = light(forms.select @ values)
     entry, last = far * _STEPS, len(table) - 1
     if isinstance(far, np.ndarray):
         tail = table.take(np.minimum(entry, last).astype(np.int64), mode="clip")

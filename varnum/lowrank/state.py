@@ -44,7 +44,7 @@ class Bounds:
 
 
 class MomentState:
-    """Weighted sums of features, features times values, and features times features."""
+    """Weighted sums of features, of features times values, of products of quadratic features."""
 
     def __init__(self, basis: Basis, value_size: int) -> None:
         size, count = basis.size, basis.centres.shape[0]
@@ -54,7 +54,8 @@ class MomentState:
         self.table = light(caster(basis.query_map)(tail_table()))
         self.features = feature_count(size, 2)
         self.chunk = CHUNK if count == 1 else CHUNK // 2
-        self.grams = np.zeros((count, self.features, self.features))
+        self.sums = np.zeros((count, self.features))
+        self.quartics = np.zeros((count, self.features - 1 - size, self.features - 1 - size))
         self.states = np.zeros((count, basis.rank, value_size))
         self.keys = 0
         self.parts = 0  # chunks so far: sums of float64 numbers
@@ -74,7 +75,7 @@ class MomentState:
     @property
     def memory(self) -> int:
         """Numbers held, whatever the number of keys."""
-        return int(self.grams.size + self.states.size)
+        return int(self.sums.size + self.quartics.size + self.states.size)
 
     def add(self, k: Any, v: Any) -> None:
         """Take in keys (n, d) and values (n, d_v)."""
@@ -92,15 +93,17 @@ class MomentState:
         features = image[2:]
         _fill(size, features)
         exponents = image[1:2]  # q0.(k - k0)/sigma
-        if len(self.grams) > 1:
+        if len(self.states) > 1:
             exponents = exponents + basis.centres @ features[1 : 1 + size]  # (J, n)
         weights = xp.exp(exponents)
         weighted = self._room(1, k.shape[0])[: self.features]
-        turned = features.T if len(self.grams) == 1 else contiguous(features.T)  # faster, if reused
-        for c in range(len(self.grams)):
+        quadratic = features[1 + size :]
+        turned = quadratic.T if len(weights) == 1 else contiguous(quadratic.T)  # faster, if reused
+        self.sums += to_numpy(features @ weights.T).T
+        for c in range(len(weights)):
             xp.multiply(features, weights[c], out=weighted)
             began = perf_counter()
-            self.grams[c] += to_numpy(weighted @ turned)
+            self.quartics[c] += to_numpy(weighted[1 + size :] @ turned)
             self.seconds += perf_counter() - began
             self.states[c] += to_numpy(weighted[: basis.rank] @ v)
         self.keys += int(k.shape[0])
@@ -138,8 +141,8 @@ class MomentState:
             cast = caster(self.basis.query_map)
             terms = min(self.keys, self.chunk) + self.parts * UNIT["float64"] / self.unit
             self._forms = [
-                make_forms(g, s, self.basis.size, self.basis.top, terms, self.unit, cast)
-                for g, s in zip(self.grams, self.states, strict=True)
+                make_forms(*of, self.basis.size, self.basis.top, terms, self.unit, cast)
+                for of in zip(self.sums, self.quartics, self.states, strict=True)
             ]
         return self._forms
 
@@ -151,7 +154,7 @@ class MomentState:
         assert self.values is not None, "keys come first"
         with np.errstate(all="ignore"):
             ratio = self.values.ratio
-            step = QUERIES if len(self.grams) == 1 else 2 * QUERIES  # each centre takes a part
+            step = QUERIES if len(self.states) == 1 else 2 * QUERIES  # each centre takes a part
             parts = [
                 self._attend_chunk(q[s : s + step], out[s : s + step], ratio)
                 for s in range(0, q.shape[0], step)
@@ -172,7 +175,7 @@ class MomentState:
         began = perf_counter()
         zeta = self._logit_errors(features[1 : 1 + size], square, image[0])
         self.seconds += perf_counter() - began
-        if len(self.grams) == 1:
+        if len(self.states) == 1:
             error, slip = self._one_centre(0, features, out, None)
         else:
             error, slip = self._many_centres(features[1 : 1 + size], out)
@@ -186,7 +189,7 @@ class MomentState:
         closeness = centres @ chi - norm[:, None]  # (J, n)
         nearest = closeness.max(0) if xp is np else closeness.amax(0)
         error, slip = light(xp.empty_like(chi[0])), light(xp.empty_like(chi[0]))
-        for c in range(len(self.grams)):
+        for c in range(len(self.states)):
             rows = xp.where(closeness[c] >= nearest)[0]  # a tie is done twice, both times right
             if len(rows):
                 features = self._room(1, len(rows))[: self.features]
@@ -199,7 +202,7 @@ class MomentState:
     def _one_centre(self, c: int, features: Any, out: Any, rows: Any) -> tuple[Any, Any]:
         xp, forms, size = self.xp, self.forms()[c], self.basis.size
         _fill(size, features)
-        below, square = forms.lines @ features
+        below, square, second = forms.lines @ features
         scaled = features[: self.basis.rank] / below
         if rows is None:
             xp.matmul(scaled.T, forms.state, out=out)
@@ -208,7 +211,8 @@ class MomentState:
         began = perf_counter()
         square = light(square)
         far = square**0.5 * (self.far_coordinate * (1 + 64 * self.unit))
-        error, slip = relative_errors(forms, features, light(below), far, self.table)
+        below, second = light(below), light(second)
+        error, slip = relative_errors(forms, features, below, second, far, self.table)
         error += (1 + square) * self._underflow()
         self.seconds += perf_counter() - began
         return error, slip
