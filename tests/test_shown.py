@@ -175,6 +175,12 @@ def test_nothing_is_shown_that_is_not_run(page: Path) -> None:
     assert not re.search(r"^\n {4}[^ \n*-]", prose, re.M)
 
 
+def test_readme_shows_nothing_else() -> None:
+    """The blocks above and below; the rest is installing, and citing (tests/test_site.py)."""
+    kinds = [language for _, language, _ in BLOCK.findall(README)]
+    assert kinds == ["console", "text", "console", "python", "bibtex"]
+
+
 def test_readme_python() -> None:
     code = re.search(r"```python\n(.*?)```", README, re.S)
     assert code is not None

@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from varnum import __version__
-from varnum.cli import VERBS, main
+from varnum.cli import VERBS, build, main
 
+PICTURES = ("degree", "rank", "error", "cost", "tightness", "budget", "phase")
 GROUPS = {"hardness": ("sat", "closest", "wrap"), "plot": ("degree", "budget", "phase")}
 COMMANDS = [[verb] for verb in VERBS] + [[g, c] for g, below in GROUPS.items() for c in below]
 
@@ -78,25 +81,80 @@ TABLES = (
 )
 
 
-@pytest.mark.parametrize("arguments", TABLES)
-def test_no_table_is_wider_than_80_columns(
-    arguments: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the files are that tables and examples name."""
     monkeypatch.chdir(tmp_path)
-    Path("f.cnf").write_text(CNF)
-    Path("w.txt").write_text(WORDS)
+    for name in ("f.cnf", "formula.cnf"):
+        Path(name).write_text(CNF)
+    for name in ("w.txt", "words.txt"):
+        Path(name).write_text(WORDS)
     for name in "qkv":
         np.save(name, np.random.default_rng(0).standard_normal((300, 8)) / 4)
-    monkeypatch.setattr(sys, "argv", ["varnum", *arguments.split()])
-    with pytest.raises(SystemExit):
+    return tmp_path
+
+
+def here(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
+    """The exit code of a command in this process."""
+    monkeypatch.setattr(sys, "argv", ["varnum", *arguments])
+    with pytest.raises(SystemExit) as ended:
         main()
+    return ended.value.code
+
+
+@pytest.mark.parametrize("arguments", TABLES)
+@pytest.mark.usefixtures("folder")
+def test_no_table_is_wider_than_80_columns(
+    arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here(arguments.split(), monkeypatch)
     out, err = capsys.readouterr()
     assert len(out.splitlines()) >= 3, err
     assert [line for line in out.splitlines() if len(line) > 80] == []
     assert "\x1b" not in out
+
+
+EXAMPLES = {"hardness": ("sat", "closest", "wrap"), "plot": PICTURES}
+SHOWN = [[verb] for verb in VERBS if verb not in EXAMPLES]
+SHOWN += [[group, name] for group, names in EXAMPLES.items() for name in names]
+RUN_ELSEWHERE = ("plot", "audit")  # by the pages about them; here their options are read
+
+
+@pytest.mark.parametrize("command", SHOWN, ids="-".join)
+@pytest.mark.usefixtures("folder")
+def test_the_examples_of_help_work(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here([*command, "--help"], monkeypatch)
+    shown = capsys.readouterr().out.split("Example")[1].partition("\n\n")[0]
+    joined = " ".join(shown.partition(":")[2].split())
+    for example in joined.split("; "):
+        for part in example.split(" && "):
+            words, _, file = part.partition(" > ")
+            name, *arguments = words.split()
+            assert name == "varnum"
+            if arguments[0] in RUN_ELSEWHERE:
+                assert read(arguments) == command[-1]
+                continue
+            absent = "--require" in arguments and find_spec(arguments[-1]) is None
+            assert here(arguments, monkeypatch) == (4 if absent else 0)
+            if file:
+                Path(file).write_text(capsys.readouterr().out)
+
+
+def test_an_example_with_a_wrong_option_would_be_seen() -> None:
+    with pytest.raises(Exception, match="epsilon"):
+        read(["plot", "degree", "x.svg", "--epsilon", "1e-2"])
+
+
+def read(arguments: list[str]) -> str | None:
+    """The command that these arguments reach, its options read but nothing run."""
+    command = typer.main.get_command(build((arguments[0],)))
+    context = command.make_context("varnum", arguments)
+    while hasattr(command, "resolve_command"):
+        _, command, rest = command.resolve_command(context, context._protected_args + context.args)
+        context = command.make_context(command.name, rest, parent=context)
+    return command.name
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def check(
     except checker.NotProved as reason:
         answer: dict[str, Any] = {"verdict": "not proved", "reason": str(reason)}
         text, code = f"not proved: {reason}", 1
-    except (OSError, ValueError) as reason:
+    except OSError as reason:
+        raise InputError(f"{file!r}: cannot be read ({reason.strerror})") from None
+    except ValueError as reason:
         raise InputError(f"{file!r}: no certificate that can be checked: {reason}") from None
     else:
         answer, text, code = _answer(proved), str(proved), 0

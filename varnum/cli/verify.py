@@ -36,7 +36,8 @@ def verify(
     nothing to run for --claim; 4: a required solver is missing. A check that could not run is
     unknown, never a pass.
 
-    Examples: varnum verify --claim softmax-logit --no-checks; varnum verify --require cvc5
+    Examples: varnum verify --claim softmax-logit --no-checks;
+    varnum verify --claim linear --require cvc5
     """
     from varnum.proof.verify import verify as run
 
