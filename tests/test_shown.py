@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from io import StringIO
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def shown_command() -> tuple[str, str]:
     return command[1], block[1]
 
 
+@cache
 def run(command: str) -> str:
     arguments = [sys.executable, "-m", *command.split()]
     return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
