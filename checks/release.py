@@ -3,7 +3,7 @@
 Run: python checks/release.py (needs `pip install build`, git, and a package index; minutes).
 1. Wheel and sdist build, and each, installed alone, passes `varnum doctor` and `varnum verify`.
 2. A newcomer: a fresh clone and README's first command reach a proved bound, which one more
-   command writes and checks as a certificate.
+   command writes and checks as a certificate; the site builds with the extra 'docs' alone.
 Prints a line per step; the exit code is 0 only if every step passed.
 """
 
@@ -73,6 +73,10 @@ def newcomer(folder: Path) -> None:
     if not said.startswith("proved: "):
         raise SystemExit(f"the certificate is not accepted: {said}")
     print("newcomer: two commands to a proved bound and a checked certificate")
+    run('pip install -q -e ".[docs]" && mkdocs build --strict -q -d ../site', clone, home)
+    if not (folder / "site" / "proofs" / "minimal-degree" / "index.html").is_file():
+        raise SystemExit("the site lacks the proofs")
+    print("newcomer: the site builds, without a warning")
 
 
 def main() -> int:
