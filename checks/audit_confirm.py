@@ -151,7 +151,9 @@ def excluded(exact, rank, eps, rounds=12):
     if rank <= 0:
         return True
     middle = exact.estimate()
-    rows, columns = 1 / np.sqrt(middle.max(1) * middle.min(1)), np.ones(middle.shape[1])
+    first = 1 / np.sqrt(middle.max(1)) / np.sqrt(middle.min(1))
+    exact, middle = exact * BallArray(first[:, None]), middle * first[:, None]
+    rows, columns = np.ones(middle.shape[0]), np.ones(middle.shape[1])
     best = 1  # the scalings are those of the audit, which follow the rank it has excluded so far
     for _ in range(rounds):
         left, values, right = np.linalg.svd(middle * rows[:, None] * columns, full_matrices=False)
@@ -160,6 +162,7 @@ def excluded(exact, rank, eps, rounds=12):
         tail = whole - _largest_sum(scaled, right, rank)
         if tail > ball(Fraction(eps)) ** 2 * whole:
             return True
+        values = values / values[0]  # squares of the largest kernels leave float64
         tails = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1])
         best = max(best, int((tails > eps * tails[0]).sum()))
         rest = (left[:, best:] * values[best:]) @ right[best:]
@@ -246,11 +249,13 @@ def _fitted(task, row):
 def _degree(task, row):
     answer = plan(M=row["M_rounded"], output_error=row["output_error"])
     stands = Fraction(row["M_rounded"]) >= Fraction(row["M_apriori"])
+    tau = Fraction(row["output_error"])
+    eps = 2 * tau / (1 + tau**2)
     if row["degree_minimal"]:
         proved = checker.check(answer.certify().encode())
         stands = stands and proved.certificate.degree == row["degree_apriori"]
-    tau = Fraction(row["output_error"])
-    eps = 2 * tau / (1 + tau**2)
+    else:
+        stands = stands and _taylor(Fraction(row["M_rounded"]), row["degree_apriori"]) <= eps
     with precision(BITS):
         back = (ball(eps).atanh() / 2).tanh()
     kept = bool(back.overlaps(ball(tau))) and float(eps) == row["eps"]
@@ -259,6 +264,13 @@ def _degree(task, row):
         Finding("error_apriori", row["error_apriori"], back, kept),
         *(_degree_at_spread(part, row["output_error"]) for part in (row, *row["scales"])),
     ]
+
+
+def _taylor(M, g):
+    """Not below e^M M^(g+1)/(g+1)!, which bounds the relative error of degree g on [-M, M]."""
+    with precision(BITS):
+        bound = ball(M).exp() * ball(M) ** (g + 1) / arb(g + 2).gamma()
+        return Fraction(float(bounds(BallArray(bound))[1]))
 
 
 def _degree_at_spread(part, output_error):

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from varnum.audit.apriori import NormalisedHead
+from varnum.audit.apriori import NormalisedHead, PlainHead
 from varnum.audit.head import audit_head
 from varnum.audit.task import HeadTask, Target
 from varnum.model.generate import Settings
@@ -59,6 +59,27 @@ def low(check):
 
 def test_confirmed_where_pivots_are_certified(check, low):
     assert [f for f in check.confirm(*low) if not f.stands] == []
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_confirmed_where_logits_are_large(check, far):
+    """At 30 the least degree is proved; a plain head whose norms allow 800 is beyond that."""
+    rng = np.random.default_rng(3)
+    q, k, v = rng.normal(size=(3, 41, 4))
+    q, k = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (q, k))
+    weights, factor = NormalisedHead(np.log(30), 4), np.exp(np.log(30))
+    if far:
+        maps = 5 * rng.normal(size=(2, 4, 8))
+        weights = PlainHead(*maps, np.zeros(4), np.ones(8), np.zeros(8))
+    names = {"kind": "head", "model": "m", "layer": 0, "head": 0}
+    task = HeadTask(names, q, k, v, factor, weights, (3, 4, 4), TARGETS[1:])
+    (row,) = audit_head(task)
+    assert row["degree_minimal"] != far
+    assert (row["M_apriori"] > 800) == far
+    assert row["M"][1] > 25
+    assert [f for f in check.confirm(task, row) if not f.stands] == []
+    false = row | {"degree_apriori": row["degree_apriori"] * 9 // 10}
+    assert [f for f in check._degree(task, false) if not f.stands]
 
 
 CHANGES = [

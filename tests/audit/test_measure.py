@@ -117,3 +117,11 @@ def test_ranks_lie_between_their_bounds():
     found = certify_ranks(wild[:30], wild, 1.0, 0.02, 8, every=True)
     assert (found.certified, found.kernel, found.pivots) == (30, None, 0)
     assert certify_ranks(wild[:1], wild, 1.0, 0.02, 8, every=True).certified == 1
+
+
+def test_kernels_beyond_float64_still_have_bounds():
+    """The singular values of such a kernel do not converge; nothing but the trivial is claimed."""
+    rng = np.random.default_rng(4)
+    q, k = rng.normal(size=(2, 30, 4))
+    found = certify_ranks(q, k, 400.0, 0.02, 4, every=True)
+    assert (found.lower, found.certified, found.kernel) == (1, 30, None)
