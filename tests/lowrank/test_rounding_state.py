@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from varnum.lowrank.basis import fit_basis, slack
-from varnum.lowrank.moments import FAR, make_forms, relative_errors, tail_table
+from varnum.lowrank.moments import FAR, make_forms, row_errors, tail_table
 from varnum.lowrank.monomials import monomials
 from varnum.lowrank.rounding import TINY, UNIT, gamma
 from varnum.lowrank.state import MomentState
@@ -128,7 +128,7 @@ def test_sums_in_float32_may_lose_gamma_above_and_below():
     state = MomentState(line(0.0), 1)
     state.add(k.astype(np.float32), v.astype(np.float32))
     state.states *= 1 + gamma(n, U32)
-    state.sums *= 1 - gamma(n, U32)  # the denominator; the moments as they are
+    state.grams[:, 0, :] *= 1 - gamma(n, U32)  # the denominator; rows of the moments as they are
     out = np.empty((1, 1), np.float32)
     bounds = state.attend(q.astype(np.float32), out)
     off = off_by(out, q, k, v)[0]
@@ -169,13 +169,10 @@ def test_the_form_pays_for_being_evaluated_in_the_working_type():
     """One key and a query of ones: all terms have one sign, each may be gamma_{2 dim} too small."""
     size = 8
     phi = monomials(np.ones((size, 1)), 2)
-    pairs = size * (size + 1) // 2
-    quadratic = phi[1 + size :]
-    products = quadratic @ quadratic.T
-    forms = make_forms(phi[:, 0], products, np.ones((len(phi), 1)), size, size, 1, U32, float64)
-    fourth, _ = forms.select @ (quadratic * (forms.form @ quadratic))
-    assert fourth[0] * (1 - gamma(2 * pairs, U32)) >= size**4
-    assert (forms.lines[2] @ phi)[0] * (1 - gamma(2 * pairs, U32)) >= size**2
+    forms = make_forms(phi @ phi.T, np.ones((len(phi), 1)), size, size, 1, U32, float64)
+    second, _, fourth = forms.select @ (phi[1:] * (forms.form @ phi[1:]))
+    assert fourth[0] * (1 - gamma(2 * len(phi), U32)) >= size**4
+    assert second[0] * (1 - gamma(2 * len(phi), U32)) >= size**2
 
 
 def test_a_basis_that_is_not_orthonormal_pays_for_it():
@@ -251,19 +248,19 @@ def test_large_logits_are_charged_in_float64_too():
 
 
 def test_the_denominator_is_reduced_by_its_own_rounding():
-    """n sums in float32 and the features' products, against E[1 + |x| + x^2/2] <= 1 + B + B^2/2."""
+    """n sums in float32 and the features' products: E[1 + s + s^2/2], s = sum |chi kappa|."""
     rng = np.random.default_rng(4)
     kappa, chi = rng.standard_normal((2, 60)), rng.standard_normal((2, 5)) * 0.1
     phi = monomials(kappa, 2)
-    forms = make_forms(
-        phi.sum(1), phi[3:] @ phi[3:].T, np.ones((6, 1)), 2, 2, 8192, U32, np.asarray
-    )
-    features, far = monomials(chi, 2), np.full(5, 7.9)
-    below, _, second = forms.lines @ features
-    found, slip = relative_errors(forms, features, below, second, far, tail_table())
+    forms = make_forms(phi @ phi.T, np.ones((6, 1)), 2, 2, 8192, U32, np.asarray)
+    features = monomials(chi, 2)
+    squares = np.vstack([(chi**2).sum(0), np.zeros(5)])
+    below, far = forms.line @ features, (7.9, 0.0)
+    found, slip = row_errors(forms, features, below, squares, far, 0.0, tail_table())
     exactly = dataclasses.replace(forms, rounding=0.0)
-    numerator = relative_errors(exactly, features, below, second, far, tail_table())[0] * below
-    lost = gamma(8192 + 3 * 6, U32) * (1 + 7.9 + 7.9**2 / 2)
+    numerator = row_errors(exactly, features, below, squares, far, 0.0, tail_table())[0] * below
+    size = np.sqrt(squares[0]) * forms.spread
+    lost = gamma(8192 + 3 * 6, U32) * (1 + size + size**2 / 2)
     assert (found >= numerator / (below - lost)).all()
     assert (slip >= 2 * lost / below).all()
     assert (lost < 0.5 * below).all()

@@ -34,8 +34,10 @@ class Basis:
     key_map: Any
     query_shift: Any  # (d1 + 1, 1)
     key_shift: Any  # (d1 + 2, 1)
-    query_squares: Any  # (d1,): |U^T (q - q0)|^2 = query_squares . chi^2
-    key_squares: Any  # (2, d1): the same for keys, and ones
+    query_squares: (
+        Any  # (3, d1): times chi^2 |U^T (q - q0)|^2, |chi|^2, and that beyond the first d2
+    )
+    key_squares: Any  # (3, d1): the same for keys
     centres: Any  # (J, d1)
     norm_q0: float
     norm_k0: float
@@ -72,7 +74,8 @@ def fit_basis(
     deviation = np.clip(np.maximum(deviation, deviation.max() * 1e-4), 1e-6, 1e6)
     query_map = directions * (deviation / root)
     key_map = directions / (deviation * root)
-    zero = np.zeros(d)
+    zero, ones = np.zeros(d), np.ones(size)
+    beyond = ones * (np.arange(size) >= top)
     chosen = spread_centres(dq @ query_map, centres)
     cast = caster(like)
     return Basis(
@@ -80,8 +83,8 @@ def fit_basis(
         key_map=cast(np.vstack([k0, q0 / sigma, zero, key_map.T])),
         query_shift=cast(np.append(-1.0, q0 @ query_map)[:, None]),
         key_shift=cast(np.concatenate([[k0 @ q0 / sigma, -1.0], k0 @ key_map])[:, None]),
-        query_squares=cast(np.square(root / deviation)),
-        key_squares=cast(np.vstack([np.square(root * deviation), np.ones(size)])),
+        query_squares=cast(np.vstack([np.square(root / deviation), ones, beyond])),
+        key_squares=cast(np.vstack([np.square(root * deviation), ones, beyond])),
         centres=cast(chosen),
         norm_q0=up(float(np.linalg.norm(q0))),
         norm_k0=up(float(np.linalg.norm(k0))),

@@ -1,14 +1,15 @@
 """The moment certificate: output error of quadratic features from exact weighted key moments.
 
 For one query with logits x_j = chi.kappa_j, weights w_j > 0, W = sum w, E[f] = sum w f / W and the
-polynomial p = 1 + x + a^2/2 (a: the part of x in the first d2 coordinates), with den = E[p]:
+polynomial p = 1 + x + a^2/2, where x = a + y and a is the part in the first d2 coordinates:
 
     |sum w p v / sum w p  -  sum w e^x v / sum w e^x|  <=  range(v) E|p - e^x| / E[p]
-    E|p - e^x| <= sqrt(E (x^2 - a^2)^2)/2 + sqrt(E x^2 E x^4) h(B)/6,   B >= max|x_j|
+    E|p - e^x| <= sqrt(E x^2 E y^2) + E y^2 / 2 + sqrt(E x^2 E x^4) h(B)/6,          B >= max|x_j|
+    (E x^4)^(1/4) <= (E a^4)^(1/4) + (E y^4)^(1/4),   E y^4 <= B_y^2 E y^2,        B_y >= max|y_j|
 
-Each moment is a quadratic form of the query's own features in a Gram matrix of key features, which
-is accumulated with the state. Claims moment-certificate (lemmas 1-3) and float-forward:
-proofs/moment-certificate.md.
+E x^2, E y^2 and E a^4 are quadratic forms of the query's own features in the Gram matrix of the key
+features, which is accumulated with the state. Claims moment-certificate (lemmas 1-3) and
+float-forward: proofs/moment-certificate.md.
 """
 
 from __future__ import annotations
@@ -33,70 +34,59 @@ FAR = 8.0  # beyond this B the certificate gives up on a query
 class Forms:
     """What the queries near one centre need, with the mass of the weights divided out.
 
-    state (rank, d_v): coefficients of the numerator. lines (3, F): the denominator, |chi|^2, E x^2.
-    form (P, P): row by row, quadratic features times (form @ quadratic features) sum to E x^4, of
-    which the rows outside the first d2 coordinates alone are E (x^2 - a^2)^2; `select` (2, P) does
-    these sums. No moment comes out below the exact one.
+    state (F, d_v): coefficients of the numerator. line (F,): of the denominator E[p]. form
+    (F-1, F-1): features times (form @ features), summed by the rows of `select` (3, F-1), are
+    E x^2, E y^2 and E a^4, none below the exact moment.
     """
 
     state: Any
-    lines: Any
+    line: Any
     form: Any
     select: Any
-    rounding: float  # relative rounding of numerator and denominator against E[1 + |x| + x^2/2]
+    spread: float  # not below sqrt(E |kappa|^2)
+    rounding: float  # twice the relative rounding of numerator or denominator, see `row_errors`
 
 
 def make_forms(
-    sums: Array, quartic: Array, state: Array, size: int, top: int, terms: float, unit: float,
-    cast: Any,
-) -> Forms:  # fmt: skip
-    """Forms from the weighted sums of all features (F,), of products of two quadratic ones (P, P),
-    and of features times values (rank, d_v), float64.
+    gram: Array, state: Array, size: int, top: int, terms: float, unit: float, cast: Any
+) -> Forms:
+    """Forms from the weighted sums of products of features (F, F), of features times values
+    (F, d_v), float64.
 
-    `terms` bounds the number of roundings any of these sums has seen (in `unit`). The squares of a
-    form are raised by gamma * dim: this covers the rounding of the sums and of evaluating the form
-    (proofs/moment-certificate.md, lemma 5).
+    `terms` bounds the number of roundings that any of these sums has seen (in `unit`). The diagonal
+    is raised by gamma * dim * diag: this covers the rounding of the Gram matrix and of evaluating
+    the form (proofs/moment-certificate.md, lemma 5).
     """
-    pairs, rank = size * (size + 1) // 2, 1 + size + top * (top + 1) // 2
-    fold, lines, select = _tables(size, top)
-    slip = 2 * gamma(terms + 8, unit) + 4 * gamma(2 * pairs + 8, unit)
-    mass = sums[0] * (1 - 2 * gamma(terms + 8, unit))
-    form = quartic * (fold / mass)
-    form.flat[:: pairs + 1] *= 1 + slip * pairs
-    full = lines.copy()
-    full[0, :rank] *= sums[:rank] / sums[0]
-    full[2] *= sums / mass
-    full[2] *= 1 + slip * size * lines[1]  # lines[1] marks the squares
+    count = len(gram)
+    fold, line, select = _tables(size, top)
+    some = gamma(terms + 8, unit)
+    mass = max(float(gram[0, 0]) * (1 - 2 * some), 1e-300)
+    form = gram[1:, 1:] * (fold / mass)
+    form.flat[::count] *= 1 + count * (2 * some + 4 * gamma(2 * count + 8, unit))
+    squares = float(np.trace(gram[1 : 1 + size, 1 : 1 + size]))
     return Forms(
-        state=cast(state[:rank] * (lines[0, :rank] / sums[0])[:, None]),
-        lines=cast(full),
+        state=cast(state * (line / gram[0, 0])[:, None]),
+        line=cast(gram[0] * line / gram[0, 0]),
         form=cast(form),
         select=cast(select),
-        rounding=up(2 * gamma(terms + 3 * rank + 24, unit)),
+        spread=up(abs(squares / mass * (1 + 2 * some)) ** 0.5),
+        rounding=up(2 * gamma(terms + 3 * count + 24, unit)),
     )
 
 
 @cache
 def _tables(size: int, top: int) -> tuple[Array, Array, Array]:
-    """Multiplicities of the form, of the lines, and which rows belong to which moment."""
-    square, inner = _is_square(size), top * (top + 1) // 2
-    multiple = np.where(square, 1.0, 2.0)  # x^2 = sum_{i<=j} multiple chi_i chi_j kappa_i kappa_j
-    fold = np.outer(multiple, multiple)
-    fold[:inner, inner:] *= 2  # the cross block is counted once, from the inner rows
-    fold[inner:, :inner] = 0
-    lines = np.zeros((3, 1 + size + len(square)))
-    lines[0, : 1 + size] = 1
-    lines[0, 1 + size : 1 + size + inner] = multiple[:inner] / 2
-    lines[1, 1 + size :] = square
-    lines[2, 1 + size :] = multiple
-    select = np.zeros((2, len(square)))
-    select[0] = select[1, inner:] = 1
-    return fold, lines, select
-
-
-def _is_square(size: int) -> Array:
-    """For each quadratic feature in the order of the monomials: is it a square?"""
-    return np.array([i == j for j in range(size) for i in range(j + 1)])
+    """Multiplicities of the form and of E[p]; and which rows of the form belong to which moment."""
+    square = np.array([i == j for j in range(top) for i in range(j + 1)], dtype=bool)
+    multiple = np.where(square, 1.0, 2.0)  # a^2 = sum_{i<=j} multiple chi_i chi_j kappa_i kappa_j
+    fold = np.zeros((size + len(square), size + len(square)))
+    fold[:size, :size] = 1
+    fold[:top, top:size] = 2  # the cross block is counted once, from the inner rows
+    fold[top:size, :top] = 0
+    fold[size:, size:] = np.outer(multiple, multiple)
+    select = np.zeros((3, len(fold)))
+    select[0, :size] = select[1, top:size] = select[2, size:] = 1
+    return fold, np.concatenate([np.ones(1 + size), multiple / 2]), select
 
 
 @cache
@@ -113,24 +103,32 @@ def tail_table() -> Array:
     return np.append(total * (1 + 2.0**-40), np.inf)
 
 
-def relative_errors(
-    forms: Forms, features: Any, below: Any, second: Any, far: Any, table: Any
-) -> tuple[Any, Any]:
-    """(approximation, amplification) per query: features (F, n), E~[p], E x^2 and B (n,) each.
+def row_errors(
+    forms: Forms, features: Any, below: Any, squares: Any, far: tuple[float, float], lost: float,
+    table: Any,
+) -> tuple[Any, Any]:  # fmt: skip
+    """(approximation, amplification) per query near one centre, features (F, n), below = E~[p].
 
-    The output is within range(v) * approximation of the softmax of the computed logits, plus
-    amplification * (rounding in units of max|v|). Infinite or nan where nothing is certified.
+    squares (2, n): |chi|^2, and that of the coordinates from d2 on; far: the largest lengths of
+    kappa, likewise; lost: what underflow may take from a sum, over the mass. The output is within
+    range(v) * approximation of the softmax of the computed logits, plus max|v| (1 + approximation)
+    * amplification for rounding. Infinite or nan where nothing is certified.
     """
-    quadratic = features[len(features) - len(forms.form) :]
-    values = forms.form @ quadratic
-    values *= quadratic
-    fourth, missing = light(forms.select @ values)
-    entry, last = far * _STEPS, len(table) - 1
-    if isinstance(far, np.ndarray):
-        tail = table.take(np.minimum(entry, last).astype(np.int64), mode="clip")
+    count = len(features)
+    values = forms.form @ features[1:]
+    values *= features[1:]
+    squares = light(squares) + 4 * count * lost
+    low = (1 + squares[0]) ** 2 * (4 * count * count * lost)  # lemma 7
+    second, rest, fourth = (light(forms.select @ values) + low) ** 0.5  # of E x^2, E y^2, E a^4
+    length, length_y = squares**0.5
+    entry, last = length * (far[0] * _STEPS), len(table) - 1
+    if isinstance(entry, np.ndarray):
+        tail = table.take(np.fmin(entry, last).astype(np.int64))  # fmin: a nan is last
     else:
-        tail = table.take(entry.clip(max=last).long().clip(0, last))
-    error = missing**0.5 * 0.5 + (second * fourth) ** 0.5 * tail  # a nan is caught by `slip`
-    slip = (far * far * 0.5 + (1 + far)) * forms.rounding
-    sure = (below - slip).clip(0)
+        tail = table.take(entry.nan_to_num(last, last).clip(max=last).long())
+    fourth = (fourth**0.5 + (length_y * far[1] * rest) ** 0.5) ** 2  # root of E x^4
+    error = (second + 0.5 * rest) * rest + second * fourth * tail
+    size = length * forms.spread
+    slip = (size * size * 0.5 + (1 + size)) * forms.rounding
+    sure = (light(below) - slip).clip(0)
     return error / sure, slip / sure

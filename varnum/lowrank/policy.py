@@ -79,10 +79,9 @@ def estimate_best(
 def _operations(
     size: int, top: int, centres: int, d: int, values: int, queries: int, keys: int
 ) -> float:
-    features = 1 + size + size * (size + 1) // 2
-    rank = 1 + size + min(top, size) * (min(top, size) + 1) // 2
-    per_key = 2.0 * d * (size + 3) + centres * 2.0 * (features**2 + rank * values)
-    per_query = 2.0 * d * (size + 3) + 2.0 * (features**2 + rank * values)
+    rank = 1 + size + top * (top + 1) // 2
+    per_key = 2.0 * d * (size + 3) + centres * 2.0 * (rank**2 + rank * values)
+    per_query = 2.0 * d * (size + 3) + 2.0 * (rank**2 + rank * values)
     return per_key * keys + per_query * queries
 
 

@@ -24,8 +24,7 @@ from varnum.lowrank.backend import (
     to_numpy,
 )
 from varnum.lowrank.basis import Basis, slack, unit_of
-from varnum.lowrank.moments import FAR, Forms, make_forms, relative_errors, tail_table
-from varnum.lowrank.monomials import feature_count, fill_monomials
+from varnum.lowrank.moments import FAR, Forms, make_forms, row_errors, tail_table
 from varnum.lowrank.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, up
 from varnum.lowrank.values import ValueRange
 
@@ -44,23 +43,23 @@ class Bounds:
 
 
 class MomentState:
-    """Weighted sums of features, of features times values, of products of quadratic features."""
+    """Weighted sums of features times values and of features times features, per centre."""
 
     def __init__(self, basis: Basis, value_size: int) -> None:
-        size, count = basis.size, basis.centres.shape[0]
+        count = basis.centres.shape[0]
         self.basis = basis
         self.xp = namespace(basis.query_map)
         self.unit = unit_of(basis.query_map)
         self.table = light(caster(basis.query_map)(tail_table()))
-        self.features = feature_count(size, 2)
+        self.features = basis.rank
         self.chunk = CHUNK if count == 1 else CHUNK // 2
-        self.sums = np.zeros((count, self.features))
-        self.quartics = np.zeros((count, self.features - 1 - size, self.features - 1 - size))
+        self.grams = np.zeros((count, basis.rank, basis.rank))
         self.states = np.zeros((count, basis.rank, value_size))
         self.keys = 0
         self.parts = 0  # chunks so far: sums of float64 numbers
         self.seconds = 0.0  # spent on bounds, not on the output
         self.far_coordinate = 0.0  # max |kappa|
+        self.far_beyond = 0.0  # max |kappa beyond its first d2 coordinates|
         self.far_perpendicular = 0.0  # max |perpendicular part of k - k0|
         self.far_key = 0.0  # max |k|
         self.far_weight = 0.0  # largest |exponent| of a weight
@@ -75,7 +74,7 @@ class MomentState:
     @property
     def memory(self) -> int:
         """Numbers held, whatever the number of keys."""
-        return int(self.sums.size + self.quartics.size + self.states.size)
+        return int(self.grams.size + self.states.size)
 
     def add(self, k: Any, v: Any) -> None:
         """Take in keys (n, d) and values (n, d_v)."""
@@ -91,21 +90,19 @@ class MomentState:
         xp.matmul(basis.key_map, k.T, out=image[: size + 3])
         image[1 : size + 3] -= basis.key_shift
         features = image[2:]
-        _fill(size, features)
+        _fill_products(size, basis.top, features)
         exponents = image[1:2]  # q0.(k - k0)/sigma
-        if len(self.states) > 1:
+        if len(self.grams) > 1:
             exponents = exponents + basis.centres @ features[1 : 1 + size]  # (J, n)
         weights = xp.exp(exponents)
         weighted = self._room(1, k.shape[0])[: self.features]
-        quadratic = features[1 + size :]
-        turned = quadratic.T if len(weights) == 1 else contiguous(quadratic.T)  # faster, if reused
-        self.sums += to_numpy(features @ weights.T).T
+        turned = features.T if len(weights) == 1 else contiguous(features.T)  # faster, if reused
         for c in range(len(weights)):
             xp.multiply(features, weights[c], out=weighted)
             began = perf_counter()
-            self.quartics[c] += to_numpy(weighted[1 + size :] @ turned)
+            self.grams[c] += to_numpy(weighted @ turned)
             self.seconds += perf_counter() - began
-            self.states[c] += to_numpy(weighted[: basis.rank] @ v)
+            self.states[c] += to_numpy(weighted @ v)
         self.keys += int(k.shape[0])
         self.parts += 1
         began = perf_counter()
@@ -122,7 +119,7 @@ class MomentState:
 
     def _note_keys(self, kappa: Any, square: Any, along: Any, exponents: Any) -> None:
         basis, safe = self.basis, 1 + 64 * self.unit
-        inside, near = light(basis.key_squares @ (kappa * kappa))  # |U^T (k - k0)|^2, |kappa|^2
+        inside, near, beyond = light(basis.key_squares @ (kappa * kappa))
         square, along = light(square), light(along)
         largest = float(square.max()) + self._lost
         self.far_key = _larger(self.far_key, largest**0.5 * safe)
@@ -131,6 +128,7 @@ class MomentState:
         outside = _larger(0.0, outside) ** 0.5 * safe
         self.far_perpendicular = _larger(self.far_perpendicular, outside)
         self.far_coordinate = _larger(self.far_coordinate, float(near.max()) ** 0.5 * safe)
+        self.far_beyond = _larger(self.far_beyond, float(beyond.max()) ** 0.5 * safe)
         exponents = light(exponents)
         self.far_weight = _larger(self.far_weight, float(exponents.max()))
         self.far_weight = _larger(self.far_weight, -float(exponents.min()))
@@ -142,7 +140,7 @@ class MomentState:
             terms = min(self.keys, self.chunk) + self.parts * UNIT["float64"] / self.unit
             self._forms = [
                 make_forms(*of, self.basis.size, self.basis.top, terms, self.unit, cast)
-                for of in zip(self.sums, self.quartics, self.states, strict=True)
+                for of in zip(self.grams, self.states, strict=True)
             ]
         return self._forms
 
@@ -154,7 +152,7 @@ class MomentState:
         assert self.values is not None, "keys come first"
         with np.errstate(all="ignore"):
             ratio = self.values.ratio
-            step = QUERIES if len(self.states) == 1 else 2 * QUERIES  # each centre takes a part
+            step = QUERIES if len(self.grams) == 1 else 2 * QUERIES  # each centre takes a part
             parts = [
                 self._attend_chunk(q[s : s + step], out[s : s + step], ratio)
                 for s in range(0, q.shape[0], step)
@@ -172,14 +170,16 @@ class MomentState:
         xp.matmul(basis.query_map, q.T, out=image[: size + 2])
         image[1 : size + 2] -= basis.query_shift
         features = image[1:]
+        chi = features[1 : 1 + size]
+        squares = basis.query_squares @ (chi * chi)
         began = perf_counter()
-        zeta = self._logit_errors(features[1 : 1 + size], square, image[0])
+        zeta = self._logit_errors(squares[0], square, image[0])
         self.seconds += perf_counter() - began
-        if len(self.states) == 1:
-            error, slip = self._one_centre(0, features, out, None)
+        if len(self.grams) == 1:
+            error, slip = self._one_centre(0, features, squares[1:], out, None)
         else:
-            error, slip = self._many_centres(features[1 : 1 + size], out)
-        rounding = slip * (3 * ratio) + 4 * self.unit * ratio
+            error, slip = self._many_centres(chi, out)
+        rounding = slip * (1 + error) * ratio + 4 * self.unit * ratio
         total = (error + zeta * 0.5 + rounding) * (1 + 2.0**8 * self.unit)
         return Bounds(total, rounding)
 
@@ -189,46 +189,47 @@ class MomentState:
         closeness = centres @ chi - norm[:, None]  # (J, n)
         nearest = closeness.max(0) if xp is np else closeness.amax(0)
         error, slip = light(xp.empty_like(chi[0])), light(xp.empty_like(chi[0]))
-        for c in range(len(self.states)):
+        for c in range(len(self.grams)):
             rows = xp.where(closeness[c] >= nearest)[0]  # a tie is done twice, both times right
             if len(rows):
                 features = self._room(1, len(rows))[: self.features]
                 features[0] = 1
-                features[1 : 1 + len(chi)] = chi[:, rows] - centres[c][:, None]
+                near = features[1 : 1 + len(chi)]
+                near[...] = chi[:, rows] - centres[c][:, None]
+                squares = self.basis.query_squares[1:] @ (near * near)
                 where = light(rows)
-                error[where], slip[where] = self._one_centre(c, features, out, rows)
+                error[where], slip[where] = self._one_centre(c, features, squares, out, rows)
         return error, slip
 
-    def _one_centre(self, c: int, features: Any, out: Any, rows: Any) -> tuple[Any, Any]:
-        xp, forms, size = self.xp, self.forms()[c], self.basis.size
-        _fill(size, features)
-        below, square, second = forms.lines @ features
-        scaled = features[: self.basis.rank] / below
+    def _one_centre(
+        self, c: int, features: Any, squares: Any, out: Any, rows: Any
+    ) -> tuple[Any, Any]:
+        xp, forms, basis, values = self.xp, self.forms()[c], self.basis, self.values
+        assert values is not None
+        _fill_products(basis.size, basis.top, features)
+        below = forms.line @ features
+        scaled = features / below
         if rows is None:
             xp.matmul(scaled.T, forms.state, out=out)
         else:
             out[rows] = scaled.T @ forms.state
         began = perf_counter()
-        square = light(square)
-        far = square**0.5 * (self.far_coordinate * (1 + 64 * self.unit))
-        below, second = light(below), light(second)
-        error, slip = relative_errors(forms, features, below, second, far, self.table)
-        error += (1 + square) * self._underflow()
+        safe = 1 + 64 * self.unit
+        far = (self.far_coordinate * safe, self.far_beyond * safe)
+        lost = self.tiny * math.exp(min(self.far_weight, _FAR_WEIGHT))  # over the mass (lemma 7)
+        error, slip = row_errors(forms, features, below, squares, far, lost, self.table)
+        error += (1 + light(squares)[0]) * (1e7 * lost * (1 / values.least + values.ratio))
         self.seconds += perf_counter() - began
         return error, slip
 
-    def _underflow(self) -> float:
-        """Output error from products below the normal numbers, per 1 + |chi|^2 (lemma 7)."""
-        assert self.values is not None
-        lost = self.tiny * math.exp(min(self.far_weight, _FAR_WEIGHT))
-        return math.sqrt(1e17 * lost) + 1e7 * lost / self.values.least
+    def _logit_errors(self, inside: Any, square: Any, along: Any) -> Any:
+        """zeta (n,): |logit - row term - log weight - chi.kappa| for every key, from above.
 
-    def _logit_errors(self, chi: Any, square: Any, along: Any) -> Any:
-        """zeta (n,): |logit - row term - log weight - chi.kappa| for every key, from above."""
+        All (n,): inside |U^T (q - q0)|^2, square |q|^2, along q.q0.
+        """
         basis, unit = self.basis, self.unit
-        square, along = light(square), light(along)
+        inside, square, along = light(inside), light(square), light(along)
         far = (float(square.max()) + self._lost) ** 0.5 * (1 + 64 * unit) + basis.norm_q0
-        inside = light(basis.query_squares @ (chi * chi))  # |U^T (q - q0)|^2
         outside = (
             square - 2 * along - inside + (basis.norm_q0**2 + self.slack * far * far + self._lost)
         )
@@ -242,9 +243,13 @@ class MomentState:
         return xp.sqrt(outside.clip(0)) * (self.far_perpendicular / basis.sigma) + rest
 
 
-def _fill(size: int, features: Any) -> None:
+def _fill_products(size: int, top: int, features: Any) -> None:
+    """Rows after the linear ones: products of the first d2 coordinates, x_j x_i for i <= j."""
     host = light(features)
-    fill_monomials(size, 2, host, namespace(host).multiply)
+    multiply, x, start = namespace(host).multiply, host[1 : 1 + top], 1 + size
+    for j in range(top):
+        multiply(x[j : j + 1], x[: j + 1], out=host[start : start + j + 1])
+        start += j + 1
 
 
 def _farthest(centres: Any) -> Any:

@@ -164,7 +164,7 @@ class VarAttention:
         outcome, state = self.outcome, self.choice.state
         outcome.reason = self.choice.reason
         if state is not None:
-            outcome.rank, outcome.centres = state.basis.rank, len(state.states)
+            outcome.rank, outcome.centres = state.basis.rank, len(state.grams)
             if self.choice.answer is None:
                 state = MomentState(state.basis, int(v.shape[1]))
                 state.add(k, v)
