@@ -68,7 +68,7 @@ def fit_basis(
     size, top = min(size, d), min(top, size, d)
     q0, k0 = q.mean(0), k.mean(0)
     dq, dk = q - q0, k - k0
-    directions = leading_directions(_energy(dq) + _energy(dk), size)
+    directions = leading_directions(energy(dq) + energy(dk), size)
     root = np.sqrt(sigma)
     deviation = np.sqrt(np.mean(np.square(dk @ directions), axis=0)) / root
     deviation = np.clip(np.maximum(deviation, deviation.max() * 1e-4), 1e-6, 1e6)
@@ -94,25 +94,25 @@ def fit_basis(
     )
 
 
-def _energy(tokens: Array) -> Array:
+def energy(tokens: Array) -> Array:
     """Second moments (d, d), scaled to trace 1."""
     moments = tokens.T @ tokens
     return np.asarray(moments / max(float(np.trace(moments)), 1e-300))
 
 
-def leading_directions(energy: Array, size: int) -> Array:
+def leading_directions(moments: Array, size: int) -> Array:
     """About the `size` leading eigenvectors (d, size), orthonormal, by subspace iteration.
 
     Faster than all eigenvectors, and as good here: close eigenvalues carry about the same energy.
     """
-    d = len(energy)
-    if not np.isfinite(energy).all():
+    d = len(moments)
+    if not np.isfinite(moments).all():
         return np.eye(d)[:, :size]  # valid, if not good
     if 4 * size > d:
-        return np.asarray(np.linalg.eigh(energy)[1][:, ::-1][:, :size])
-    columns = np.argsort(np.diag(energy))[-2 * size :]
-    block = np.linalg.qr(energy @ (energy @ energy[:, columns]))[0]
-    inner = np.linalg.eigh(block.T @ energy @ block)[1]
+        return np.asarray(np.linalg.eigh(moments)[1][:, ::-1][:, :size])
+    columns = np.argsort(np.diag(moments))[-2 * size :]
+    block = np.linalg.qr(moments @ (moments @ moments[:, columns]))[0]
+    inner = np.linalg.eigh(block.T @ moments @ block)[1]
     return np.asarray(block @ inner[:, ::-1][:, :size])
 
 
