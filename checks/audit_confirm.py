@@ -16,7 +16,7 @@ from math import comb
 
 import numpy as np
 
-from varnum import checker, plan
+from varnum import attention, checker, plan
 from varnum.audit.apriori import NormalisedHead
 from varnum.audit.head import audit_head
 from varnum.audit.output import attend_leading, fit_leading
@@ -206,6 +206,11 @@ def _errors(task, row, parts):
         exact.append((weights @ BallArray(v)) / xp.sum(weights, axis=1, keepdims=True))
     outputs = {"error_exact": [exact_rows(q, k, v, 1 / task.scale) for q, k, v in parts]}
     outputs["error_certified"] = outputs["error_exact"]
+    own = attention(
+        task.q, task.k, task.v, sigma=1 / task.scale, output_error=row["output_error"],
+        scales=tuple(lengths),
+    )  # fmt: skip
+    outputs["error_attention"] = np.split(own.output, np.cumsum(lengths)[:-1])
     if row["pivots"]:
         whole = attend(_fitted(task, row), task.v, lengths)[0]
         outputs["error_certified"] = np.split(whole, np.cumsum(lengths)[:-1])

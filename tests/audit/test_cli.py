@@ -63,6 +63,7 @@ def test_the_summary_of_one_model(varnum):
         "  a priori                    0      100 %  all tokens",
         "  kernel certified            0      100 %  these tokens",
         "  kernel, some scale          0          -  these tokens",
+        "  varnum attention            0          -  every call, as it runs",
         "pay in no way (layer.head): 0.0 0.1 0.2 0.3",
     ):
         assert line in out.split("\n")

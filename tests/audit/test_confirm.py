@@ -90,6 +90,7 @@ CHANGES = [
     ("rank_certified", lambda x: x - 1),
     ("error_exact", lambda x: x * 1e-4),
     ("error_certified", lambda x: x * 1e-4),
+    ("error_attention", lambda x: x * 1e-4),
     ("degree_apriori", lambda x: x - 1),
     ("rank_apriori", lambda x: x - 1),
     ("ops_exact", lambda x: x + 1),

@@ -9,6 +9,8 @@ from math import factorial, prod
 import numpy as np
 import pytest
 
+from varnum.audit.apriori import PlainHead
+from varnum.audit.choices import certified_calls
 from varnum.audit.output import (
     attend_leading,
     certify_errors,
@@ -19,6 +21,8 @@ from varnum.audit.output import (
     most_features,
     operations,
 )
+from varnum.audit.task import HeadTask, Target
+from varnum.cost.schedule import Schedule
 
 LENGTHS = (1, 4, 16, 25)
 
@@ -132,3 +136,15 @@ def test_tokens_that_are_all_the_same():
         fit_leading(one, one, 0.5, 3), v, LENGTHS, 3, (exact_output(one, one, v, 0.5), 0.0), 0.01
     )
     assert (found.rank, all(found.low)) == (1, True)
+
+
+def test_a_head_that_varnum_attention_runs_at_low_rank():
+    """A map of more than 512 tokens whose logits few coordinates carry."""
+    rng = np.random.default_rng(2)
+    q, k, v = rng.normal(size=(3, 64 + 576, 8)) * 0.3 ** np.arange(8)
+    weights = PlainHead(*np.zeros((2, 8, 8)), *np.zeros((3, 8)))
+    task = HeadTask({}, q, k, v, 0.5, weights, (8, 24), (Target.of(Fraction(1, 100)),))
+    row = certified_calls(task, Schedule(task.sides), task.targets[0])
+    assert row["rank_attention"] < 64
+    assert 64 <= row["rows_attention"] < 576  # the first map is small
+    assert row["error_attention"] <= 0.01

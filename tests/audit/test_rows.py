@@ -87,6 +87,24 @@ def test_a_torn_line_is_computed_again_and_whole_rows_are_not(deep, varnum, tmp_
     assert (path.read_bytes(), computed) == (whole, [])
 
 
+def test_an_interruption_says_how_to_go_on(deep, varnum, tmp_path, monkeypatch):
+    from varnum.audit import run
+
+    options, whole = deep
+    path, audit_head = tmp_path / "rows.jsonl", run.audit_head
+
+    def stopped(task):
+        if task.names["layer"] == 2:
+            raise KeyboardInterrupt
+        return audit_head(task)
+
+    monkeypatch.setattr(run, "audit_head", stopped)
+    code, out, err = varnum(*options, "--out", path)
+    assert (code, out) == (130, "")
+    assert err.startswith(f"varnum: interrupted: 8 rows are in {path}; --resume continues")
+    assert whole.startswith(path.read_bytes())
+
+
 def test_another_question_is_refused(deep, varnum, tmp_path):
     options, whole = deep
     path = tmp_path / "rows.jsonl"

@@ -41,6 +41,9 @@ ASSURANCE = {
     "state_output": RUN,
     "pays_output": RUN,
     "n_output": ESTIMATED,
+    "rank_attention": MEASURED,
+    "rows_attention": MEASURED,
+    "error_attention": RUN,
     "cap": PROVED,
     "d_max": PROVED,
 }

@@ -1,7 +1,8 @@
 """What a head could run instead of exact attention on this run: its cost, its guarantee.
 
-Two choices: a kernel that is certified entry by entry (claim kernel-residual), with one set of
-features for all scales; and features whose output was compared with exact attention.
+Three choices: a kernel that is certified entry by entry (claim kernel-residual), with one set of
+features for all scales; features whose output was compared with exact attention; and what
+`varnum.attention` does by itself, which certifies every call while it runs.
 """
 
 from __future__ import annotations
@@ -25,10 +26,24 @@ Row = dict[str, Any]
 
 def run_exactly(task: HeadTask, schedule: Schedule) -> Attention:
     """Exact attention in float64, and its rounding in units of V's range."""
+    return _attention(task, schedule, task.targets[0], "exact")
+
+
+def _attention(task: HeadTask, schedule: Schedule, target: Target, method: str) -> Attention:
     return attention(
-        task.q, task.k, task.v, sigma=1 / task.scale, output_error=task.targets[0].output_error,
-        scales=schedule.lengths, method="exact",
+        task.q, task.k, task.v, sigma=1 / task.scale, output_error=target.output_error,
+        scales=schedule.lengths, method=method,
     )  # fmt: skip
+
+
+def certified_calls(task: HeadTask, schedule: Schedule, target: Target) -> Row:
+    """What `varnum.attention` would do with this head: exact where its certificate does not pay."""
+    made = _attention(task, schedule, target, "auto").certificate
+    return {
+        "rank_attention": made.rank or schedule.length,
+        "rows_attention": made.rows_exact,
+        "error_attention": above(made.certified_error),
+    }
 
 
 def certified_kernel(

@@ -14,7 +14,7 @@ import numpy as np
 
 from varnum._attention import Attention
 from varnum.audit.apriori import BALLS, certify_logit_bound
-from varnum.audit.choices import certified_kernel, compared_output, run_exactly
+from varnum.audit.choices import certified_calls, certified_kernel, compared_output, run_exactly
 from varnum.audit.degrees import certify_cap, certify_degree, certify_dimension
 from varnum.audit.measure import Measured, certify_logits, estimate_dimension, parts_of
 from varnum.audit.numbers import above, below
@@ -84,6 +84,7 @@ def _row(
         **_degree_at_spread(max(m.spread.high for m in measured), d, target),
         **certified_kernel(task, schedule, ranks, exact, target),
         **output,
+        **certified_calls(task, schedule, target),
         "rank_lower": max(part.lower for part in ranks),
         "rank_reference": max(part.reference for part in ranks),
         "ops_exact": cost.exact,

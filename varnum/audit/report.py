@@ -22,7 +22,9 @@ HEADS = (
     ("degree_spread", "degree at spread"), ("rank_spread", "rank at spread"),
     ("rank_certified", "rank, kernel certified"), ("rank_lower", "lower bound of it"),
     ("rank_reference", "reference"), ("rank_output", "rank, output compared"),
-    ("rows_exact", "rows run exactly"), ("ops_exact", "ops exact"), ("ops_apriori", "ops a priori"),
+    ("rows_exact", "rows run exactly"), ("rank_attention", "rank, varnum attention"),
+    ("rows_attention", "its exact rows"), ("error_attention", "its error"),
+    ("ops_exact", "ops exact"), ("ops_apriori", "ops a priori"),
     ("ops_certified", "ops, kernel"), ("ops_output", "ops, output"), ("cache", "cache"),
     ("state_apriori", "state a priori"), ("state_certified", "state, kernel"),
     ("state_output", "numbers kept, output"), ("error_exact", "error, exact"),
@@ -130,7 +132,9 @@ def _answer(g: Row) -> str:
         "some scale taken alone;</li>"
         f"<li><strong>{g['pays_output']}</strong> pay on the tokens of this run with features "
         f"whose output was compared with exact attention ({share('best_output')}"
-        "operations).</li></ul>"
+        "operations);</li>"
+        f"<li>in <strong>{g['low_attention']}</strong> <code>varnum attention</code> takes low "
+        "rank for some scale by itself, certified call by call as it runs.</li></ul>"
     )
 
 
@@ -247,7 +251,9 @@ def _assurances(question: dict[str, Any]) -> str:
         "only keep the output.</p><p><em>Output compared</em>: the output of a few leading "
         "monomials was compared with exact attention, every entry, and scales where they miss run "
         "exactly. It holds for these tokens and no others; making sure again takes exact attention "
-        "again.</p><p>Errors are of the attention output, in units of the range of each value "
+        "again.</p><p><em>varnum attention</em>: what that command does with this head. It "
+        "certifies each call without exact attention, and runs rows exactly where it cannot.</p>"
+        "<p>Errors are of the attention output, in units of the range of each value "
         "column. One operation is a multiply-add, a multiplication or an exp; cache, state and "
         "numbers kept count numbers. Least, median and largest are over heads, field by "
         "field.</p>"

@@ -10,7 +10,8 @@ RANGED = ("M_apriori", "dimension", "degree_apriori", "rank_apriori", "degree_sp
           "rank_spread", "rank_certified", "rank_lower", "rank_reference", "state_apriori",
           "state_certified", "ops_apriori", "ops_certified", "n_apriori", "n_certified",
           "eps_certified", "error_exact", "error_certified", "d_max", "rank_output", "rows_exact",
-          "error_output", "ops_output", "state_output", "n_output")  # fmt: skip
+          "error_output", "ops_output", "state_output", "n_output",
+          "rank_attention", "rows_attention", "error_attention")  # fmt: skip
 _LISTED = 8  # heads that the terminal names
 
 
@@ -51,6 +52,7 @@ def _group(model: str, error: str, rows: Sequence[Row]) -> Row:
         "pays_apriori": sum(row["pays_apriori"] for row in rows),
         "pays_certified": sum(row["pays_certified"] for row in rows),
         "pays_output": sum(row["pays_output"] for row in rows),
+        "low_attention": sum(row["rank_attention"] < row["scales"][-1]["prefix"] for row in rows),
         "pays_somewhere": sum(any(s["pays_certified"] for s in row["scales"]) for row in rows),
         "pays_never": [[r["layer"], r["head"], r["prompt"]] for r in rows if verdict(r) == NO],
         "needs_all": sum(row["rank_certified"] == row["scales"][-1]["prefix"] for row in rows),
@@ -182,6 +184,7 @@ def _answers(g: Row) -> list[str]:
         line("kernel certified", g["pays_certified"], "best_certified", "  these tokens"),
         line("output compared", g["pays_output"], "best_output", "  these tokens"),
         f"  {'kernel, some scale':20} {g['pays_somewhere']:8} {'-':>10}  these tokens",
+        f"  {'varnum attention':20} {g['low_attention']:8} {'-':>10}  every call, as it runs",
         f"pay in no way (layer.head): {named}",
         f"to pay for all tokens: |logit| at most {cap}, or d from {least} to {largest} by head",
     ]

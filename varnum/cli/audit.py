@@ -153,7 +153,13 @@ def _compute(
         stack.callback(rows.close)
         opener = stack.enter_context(on_cluster(cluster)) if cluster else None
         say = stack.enter_context(progress())
-        run_audit(subjects, asked, rows, opener or processes(jobs or default_jobs()), say)
+        try:
+            run_audit(subjects, asked, rows, opener or processes(jobs or default_jobs()), say)
+        except KeyboardInterrupt:
+            if rows.path is not None:
+                kept = f"{len(rows.rows)} rows are in {rows.path}; --resume continues"
+                print(f"varnum: interrupted: {kept}", file=sys.stderr)
+            raise
 
 
 def _show(rows: list[Any], question: dict[str, Any], html: str | None, as_json: bool) -> None:
