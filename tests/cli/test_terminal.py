@@ -15,6 +15,7 @@ import typer
 
 from varnum import __version__
 from varnum.cli import VERBS, build, main
+from varnum.cli.common import filled
 
 PICTURES = ("degree", "rank", "error", "cost", "tightness", "budget", "phase")
 GROUPS = {"hardness": ("sat", "closest", "wrap"), "plot": ("degree", "budget", "phase")}
@@ -112,6 +113,14 @@ def test_no_table_is_wider_than_80_columns(
     assert len(out.splitlines()) >= 3, err
     assert [line for line in out.splitlines() if len(line) > 80] == []
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("kept", ["174 083 910", "M <= 3.58", "w2 = -1"])
+@pytest.mark.parametrize("before", range(60, 80))
+def test_no_line_ends_inside_a_number_or_beside_its_sign(kept: str, before: int) -> None:
+    lines = filled("x" * before + " " + kept).split("\n")
+    assert any(kept in line for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 EXAMPLES = {"hardness": ("sat", "closest", "wrap"), "plot": PICTURES}

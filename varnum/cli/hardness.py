@@ -192,12 +192,12 @@ def _run(head: Head, error: float, method: str) -> dict[str, Any]:
     return {**regime_of(head), "error_bound": error, "attention": method}
 
 
+STARTS = ("proved", "hypothesis", "not")  # of statements in a column of twelve
+
+
 def _line(text: str) -> None:
     """One statement to stdout, continued under its beginning."""
     print(filled(text, indent=" " * 12 if text.split(" ")[0] in STARTS else "  "))
-
-
-STARTS = ("proved", "hypothesis", "not")  # a column of twelve
 
 
 def _explain(result: dict[str, Any]) -> None:
