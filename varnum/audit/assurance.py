@@ -44,6 +44,11 @@ ASSURANCE = {
     "rank_attention": MEASURED,
     "rows_attention": MEASURED,
     "error_attention": RUN,
+    # of the summary
+    "best_apriori": PROVED,
+    "best_certified": RUN,
+    "best_output": RUN,
+    "budget_eps": ESTIMATED,
     "cap": PROVED,
     "d_max": PROVED,
 }
