@@ -13,7 +13,8 @@ from html.parser import HTMLParser
 import pytest
 
 from varnum.audit.assurance import ASSURANCE
-from varnum.audit.report import HEADS, page, reproduce
+from varnum.audit.columns import HEADS
+from varnum.audit.report import page, reproduce
 from varnum.audit.summary import summarise, text
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
