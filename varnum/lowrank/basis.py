@@ -9,14 +9,15 @@ features see; `slack` and the perpendicular norms bound all that it leaves out
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from varnum.lowrank.backend import caster
-from varnum.lowrank.rounding import UNIT, dtype_name, gamma, up
+from varnum.lowrank.backend import caster, to_numpy
+from varnum.lowrank.rounding import TINY, UNIT, dtype_name, gamma, up
 
 Array = npt.NDArray[Any]
 
@@ -149,6 +150,19 @@ def slack(basis: Basis, unit: float) -> float:
     """
     d, size = int(basis.query_map.shape[1]), basis.size
     return up(4 * (np.sqrt(size) + 2) * gamma(d + size + 10, unit) + 4 * basis.defect)
+
+
+def lost_squares(basis: Basis, unit: float) -> float:
+    """What underflow may add to or take from a squared perpendicular norm (lemma 7).
+
+    Infinite where the factors of the squares are not normal numbers.
+    """
+    tiny = TINY[dtype_name(basis.query_map)]
+    rows = [to_numpy(part[0]) for part in (basis.query_squares, basis.key_squares)]
+    factors = np.concatenate(rows).astype(np.float64)
+    if not (factors.min() >= tiny and factors.max() * tiny < 1):
+        return math.inf
+    return up(4 * tiny * (int(basis.query_map.shape[1]) + unit * float(factors.sum())))
 
 
 def unit_of(array: Any) -> float:

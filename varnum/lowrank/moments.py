@@ -118,7 +118,7 @@ def row_errors(
     values = forms.form @ features[1:]
     values *= features[1:]
     squares = light(squares) + 4 * count * lost
-    low = (1 + squares[0]) ** 2 * (4 * count * count * lost)  # lemma 7
+    low = (1 + squares[0]) ** 2 * (300 * count * count * lost)  # lemma 7
     second, rest, fourth = (light(forms.select @ values) + low) ** 0.5  # of E x^2, E y^2, E a^4
     length, length_y = squares**0.5
     entry, last = length * (far[0] * _STEPS), len(table) - 1

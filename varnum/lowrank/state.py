@@ -23,7 +23,7 @@ from varnum.lowrank.backend import (
     row_squares,
     to_numpy,
 )
-from varnum.lowrank.basis import Basis, slack, unit_of
+from varnum.lowrank.basis import Basis, lost_squares, slack, unit_of
 from varnum.lowrank.moments import FAR, Forms, make_forms, row_errors, tail_table
 from varnum.lowrank.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, up
 from varnum.lowrank.values import ValueRange
@@ -67,7 +67,8 @@ class MomentState:
         self.slack = slack(basis, self.unit)
         self.tiny = TINY[dtype_name(basis.query_map)]
         self.far_centre = float(_farthest(basis.centres))
-        self._lost = 4 * self.tiny * int(basis.query_map.shape[1])  # squares that underflow
+        self._safe = 1 + (64 + int(basis.query_map.shape[1])) * self.unit  # roots of d squares
+        self._lost = lost_squares(basis, self.unit)
         self._scratch: dict[int, Any] = {}
         self._forms: list[Forms] | None = None
 
@@ -118,20 +119,24 @@ class MomentState:
         return self._scratch[which][:, :n]
 
     def _note_keys(self, kappa: Any, square: Any, along: Any, exponents: Any) -> None:
-        basis, safe = self.basis, 1 + 64 * self.unit
+        basis, safe, lost = self.basis, self._safe, self._lost
         inside, near, beyond = light(basis.key_squares @ (kappa * kappa))
         square, along = light(square), light(along)
-        largest = float(square.max()) + self._lost
-        self.far_key = _larger(self.far_key, largest**0.5 * safe)
-        room = self.slack * (self.far_key + basis.norm_k0) ** 2 + self._lost
+        self.far_key = _larger(self.far_key, (float(square.max()) + lost) ** 0.5 * safe)
+        room = self._square_error(self.far_key + basis.norm_k0)
         outside = float((square - 2 * along - inside).max()) + basis.norm_k0**2 + room
         outside = _larger(0.0, outside) ** 0.5 * safe
         self.far_perpendicular = _larger(self.far_perpendicular, outside)
-        self.far_coordinate = _larger(self.far_coordinate, float(near.max()) ** 0.5 * safe)
-        self.far_beyond = _larger(self.far_beyond, float(beyond.max()) ** 0.5 * safe)
+        self.far_coordinate = _larger(self.far_coordinate, (float(near.max()) + lost) ** 0.5 * safe)
+        self.far_beyond = _larger(self.far_beyond, (float(beyond.max()) + lost) ** 0.5 * safe)
         exponents = light(exponents)
         self.far_weight = _larger(self.far_weight, float(exponents.max()))
         self.far_weight = _larger(self.far_weight, -float(exponents.min()))
+
+    def _square_error(self, far: float) -> float:
+        """Rounding of a squared perpendicular norm, |token| + |origin| <= far; lemmas 4 and 7."""
+        square = far * far
+        return self.slack * square + self._lost if 16 * square * self.tiny < 1 else math.inf
 
     def forms(self) -> list[Forms]:
         """Coefficients for the keys seen so far, one per centre."""
@@ -188,7 +193,8 @@ class MomentState:
         norm = 0.5 * (centres * centres).sum(1)
         closeness = centres @ chi - norm[:, None]  # (J, n)
         nearest = closeness.max(0) if xp is np else closeness.amax(0)
-        error, slip = light(xp.empty_like(chi[0])), light(xp.empty_like(chi[0]))
+        # nan stays where no centre is near: closeness may overflow
+        error, slip = (light(xp.full_like(chi[0], math.nan)) for _ in range(2))
         for c in range(len(self.grams)):
             rows = xp.where(closeness[c] >= nearest)[0]  # a tie is done twice, both times right
             if len(rows):
@@ -214,11 +220,11 @@ class MomentState:
         else:
             out[rows] = scaled.T @ forms.state
         began = perf_counter()
-        safe = 1 + 64 * self.unit
-        far = (self.far_coordinate * safe, self.far_beyond * safe)
+        far = (self.far_coordinate * self._safe, self.far_beyond * self._safe)
         lost = self.tiny * math.exp(min(self.far_weight, _FAR_WEIGHT))  # over the mass (lemma 7)
         error, slip = row_errors(forms, features, below, squares, far, lost, self.table)
-        error += (1 + light(squares)[0]) * (1e7 * lost * (1 / values.least + values.ratio))
+        faint = 1e5 * basis.rank * lost * (1 / values.least + values.ratio)
+        error += (1 + light(squares)[0]) * faint
         self.seconds += perf_counter() - began
         return error, slip
 
@@ -229,14 +235,12 @@ class MomentState:
         """
         basis, unit = self.basis, self.unit
         inside, square, along = light(inside), light(square), light(along)
-        far = (float(square.max()) + self._lost) ** 0.5 * (1 + 64 * unit) + basis.norm_q0
-        outside = (
-            square - 2 * along - inside + (basis.norm_q0**2 + self.slack * far * far + self._lost)
-        )
+        far = (float(square.max()) + self._lost) ** 0.5 * self._safe + basis.norm_q0
+        outside = square - 2 * along - inside + (basis.norm_q0**2 + self._square_error(far))
         weight = up(2 * EXP_ULPS * unit + 4 * unit * (1 + FAR + self.far_weight))
         weight += 2 * gamma(basis.size + 4, unit) * self.far_centre * self.far_coordinate
         if not self.far_weight < _FAR_WEIGHT:
-            weight = float("inf")
+            weight = math.inf
         reach = (self.far_key + basis.norm_k0) / basis.sigma
         rest = far * (2 * self.slack * reach) + weight
         xp = np if isinstance(outside, np.ndarray) else self.xp
