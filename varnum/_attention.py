@@ -140,7 +140,8 @@ def parse_target(
     kind, given = ("eps", eps) if eps is not None else ("output-error", output_error)
     value = parse(given, kind)  # type: ignore[arg-type]
     if not Fraction(1, 10**300) <= value < 1:
-        raise InputError(f"{kind}: {given} is not allowed; from 1e-300 to below 1")
+        shown = given if isinstance(given, str) else f"{float(value):.3g}"
+        raise InputError(f"{kind}: {shown} is not allowed; from 1e-300 to below 1")
     return kind, float(np.nextafter(float(value), 0))
 
 

@@ -38,7 +38,10 @@ def certify_rank_lower(
     rows, columns = np.ones(len(q)), np.ones(len(k))
     for _ in range(rounds):
         matrix = scaled * rows[:, None] * columns[None, :]
-        left, values, right = np.linalg.svd(matrix, full_matrices=False)
+        try:
+            left, values, right = np.linalg.svd(matrix, full_matrices=False)
+        except np.linalg.LinAlgError:  # no convergence: what is proved so far stands
+            return best
         best = max(best, _excluded(matrix, left, values, right, error, eps))
         tail = (left[:, best:] * values[best:]) @ right[best:]
         rows = rows * (np.sqrt((tail**2).sum(1)) + 1e-300) ** 0.5
