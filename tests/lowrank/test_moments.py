@@ -161,7 +161,8 @@ def test_lemma_3_holds_in_exact_terms(size, top, count, seed, scale):
     p = 1 + x + a**2 / 2
     sure = below > 0
     exact = (np.abs(p - np.exp(x)) @ mean) / (p @ mean)
-    assert not (found * (1 + 1e-9) < exact)[sure].any()
+    oracle = 1e-15 / (p @ mean)  # the oracle's own rounding
+    assert not (found * (1 + 1e-9) + oracle < exact)[sure].any()
 
 
 def test_the_diagonal_pays_for_a_gram_matrix_that_is_too_small():
