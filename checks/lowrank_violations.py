@@ -25,7 +25,8 @@ from varnum.lowrank.varform import attend_scales
 
 BITS = 170
 KINDS = (
-    "plain", "offset", "far", "equal", "zero", "signs", "tiny", "values", "apart", "faint", "huge"
+    "plain", "offset", "far", "equal", "zero", "signs", "tiny", "values", "apart", "faint", "huge",
+    "many", "wide", "lifted",
 )  # fmt: skip
 
 
@@ -33,11 +34,13 @@ def draw(rng):
     """q, k, v, sigma of one case."""
     d, keys, queries = (int(rng.integers(1, top)) for top in (7, 14, 6))
     size = 10.0 ** rng.uniform(-3, 1)
-    scale = 0.7 ** (np.arange(d) * rng.integers(0, 4))
+    kind = str(rng.choice(KINDS))
+    if kind == "wide":  # no direction is preferred: d1 may be as large as d
+        d, size = 64, rng.uniform(0.05, 0.3)
+    scale = 0.7 ** (np.arange(d) * rng.integers(0, 4) * (kind != "wide"))
     q = rng.standard_normal((queries, d)) * scale * size
     k = rng.standard_normal((keys, d)) * scale * size / rng.choice([1, 1, 10])
     v = rng.standard_normal((keys, 2))
-    kind = str(rng.choice(KINDS))
     if kind == "offset":
         q, k = q + rng.standard_normal(d) * 10.0 ** rng.uniform(-1, 3), k + rng.standard_normal(d)
     if kind == "far":
@@ -55,6 +58,9 @@ def draw(rng):
     if kind == "values":
         v = v * [1e-8, 1e8] + [1e3, 0]
     dtype = rng.choice([np.float32, np.float64])
+    if kind == "lifted":
+        dtype = np.float32
+        q, k = (part / 10 + rng.standard_normal(d) * 10.0 ** rng.uniform(-1, 2) for part in (q, k))
     if kind == "apart":
         power = 10.0 ** rng.uniform(10, 22)
         q, k = q * power, k / power
@@ -118,6 +124,11 @@ def wrong_kernel(table, phi, psi, certified):
     return False
 
 
+def _parts(rng, kind, keys):
+    """In how many parts the keys come: one by one where there are many."""
+    return 20 * keys if kind == "many" else int(rng.integers(1, 3))
+
+
 def case(rng, counts):
     (q, k, v), sigma, kind = draw(rng)
     method = str(rng.choice(["moments", "centres", "scales", "pivots", "monomials"]))
@@ -126,9 +137,13 @@ def case(rng, counts):
     if method in ("moments", "centres"):
         centres = 1 if method == "moments" else int(rng.integers(2, 4))
         size = int(rng.integers(1, q.shape[1] + 1))
-        basis = fit_basis(wide[0], wide[1], sigma, size, int(rng.integers(1, size + 1)), centres, q)
+        top = int(rng.integers(0, min(size, 16) + 1))
+        with np.errstate(all="ignore"):  # later tokens need not look like those of the fit
+            ahead = [part * 10.0 ** rng.choice([0, 0, rng.uniform(-2, 2)]) for part in wide[:2]]
+        basis = fit_basis(*ahead, sigma, size, top, centres, q)
         state = MomentState(basis, v.shape[1])
-        for part in np.array_split(np.arange(len(k)), int(rng.integers(1, 3))):
+        rounds = int(rng.integers(20, 60)) if kind == "many" else 1  # as many copies of every key
+        for part in np.array_split(np.tile(np.arange(len(k)), rounds), _parts(rng, kind, len(k))):
             if len(part):
                 state.add(k[part], v[part])
         out = np.empty((len(q), v.shape[1]), dtype=q.dtype)
@@ -151,6 +166,7 @@ def case(rng, counts):
             if method == "pivots":
                 psi = kernel.psi * kernel.weights[:, None]
                 bad |= wrong_kernel(table, kernel.phi, psi, kernel.certified)
+    counts[kind, "claimed" if claimed else "nothing claimed"] += 1
     counts[method, "claimed" if claimed else "nothing claimed"] += 1
     return bad, method, kind
 
@@ -159,18 +175,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after these")
     options = parser.parse_args()
-    counts, violations, began = Counter(), 0, time.perf_counter()
+    counts, violations, began, done = Counter(), 0, time.perf_counter(), 0
     for number in range(options.cases):
+        if time.perf_counter() - began > options.seconds:
+            break
         rng = np.random.default_rng([options.seed, number])
         with precision(BITS):
             bad, method, kind = case(rng, counts)
+        done += 1
         if bad:
             violations += 1
             print(f"VIOLATION: seed {options.seed} case {number}: {method}, {kind}")
     for (method, what), count in sorted(counts.items()):
         print(f"{method:10} {what:16} {count:8}")
-    print(f"{violations} violations in {options.cases} cases, {time.perf_counter() - began:.0f} s")
+    print(f"{violations} violations in {done} cases, {time.perf_counter() - began:.0f} s")
     return 1 if violations else 0
 
 
