@@ -1,13 +1,16 @@
 """One test per term of the moment bound: each fails when its term is dropped or weakened."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from varnum.lowrank.basis import fit_basis, lost_squares
-from varnum.lowrank.rounding import TINY, UNIT
+from varnum.lowrank.moments import Forms, make_forms, row_errors, tail_table
+from varnum.lowrank.rounding import TINY, UNIT, gamma
 from varnum.lowrank.state import MomentState
+from varnum.lowrank.values import ValueRange
 
 FLOAT32 = np.zeros(1, np.float32)
 
@@ -77,3 +80,163 @@ def test_lost_squares_grow_with_their_factors():
         factor = max(float(basis.query_squares[0, 0]), float(basis.key_squares[0, 0]))
         assert lost_squares(basis, UNIT["float32"]) >= TINY["float32"] * factor * 2.0**-24
         assert lost_squares(basis, UNIT["float32"]) >= TINY["float32"] * 2 * 4
+
+
+def float64(array):
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def test_the_moments_stand_the_worst_rounding_of_their_sums():
+    """Mass too large and every product too small by gamma, all of one sign (lemma 5)."""
+    terms, unit, size = 4000, UNIT["float32"], 8
+    room = gamma(terms, unit)
+    phi = np.ones((size + 1, 1))
+    gram = phi @ phi.T * (1 - room)
+    gram[0, 0] = 1 + room
+    forms = make_forms(gram, np.ones((size + 1, 1)), size, 0, terms, unit, float64)
+    assert phi[1:].T @ forms.form @ phi[1:] >= size**2
+    assert forms.spread >= math.sqrt(size)
+
+
+def test_underflow_is_added_before_the_roots():
+    """Forms of nothing but zeros, and squares that vanished: `lost` alone remains (lemma 7)."""
+    forms = Forms(np.ones((2, 1)), np.ones(2), np.zeros((1, 1)), np.ones((3, 1)), 1.0, 1e-9)
+    lost, far, table = 1e-9, (0.01, 0.01), tail_table()
+    for square in (0.0, 100.0):
+        features, squares = np.array([[1.0], [square**0.5]]), np.array([[square], [square]])
+        error, slip = row_errors(forms, features, np.ones(1), squares, far, lost, table)
+        root = math.sqrt(4 * 2**2 * (1 + square) ** 2 * lost)
+        assert error[0] >= 1.5 * root * root + root * root * table[0]
+        length = math.sqrt(square + 4 * 2 * lost)
+        assert slip[0] >= 1e-9 * (1 + length + length**2 / 2)
+
+
+def test_the_denominator_loses_what_the_mass_rounds_too():
+    """D >= D~ (1 - gamma) - gamma Ebar: the mass is a sum of its own (lemma 6)."""
+    room = gamma(8192, UNIT["float32"])
+    zero = np.zeros((1, 1))
+    gram, select = np.array([[1.0, 0.0], [0.0, 1.0]]), np.ones((3, 1))
+    rounding = make_forms(gram, np.ones((2, 1)), 1, 0, 8192, UNIT["float32"], float64).rounding
+    forms = Forms(np.ones((2, 1)), np.ones(2), zero + 1.0, select, 0.0, rounding)
+    features, squares = np.ones((2, 1)), np.ones((2, 1))
+    error, _ = row_errors(forms, features, np.ones(1), squares, (1.0, 1.0), 0.0, tail_table())
+    exactly, _ = row_errors(
+        dataclasses.replace(forms, rounding=0.0),
+        features, np.ones(1), squares, (1.0, 1.0), 0.0, tail_table(),
+    )  # fmt: skip
+    assert error[0] >= exactly[0] / (1 - 2 * room)
+
+
+def plane(dtype=np.float32, centres=1, at=0.0):
+    """Three coordinates, one of them quadratic, of four; queries around `at`."""
+    sample = np.random.default_rng(0).standard_normal((40, 4)) * [4, 3, 2, 1]
+    return fit_basis(sample + at, sample, 1.0, 3, 1, centres, np.zeros(1, dtype))
+
+
+def exact_coordinates(basis, k):
+    """kappa and exponents of the keys (n, d), extended precision."""
+    wide = [np.asarray(p).astype(np.longdouble) for p in (basis.key_map, basis.key_shift, k)]
+    image = wide[0][1:] @ wide[2].T - wide[1]
+    return image[2:], image[0]
+
+
+@pytest.mark.parametrize("scale", [0.3, 1e-22])
+def test_largest_lengths_are_those_of_every_key_so_far(scale):
+    """Nothing is forgotten, nor below the exact value, squares that underflow included."""
+    basis = plane(at=1.0)
+    far = (np.random.default_rng(1).standard_normal((9, 4)) * scale).astype(np.float32)
+    middle = np.asarray(basis.key_map[0], np.float32) if scale == 0.3 else 0
+    if scale != 0.3:  # no offset: what is left is the key
+        basis = dataclasses.replace(basis, key_shift=basis.key_shift * 0, norm_k0=0.0)
+    keys = [sign * far + middle for sign in (1, -1)]
+    for one in (*keys, np.vstack(keys)):
+        state = MomentState(basis, 1)
+        kappa, exponents = exact_coordinates(basis, one)
+        state.add(one, np.ones((len(one), 1), np.float32))
+        names = ("far_key", "far_perpendicular", "far_coordinate", "far_beyond", "far_weight")
+        before = [getattr(state, name) for name in names]
+        state.add(one[:1] * 0 + middle, np.ones((1, 1), np.float32))
+        assert all(getattr(state, n) >= b for n, b in zip(names, before, strict=True))
+        assert state.far_coordinate >= np.sqrt((kappa**2).sum(0)).max()
+        assert state.far_beyond >= np.sqrt((kappa[1:] ** 2).sum(0)).max()
+        assert state.far_weight >= np.abs(exponents).max() * (1 - 1e-4)
+
+
+def test_the_logit_bound_pays_for_each_rounding():
+    """Lemma 4 part by part: exp, the exponent, the centre, the projections."""
+    state, unit = MomentState(plane(at=0.5), 1), UNIT["float32"]
+    state.add(np.zeros((1, 4), np.float32), np.ones((1, 1), np.float32))
+    nothing, basis = np.zeros(1, np.float32), state.basis
+    state.far_perpendicular = 0.0
+
+    def zeta(square=0.0, **parts):
+        for name, value in parts.items():
+            setattr(state, name, value)
+        return float(state._logit_errors(nothing, nothing + np.float32(square), nothing)[0])
+
+    zeta(far_weight=0.0, far_coordinate=0.0, far_centre=0.0, far_key=0.0)
+    exp, exponent, difference = 8 * unit, 4 * unit, 8 * unit
+    base = zeta()
+    assert base >= exp + exponent + difference
+    assert zeta(far_weight=20.0) - base >= 4 * unit * 20 * (1 - 1e-3)
+    state.far_weight = 0.0
+    assert zeta(far_centre=10.0, far_coordinate=2.0) >= base + gamma(3 + 4, unit) * 20 * 0.99
+    state.far_centre = 0.0
+    reach = 2 * state.slack * (3 + basis.norm_q0) * (5 + basis.norm_k0) * (1 - 1e-3)
+    assert zeta(9.0, far_key=5.0) >= exp + exponent + difference + reach
+
+
+def test_the_bound_is_the_sum_of_its_parts(monkeypatch):
+    """Error, half of zeta, rounding times max|v|/range, underflow: none may be missing."""
+    state, seen, unit = MomentState(plane(), 2), {}, UNIT["float32"]
+    v = np.array([[1000.0, 0.0], [1001.0, 0.25]], np.float32)  # ratio 1001, least range 1/4
+    state.add(np.ones((2, 4), np.float32), v)
+    parts = {"error": 0.0, "slip": 0.0, "zeta": 0.0}
+
+    def fake(forms, features, below, squares, far, lost, table):
+        seen.update(far=far, lost=lost, squares=squares.copy())
+        return np.full(1, parts["error"]), np.full(1, parts["slip"])
+
+    monkeypatch.setattr("varnum.lowrank.state.row_errors", fake)
+    monkeypatch.setattr(state, "_logit_errors", lambda *_: np.full(1, parts["zeta"]))
+
+    def bound(**changes):
+        parts.update(changes)
+        found = state.attend(np.full((1, 4), 2.0, np.float32), np.empty((1, 2), np.float32))
+        return float(found.error[0])
+
+    assert bound() >= 4 * unit * 1001
+    assert bound(error=0.5, zeta=0.25) >= 0.625 * (1 + 2.0**7 * unit) + 4 * unit * 1001
+    assert bound(error=0.5, slip=1e-4, zeta=0.0) >= 0.5 + 1e-4 * 1.5 * 1001
+    assert seen["far"][0] >= state.far_coordinate * (1 + gamma(3, unit))
+    assert seen["far"][1] >= state.far_beyond * (1 + gamma(3, unit))
+    state.far_weight = 10.0
+    for tiny, ratio, least in ((1e-12, 0.0, 0.25), (1e-12, 1001.0, math.inf)):
+        state.tiny = tiny
+        state.values._facts = (ratio, least)
+        longest = 1 + float(seen["squares"][0, 0])
+        needed = 2 * 2 * math.exp(8) * state.features * longest * tiny * math.exp(10)
+        assert bound(error=0.0, slip=0.0) >= needed * (1 / least + 2 * ratio)
+        assert seen["lost"] >= tiny * math.exp(10) * (1 - 1e-12)
+    assert longest > 2
+
+
+def test_numbers_that_are_none_certify_nothing():
+    """nan in a key or a value, in the first chunk or a later one."""
+    q, k, v = (np.full((3, n), 0.1, np.float32) for n in (4, 4, 1))
+    v[0] = 1
+    for which in (0, 1):
+        for first in (True, False):
+            wrong = [k.copy(), v.copy()]
+            wrong[which][1, 0] = np.nan
+            state = MomentState(plane(), 1)
+            for part in (wrong, (k, v)) if first else ((k, v), wrong):
+                state.add(*part)
+            assert not (state.attend(q, np.empty((3, 1), np.float32)).error < math.inf).any()
+            assert which == 0 or state.values.ratio == math.inf
+            assert which == 1 or state.far_key == state.far_coordinate == math.inf
+
+
+def test_the_worst_column_sets_the_ratio():
+    for v in ([[0, 1000], [1, 1001]], [[1000, 0], [1001, 1]], [[7, 1000], [7, 1001]]):
+        assert ValueRange.of(np.array(v, np.float32)).ratio >= 1001
