@@ -87,15 +87,16 @@ def float64(array):
 
 
 def test_the_moments_stand_the_worst_rounding_of_their_sums():
-    """Mass too large and every product too small by gamma, all of one sign (lemma 5)."""
+    """One key of ones; mass too large and products off by gamma against the query (lemma 5)."""
     terms, unit, size = 4000, UNIT["float32"], 8
-    room = gamma(terms, unit)
-    phi = np.ones((size + 1, 1))
-    gram = phi @ phi.T * (1 - room)
-    gram[0, 0] = 1 + room
-    forms = make_forms(gram, np.ones((size + 1, 1)), size, 0, terms, unit, float64)
-    assert phi[1:].T @ forms.form @ phi[1:] >= size**2
-    assert forms.spread >= math.sqrt(size)
+    room = gamma(terms + 8, unit)
+    for signs in (np.ones(size), (-1.0) ** np.arange(size)):  # the second one cancels: x = 0
+        gram = np.ones((size + 1, size + 1))
+        gram[1:, 1:] -= room * np.outer(signs, signs)
+        gram[0, 0] += room
+        forms = make_forms(gram, np.ones((size + 1, 1)), size, 0, terms, unit, float64)
+        assert signs @ forms.form @ signs >= signs.sum() ** 2
+        assert forms.spread >= math.sqrt(size)
 
 
 def test_underflow_is_added_before_the_roots():
@@ -164,9 +165,10 @@ def test_largest_lengths_are_those_of_every_key_so_far(scale):
 
 def test_the_logit_bound_pays_for_each_rounding():
     """Lemma 4 part by part: exp, the exponent, the centre, the projections."""
-    state, unit = MomentState(plane(at=0.5), 1), UNIT["float32"]
+    without = dataclasses.replace(plane(at=0.5), norm_q0=0.0, norm_k0=0.0)
+    state, unit = MomentState(without, 1), UNIT["float32"]
     state.add(np.zeros((1, 4), np.float32), np.ones((1, 1), np.float32))
-    nothing, basis = np.zeros(1, np.float32), state.basis
+    nothing = np.zeros(1, np.float32)
     state.far_perpendicular = 0.0
 
     def zeta(square=0.0, **parts):
@@ -182,6 +184,7 @@ def test_the_logit_bound_pays_for_each_rounding():
     state.far_weight = 0.0
     assert zeta(far_centre=10.0, far_coordinate=2.0) >= base + gamma(3 + 4, unit) * 20 * 0.99
     state.far_centre = 0.0
+    state.basis = basis = plane(at=0.5)
     reach = 2 * state.slack * (3 + basis.norm_q0) * (5 + basis.norm_k0) * (1 - 1e-3)
     assert zeta(9.0, far_key=5.0) >= exp + exponent + difference + reach
 

@@ -69,7 +69,7 @@ def make_forms(
         line=cast(gram[0] * line / gram[0, 0]),
         form=cast(form),
         select=cast(select),
-        spread=up(abs(squares / mass * (1 + 2 * some)) ** 0.5),
+        spread=up(abs(squares / mass) ** 0.5),
         rounding=up(2 * gamma(terms + 3 * count + 24, unit)),
     )
 

@@ -52,7 +52,7 @@ class ValueRange:
             ratio = float(xp.where(spread > 0, biggest / spread, biggest * 0 + 0.5).max())
             if not float(biggest.max()) * 2.0**70 * TINY[name] < 1:
                 ratio = float("inf")  # sums of values may overflow
-        return (ratio * (1 + 8 * UNIT[name]) if ratio == ratio else float("inf")), least
+        return ratio * (1 + 8 * UNIT[name]), least
 
     def mend(self, out: Any) -> None:
         """A column whose values are all equal has that value as its exact output: write it."""
