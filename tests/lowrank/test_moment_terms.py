@@ -243,3 +243,14 @@ def test_numbers_that_are_none_certify_nothing():
 def test_the_worst_column_sets_the_ratio():
     for v in ([[0, 1000], [1, 1001]], [[1000, 0], [1001, 1]], [[7, 1000], [7, 1001]]):
         assert ValueRange.of(np.array(v, np.float32)).ratio >= 1001
+
+
+@pytest.mark.parametrize("which", ["query_squares", "key_squares"])
+@pytest.mark.parametrize("factor", [0.0, 1e-40, 1e38, math.inf])
+def test_factors_of_squares_that_are_not_normal_certify_nothing(which, factor):
+    basis = plane()
+    factors = getattr(basis, which).copy()
+    factors[0, 1] = factor
+    unit = UNIT["float32"]
+    assert lost_squares(basis, unit) < 1e-30
+    assert lost_squares(dataclasses.replace(basis, **{which: factors}), unit) == math.inf

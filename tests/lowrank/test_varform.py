@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from varnum.lowrank.exact import exact_error
 from varnum.lowrank.policy import Choice
-from varnum.lowrank.varform import VarAttention, attend_scales
+from varnum.lowrank.varform import VarAttention, _far, attend_scales
 
 SCALES = (2, 3, 4)
 ANY = 1e9  # a target that every bound meets
@@ -92,3 +93,17 @@ def test_a_column_that_is_constant_so_far_comes_out_exactly():
     out, _ = attend_scales(q, k, v, (3, 30, 60), 2.0, ANY)
     assert (out[:33, 0] == np.float32(7.1)).all()
     assert (out[33:, 0] != np.float32(7.1)).all()
+
+
+def test_an_early_long_key_counts_for_late_long_queries():
+    q, k, v = draw()
+    q[:2] *= np.float32(1e-3)
+    change(q, k, v, "early key")
+    far_q, far_k = (np.linalg.norm(part.astype(float), axis=1).max() for part in (q, k))
+    assert one_by_one(q, k, v, SCALES, 2.0) >= exact_error(far_q / 2, far_k, 1, 0.5, 5, q)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-25, 3e-40])
+def test_a_norm_is_not_below_the_exact_one(size):
+    array = (np.random.default_rng(1).standard_normal((9, 40)) * size).astype(np.float32)
+    assert _far(array) >= np.linalg.norm(array.astype(np.longdouble), axis=1).max()
