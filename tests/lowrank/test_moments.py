@@ -42,9 +42,9 @@ def run(q, k, v, sigma, size=3, top=2, centres=1, split=None, backend="numpy"):
     for rows in np.array_split(np.arange(len(k)), split or 1):
         state.add(k[rows], v[rows])
     if backend == "torch":
-        out = torch.empty((len(q), v.shape[1]), dtype=v.dtype)
+        out = torch.full((len(q), v.shape[1]), math.nan, dtype=v.dtype)  # rows may stay unwritten
         return state, out.numpy(), state.attend(q, out)
-    out = np.empty((len(q), v.shape[1]), dtype=q.dtype)
+    out = np.full((len(q), v.shape[1]), math.nan, dtype=q.dtype)
     return state, out, state.attend(q, out)
 
 

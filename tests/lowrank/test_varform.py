@@ -107,3 +107,17 @@ def test_an_early_long_key_counts_for_late_long_queries():
 def test_a_norm_is_not_below_the_exact_one(size):
     array = (np.random.default_rng(1).standard_normal((9, 40)) * size).astype(np.float32)
     assert _far(array) >= np.linalg.norm(array.astype(np.longdouble), axis=1).max()
+
+
+def test_rows_whose_bound_is_no_number_are_done_exactly():
+    """Squares of these queries overflow: nan, which no comparison with the target may let pass."""
+    rng = np.random.default_rng(3)
+    q, k, v = (rng.standard_normal((600, 3)).astype(np.float32) / 4 for _ in range(3))
+    work = VarAttention(2.0, 1e-2)
+    work.step(q, k, v)
+    assert work.state is not None
+    before = work.outcome.exact
+    assert before < 600
+    work.step(q[:7] * np.float32(1e25), k[:7], v[:7])
+    assert work.outcome.exact == before + 7
+    assert not work.outcome.certified <= 1e-2
