@@ -196,7 +196,7 @@ def test_the_bound_is_the_sum_of_its_parts(monkeypatch):
     state.add(np.ones((2, 4), np.float32), v)
     parts = {"error": 0.0, "slip": 0.0, "zeta": 0.0}
 
-    def fake(forms, features, below, squares, far, lost, table):
+    def fake(forms, features, below, squares, far, lost, table, cap):
         seen.update(far=far, lost=lost, squares=squares.copy())
         return np.full(1, parts["error"]), np.full(1, parts["slip"])
 
@@ -254,3 +254,61 @@ def test_factors_of_squares_that_are_not_normal_certify_nothing(which, factor):
     unit = UNIT["float32"]
     assert lost_squares(basis, unit) < 1e-30
     assert lost_squares(dataclasses.replace(basis, **{which: factors}), unit) == math.inf
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("centres", [1, 3])
+@pytest.mark.parametrize("offset", [0.0, 5.0])
+def test_the_second_bound_of_the_logits_holds_and_is_the_smaller_one(
+    monkeypatch, dtype, centres, offset
+):
+    """Whitening keys that differ in length by coordinates inflates |chi| max|kappa|."""
+    rng = np.random.default_rng(2)
+    k = (rng.standard_normal((300, 24)) * 0.8 ** np.arange(24) + offset).astype(dtype)
+    q = (rng.standard_normal((40, 24)) + offset).astype(dtype)
+    basis = fit_basis(q.astype(float), k.astype(float), 3.0, 24, 2, centres, q)
+    state, helped = MomentState(basis, 2), []
+    state.add(k, rng.standard_normal((300, 2)).astype(dtype))
+    kappa = (basis.key_map @ k.T)[3:] - basis.key_shift[2:]
+
+    def see(forms, features, below, squares, far, lost, table, cap):
+        x = features[1:25].astype(np.longdouble).T @ kappa
+        assert (abs(x).max(1) <= cap).all()
+        helped.append(float((cap / (np.sqrt(squares[0]) * far[0])).min()))
+        return row_errors(forms, features, below, squares, far, lost, table, cap)
+
+    monkeypatch.setattr("varnum.lowrank.state.row_errors", see)
+    state.attend(q, np.empty((40, 2), dtype))
+    assert len(helped) >= centres - 1
+    assert centres > 1 or min(helped) < 0.9
+
+
+def test_the_second_bound_of_the_logits_is_nearly_reached(monkeypatch):
+    """One coordinate: it is the largest logit."""
+    rng = np.random.default_rng(3)
+    q, k = rng.standard_normal((2, 50, 1))
+    state, seen = MomentState(fit_basis(q, k, 2.0, 1, 1, 1, q), 1), []
+    state.add(k, k)
+
+    def see(forms, features, below, squares, far, lost, table, cap):
+        seen.append((cap, features[1]))
+        return row_errors(forms, features, below, squares, far, lost, table, cap)
+
+    monkeypatch.setattr("varnum.lowrank.state.row_errors", see)
+    state.attend(q, np.empty((50, 1)))
+    cap, chi = seen[0]
+    kappa = (state.basis.key_map @ k.T)[3:] - state.basis.key_shift[2:]
+    largest = abs(np.outer(chi, kappa[0])).max(1)
+    assert (largest <= cap).all()
+    assert (cap <= largest * (1 + 1e-12) + 1e-30).all()
+
+
+def test_the_smaller_of_both_bounds_is_taken():
+    forms = Forms(np.ones((2, 1)), np.ones(2), np.ones((1, 1)), np.ones((3, 1)), 0.0, 0.0)
+    features, squares, table = np.ones((2, 1)), np.array([[9.0], [0.0]]), tail_table()
+    pairs = [(1.0, 3.0), (1.0, 1.0), (1 / 3, 3.0), (1.0, np.nan), (np.nan, 1.0)]
+    ask = [
+        row_errors(forms, features, np.ones(1), squares, (f, 1.0), 0.0, table, np.array([c]))[0]
+        for f, c in pairs
+    ]
+    assert ask[0] == ask[3] > ask[1] == ask[2] == ask[4]

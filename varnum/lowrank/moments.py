@@ -105,14 +105,15 @@ def tail_table() -> Array:
 
 def row_errors(
     forms: Forms, features: Any, below: Any, squares: Any, far: tuple[float, float], lost: float,
-    table: Any,
+    table: Any, cap: Any = math.inf,
 ) -> tuple[Any, Any]:  # fmt: skip
     """(approximation, amplification) per query near one centre, features (F, n), below = E~[p].
 
     squares (2, n): |chi|^2, and that of the coordinates from d2 on; far: the largest lengths of
-    kappa, likewise; lost: what underflow may take from a sum, over the mass. The output is within
-    range(v) * approximation of the softmax of the computed logits, plus max|v| (1 + approximation)
-    * amplification for rounding. Infinite or nan where nothing is certified.
+    kappa, likewise; cap (n,): another bound of max|x|; lost: what underflow may take from a sum,
+    over the mass. The output is within range(v) * approximation of the softmax of the computed
+    logits, plus max|v| (1 + approximation) * amplification for rounding. Infinite or nan where
+    nothing is certified.
     """
     count = len(features)
     values = forms.form @ features[1:]
@@ -121,11 +122,13 @@ def row_errors(
     low = (1 + squares[0]) ** 2 * (300 * count * count * lost)  # lemma 7
     second, rest, fourth = (light(forms.select @ values) + low) ** 0.5  # of E x^2, E y^2, E a^4
     length, length_y = squares**0.5
-    entry, last = length * (far[0] * _STEPS), len(table) - 1
-    if isinstance(entry, np.ndarray):
-        tail = table.take(np.fmin(entry, last).astype(np.int64))  # fmin: a nan is last
+    reach, last = length * far[0], len(table) - 1
+    if isinstance(reach, np.ndarray):  # fmin: a nan gives way to the other bound, or to the last
+        entry = np.fmin(np.fmin(reach, cap) * _STEPS, last)
+        tail = table.take(entry.astype(np.int64))
     else:
-        tail = table.take(entry.nan_to_num(last, last).clip(max=last).long())
+        entry = (reach.clip(max=cap) * _STEPS).nan_to_num(last, last).clip(max=last)
+        tail = table.take(entry.long())
     fourth = (fourth**0.5 + (length_y * far[1] * rest) ** 0.5) ** 2  # root of E x^4
     error = (second + 0.5 * rest) * rest + second * fourth * tail
     size = length * forms.spread

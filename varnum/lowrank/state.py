@@ -59,6 +59,7 @@ class MomentState:
         self.parts = 0  # chunks so far: sums of float64 numbers
         self.seconds = 0.0  # spent on bounds, not on the output
         self.far_coordinate = 0.0  # max |kappa|
+        self.far_inside = 0.0  # max |U^T (k - k0)|
         self.far_beyond = 0.0  # max |kappa beyond its first d2 coordinates|
         self.far_perpendicular = 0.0  # max |perpendicular part of k - k0|
         self.far_key = 0.0  # max |k|
@@ -128,6 +129,7 @@ class MomentState:
         outside = _larger(0.0, outside) ** 0.5 * safe
         self.far_perpendicular = _larger(self.far_perpendicular, outside)
         self.far_coordinate = _larger(self.far_coordinate, (float(near.max()) + lost) ** 0.5 * safe)
+        self.far_inside = _larger(self.far_inside, (float(inside.max()) + lost) ** 0.5 * safe)
         self.far_beyond = _larger(self.far_beyond, (float(beyond.max()) + lost) ** 0.5 * safe)
         exponents = light(exponents)
         self.far_weight = _larger(self.far_weight, float(exponents.max()))
@@ -181,7 +183,7 @@ class MomentState:
         zeta = self._logit_errors(squares[0], square, image[0])
         self.seconds += perf_counter() - began
         if len(self.grams) == 1:
-            error, slip = self._one_centre(0, features, squares[1:], out, None)
+            error, slip = self._one_centre(0, features, squares, out, None)
         else:
             error, slip = self._many_centres(chi, out)
         rounding = slip * (1 + error) * ratio + 4 * self.unit * ratio
@@ -202,7 +204,7 @@ class MomentState:
                 features[0] = 1
                 near = features[1 : 1 + len(chi)]
                 near[...] = chi[:, rows] - centres[c][:, None]
-                squares = self.basis.query_squares[1:] @ (near * near)
+                squares = self.basis.query_squares @ (near * near)
                 where = light(rows)
                 error[where], slip[where] = self._one_centre(c, features, squares, out, rows)
         return error, slip
@@ -222,7 +224,9 @@ class MomentState:
         began = perf_counter()
         far = (self.far_coordinate * self._safe, self.far_beyond * self._safe)
         lost = self.tiny * math.exp(min(self.far_weight, _FAR_WEIGHT))  # over the mass (lemma 7)
-        error, slip = row_errors(forms, features, below, squares, far, lost, self.table)
+        cap = (light(squares[0]) + self._lost) ** 0.5 * (self.far_inside * self._safe / basis.sigma)
+        squares = squares[1:]
+        error, slip = row_errors(forms, features, below, squares, far, lost, self.table, cap)
         faint = 1e5 * basis.rank * lost * (1 / values.least + values.ratio)
         error += (1 + light(squares)[0]) * faint
         self.seconds += perf_counter() - began
