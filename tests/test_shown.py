@@ -108,7 +108,8 @@ def output(command: str, folder: Path) -> tuple[str, str]:
         (folder / file).write_text(out.getvalue())
         return "", err.getvalue()
     if rest is not None:
-        return shell(rest, folder, out.getvalue())
+        piped, said = shell(rest, folder, out.getvalue())
+        return piped, err.getvalue() + said
     return out.getvalue(), err.getvalue()
 
 
