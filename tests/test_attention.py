@@ -341,3 +341,16 @@ def test_the_model_error_from_the_command_line(tmp_path):
     )  # fmt: skip
     assert refused.returncode == 2
     assert "needs --attention lowrank and --tokens" in refused.stderr
+
+
+def test_an_empty_file_is_no_interruption(tmp_path, monkeypatch, capsys):
+    from varnum.cli import main
+
+    (tmp_path / "q.npy").write_bytes(b"")
+    path = str(tmp_path / "q.npy")
+    command = ["varnum", "attention", "--q", path, "--k", path, "--v", path, "--eps", "1e-2"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "is not a .npy file of numbers" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import varnum as vn
 from varnum import _slot
 from varnum._attention import Attention, Certificate
 
@@ -120,3 +121,13 @@ def test_a_cast_that_moves_a_constant_column_has_no_bound():
     assert _slot._cast_error(np.array([[0.1]]), np.array([[0.0]]), np.ones((1, 1)), None) > 1e300
     same = SimpleNamespace(x=np.array([[0.1]]))
     assert _slot._cast_error(same.x, same.x, np.ones((1, 1)), None) == 0
+
+
+def test_the_factor_may_be_a_number_and_must_be_finite():
+    q, k, v = np.random.default_rng(0).standard_normal((3, 1, 2, 6, 4))
+    kernel = vn.GuaranteedKernel(output_error="1e-2")
+    assert (kernel(q, k, v, 0.25) == kernel(q, k, v, np.array(0.25))).all()
+    with pytest.raises(vn.InputError, match="the factor: nan or inf"):
+        kernel(q, k, v, float("nan"))
+    with pytest.raises(vn.InputError, match="nan or inf"):
+        kernel(q * np.nan, k, v, 0.25)

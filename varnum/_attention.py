@@ -209,7 +209,8 @@ def _by_moments(
 ) -> tuple[Any, Certificate]:
     output, outcome = attend_scales(q, k, v, scales, sigma, target)
     if method == "moments" and outcome.rank == 0:
-        raise InputError(f"method: moments certifies nothing here ({outcome.reason}); use auto")
+        why = outcome.reason or "too few tokens"
+        raise InputError(f"method: moments certifies nothing here ({why}); use auto")
     return output, _moment_certificate(outcome, target)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from varnum._attention import Certificate, attention, parse_target
+from varnum.errors import InputError
 from varnum.lowrank.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
 
 _HALF = ("bfloat16", "float16")
@@ -40,13 +41,17 @@ class GuaranteedKernel:
     def __call__(
         self, q: Any, k: Any, v: Any, scale: Any, blocks: tuple[int, ...] | None = None
     ) -> Any:
-        """Attention output (B, H, L, d_v) in the dtype of v."""
+        """Attention output (B, H, L, d_v) in the dtype of v; `scale`: a number or an array."""
+        if isinstance(scale, int | float):
+            scale = np.float64(scale) if isinstance(q, np.ndarray) else q.new_tensor(scale).double()
         for dtype in ("float32", "float64"):
             wide = [_widen(part, dtype) for part in (q, k, v)]
             wide[0] = wide[0] * _widen(scale, dtype_name(wide[0]))
             zeta = _logit_error(wide[0], wide[1])
             if zeta <= self.target / _PART or dtype_name(wide[0]) == "float64":
                 break
+        if not math.isfinite(zeta):
+            raise InputError("q, k or the factor: nan or inf, or products that overflow")
         eps = self.kind == "eps"
         # (1 + e) exp(zeta) - 1 <= target where e <= target - 2 zeta; an output pays zeta/2, and in
         # half precision the cast is left half of the target

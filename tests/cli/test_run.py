@@ -153,6 +153,7 @@ REFUSED = [
     (["--dtype", "int8"], "dtype: no 'int8'"),
     (["--dtype", "bfloat16"], "NumPy has no bfloat16"),
     (["--device", "cuda"], "device: 'cuda' needs the torch backend"),
+    (["--attention", "lowrank", "--backend", "balls"], "attention: balls take exact alone"),
     (["--attention", "magic"], "attention: no 'magic'; known: exact"),
     (["--seed", "-1"], "seed: -1 is negative"),
     (["--digits", "0"], "digits must be 1"),

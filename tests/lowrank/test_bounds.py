@@ -52,3 +52,11 @@ def test_a_smaller_error_never_lowers_the_bound_and_a_rank_that_exists_is_never_
 def test_overflowing_logits_exclude_nothing():
     q = np.eye(4) * 1e3
     assert certify_rank_lower(q, -q, 1.0, 0.1) == 1
+
+
+@pytest.mark.parametrize("size", [8.0, 20.0, 1e3, 1e7])
+def test_logits_beyond_float64_leave_nothing_proved_and_no_warning(size):
+    q, k = np.random.default_rng(0).standard_normal((2, 30, 8)) * size
+    assert 1 <= certify_rank_lower(q, k, 2.0, 1e-2) <= 30
+    assert certify_rank_lower(q * 100, k, 2.0, 1e-2) == 1
+    assert estimate_rank_reference(q * 100, k, 2.0, 1e-2) == 30

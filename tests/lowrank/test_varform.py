@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from varnum.errors import InputError
 from varnum.lowrank.exact import exact_error
 from varnum.lowrank.policy import Choice
 from varnum.lowrank.varform import VarAttention, _far, attend_scales
@@ -121,3 +122,36 @@ def test_rows_whose_bound_is_no_number_are_done_exactly():
     work.step(q[:7] * np.float32(1e25), k[:7], v[:7])
     assert work.outcome.exact == before + 7
     assert not work.outcome.certified <= 1e-2
+
+
+TOKENS = np.ones((3, 2), np.float32)
+WRONG = {
+    "sigma: 0.0 is not allowed": ({"sigma": 0.0}, []),
+    "sigma: 'sqrt' is not allowed": ({"sigma": "sqrt"}, []),
+    "target: nan is not allowed": ({"target": float("nan")}, []),
+    "target: -1 is not allowed": ({"target": -1}, []),
+    "q: holds nan or inf": ({}, [(TOKENS * np.nan, TOKENS, TOKENS)]),
+    "v: holds nan or inf": ({}, [(TOKENS,) * 3, (TOKENS, TOKENS, TOKENS * np.inf)]),
+    "k: head dimension 1": ({}, [(TOKENS, TOKENS[:, :1], TOKENS)]),
+    "v: 2 tokens, but k has 3": ({}, [(TOKENS, TOKENS, TOKENS[:2])]),
+    "q: dtype int64 is not allowed": ({}, [(TOKENS.astype(int),) * 3]),
+    "q: shape": ({}, [(TOKENS[0],) * 3]),
+    "q: float32 of shape": ({}, [(TOKENS[None],) * 3]),
+    "q: float16 of shape": ({}, [(TOKENS.astype(np.float16),) * 3]),
+    "differ from earlier scales": ({}, [(TOKENS,) * 3, (TOKENS.astype(float),) * 3]),
+    "overflow float32": ({}, [(TOKENS * np.float32(1e30),) * 3]),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_a_step_refuses_what_it_cannot_certify(message):
+    options, steps = WRONG[message]
+
+    def attempt():
+        work = VarAttention(**{"sigma": 4.0, "target": 1e-2, **options})
+        for step in steps:
+            work.step(*step)
+
+    with pytest.raises(InputError, match=message) as caught:
+        attempt()
+    assert "\n" not in str(caught.value)

@@ -59,7 +59,7 @@ def attention(
     sizes = _scales(scales)
     options: dict[str, Any] = {"sigma": sigma, "scales": sizes}
     result = attend(*arrays, eps=eps, output_error=output_error, method=method, **options)
-    if result.certificate.method == "exact":
+    if method == "exact":
         seconds_exact = result.certificate.seconds
     else:
         began = perf_counter()
@@ -83,7 +83,7 @@ def _load(path: str, name: str, backend: str) -> Any:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise InputError(f"--{name}: cannot read {path!r}: {error.strerror or error}") from None
-    except ValueError:
+    except (ValueError, EOFError):
         raise InputError(f"--{name}: {path!r} is not a .npy file of numbers") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise InputError(f"--{name}: {path!r} must hold one array of float16, float32 or float64")
@@ -127,13 +127,17 @@ def _ranks(arrays: list[Any], sigma: str, certificate: Certificate) -> tuple[int
     from varnum.lowrank.arrays import split_heads, to_double
     from varnum.lowrank.bounds import MOST_TOKENS, certify_rank_lower, estimate_rank_reference
 
-    target = certificate.target
-    eps = target if certificate.kind == "eps" else 2 * target / (1 + target * target)
+    eps = _kernel_error(certificate)
     number = resolve_sigma(sigma, int(arrays[0].shape[-1]))
     heads = [(to_double(head_q), to_double(head_k)) for head_q, head_k, _ in split_heads(*arrays)]
     # a few SVDs each: half the tokens of the reference are enough to see how low it can be
     lower = max(certify_rank_lower(*head, number, eps, most=MOST_TOKENS // 2) for head in heads)
     return lower, max(estimate_rank_reference(one, two, number, eps) for one, two in heads)
+
+
+def _kernel_error(certificate: Certificate) -> float:
+    target = certificate.target
+    return target if certificate.kind == "eps" else 2 * target / (1 + target * target)
 
 
 def _content(
@@ -147,6 +151,7 @@ def _content(
         "rank": rank,
         "rank_lower": lower,
         "rank_reference": reference,
+        "rank_kernel_error": _kernel_error(certificate),
         "gap_proved": rank / lower if lower and kernel else None,
         "gap_reference": rank / reference if reference and kernel else None,
         "kind": certificate.kind,
@@ -173,7 +178,11 @@ def _print(content: dict[str, Any]) -> None:
     row("rank", str(content["rank"]))
     if content["rank_lower"] is not None:
         gap = "" if content["gap_proved"] is None else f"; gap {content['gap_proved']:.2f}"
-        row("rank, proved at least", f"{content['rank_lower']} for one global factorisation{gap}")
+        at = (
+            "" if content["kind"] == "eps" else f", kernel error {content['rank_kernel_error']:.3g}"
+        )
+        lower = f"{content['rank_lower']} for one global factorisation{at}{gap}"
+        row("rank, proved at least", lower)
         gap = "" if content["gap_reference"] is None else f"; gap {content['gap_reference']:.2f}"
         note = f" (on at most {MOST_TOKENS} tokens; an estimate)"
         row("rank, singular values", f"{content['rank_reference']}{note}{gap}")

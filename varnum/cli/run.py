@@ -72,6 +72,8 @@ def run(
     from varnum.model.generate import Settings
 
     where = Backend(backend, dtype, device)
+    if attention != "exact" and where.name == "balls":
+        raise InputError("attention: balls take exact alone; lowrank runs on numpy and torch")
     kernel = attention_kernel(attention, output_error)
     settings = Settings(parse(cfg, "cfg"), top_k, parse(top_p, "top_p"), seed)
     _check(digits, max_bits, settings, tokens, out, image)

@@ -54,11 +54,12 @@ def _scaled_kernel(q: Array, k: Array, sigma: float) -> tuple[Array, float]:
     """D^-1 A with rows scaled to sqrt(max min) = 1, and a bound on its entrywise relative error."""
     logits = q @ k.T / sigma
     middle = 0.5 * (logits.max(1, keepdims=True) + logits.min(1, keepdims=True))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         scaled = np.exp(logits - middle)
+    within = scaled.min() > 1e-140 and scaled.max() < 1e140  # so that squares and sums fit
     far = float(row_norms(q).max()) * float(row_norms(k).max()) / sigma
     relative = expm1_up(gamma(q.shape[1] + 8) * far) + 2 * exp_relative(_U)
-    return scaled, up(relative) if np.isfinite(scaled).all() else float("inf")
+    return scaled, up(relative) if within else float("inf")
 
 
 def _excluded(
@@ -86,9 +87,17 @@ def _excluded(
 def estimate_rank_reference(
     q: Array, k: Array, sigma: float, eps: float, most: int = MOST_TOKENS
 ) -> int:
-    """Least k whose truncated SVD of D^-1 A is entrywise within eps; up to `most` tokens."""
-    scaled, _ = _scaled_kernel(_spread(q, most), _spread(k, most), sigma)
-    left, values, right = np.linalg.svd(scaled, full_matrices=False)
+    """Least k whose truncated SVD of D^-1 A is entrywise within eps; up to `most` tokens.
+
+    All of them where D^-1 A leaves the range of float64, or its SVD does not converge.
+    """
+    scaled, error = _scaled_kernel(_spread(q, most), _spread(k, most), sigma)
+    if not np.isfinite(error):
+        return min(len(scaled), len(scaled[0]))
+    try:
+        left, values, right = np.linalg.svd(scaled, full_matrices=False)
+    except np.linalg.LinAlgError:
+        return min(len(scaled), len(scaled[0]))
     remaining = scaled.copy()
     for rank in range(1, len(values) + 1):
         remaining -= values[rank - 1] * np.outer(left[:, rank - 1], right[rank - 1])

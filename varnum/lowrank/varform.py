@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from varnum.errors import InputError
+from varnum.lowrank.arrays import check_inputs
 from varnum.lowrank.backend import empty, light, namespace, row_squares
 from varnum.lowrank.basis import unit_of
 from varnum.lowrank.exact import exact_error, exact_rows
@@ -55,6 +57,9 @@ class VarAttention:
     """
 
     def __init__(self, sigma: float, target: float, *, keep_tokens: bool = True) -> None:
+        for name, value in (("sigma", sigma), ("target", target)):
+            if not (isinstance(value, int | float) and 0 < value <= 1e12):
+                raise InputError(f"{name}: {value!r} is not allowed; a number in (0, 1e12]")
         self.sigma, self.target, self.keep_tokens = sigma, target, keep_tokens
         self.outcome = Outcome()
         self.state: MomentState | None = None
@@ -64,9 +69,23 @@ class VarAttention:
         self._seen = 0
         self._range: ValueRange | None = None  # of the values that exact attention has seen
         self._far_key = 0.0  # their largest |k|
+        self._like: tuple[Any, ...] | None = None  # backend, dtype, device, d, d_v
 
     def step(self, q: Any, k: Any, v: Any, out: Any | None = None) -> Any:
-        """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v)."""
+        """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v).
+
+        Raises InputError for what `varnum.attention` refuses, and for tokens unlike earlier ones.
+        """
+        check_inputs(q, k, v, self.sigma, None)
+        kind = (namespace(q).__name__, str(q.dtype), str(getattr(q, "device", "cpu")))
+        like = (*kind, int(q.shape[-1]), int(v.shape[-1]))
+        if len(q.shape) != 2 or dtype_name(q) not in ("float32", "float64"):
+            raise InputError(
+                f"q: {dtype_name(q)} of shape {tuple(q.shape)}; allowed: float32 or float64, (N, d)"
+            )
+        if self._like not in (None, like):
+            raise InputError(f"q, k, v: {like} differ from earlier scales, {self._like}")
+        self._like = like
         return self._step(q, k, v, None, None, out)
 
     @np.errstate(all="ignore")  # what overflows ends in an infinite bound
