@@ -153,14 +153,14 @@ def _one_head(
         return _by_moments(q, k, v, sigma, target, scales, method)
     # a kernel error e costs tanh(artanh(e)/2) < e of the output
     eps = target if kind == "eps" else 2 * target / (1 + target * target) * 0.999
-    reason = "asked for"
+    reason, spent = "asked for", 0.0
     if method != "exact":
         found, reason, spent = _find_kernel(q, k, sigma, eps, method)
         if found is not None:
             return _by_kernel(found, v, kind, target, scales, reason, spent)
         if method != "auto":
             raise InputError(f"method: {method} certifies nothing here ({reason}); use auto")
-    return _by_exact(q, k, v, sigma, kind, target, scales, reason)
+    return _by_exact(q, k, v, sigma, kind, target, scales, reason, spent)
 
 
 def _find_kernel(
@@ -228,7 +228,7 @@ def _moment_certificate(outcome: Outcome, target: float) -> Certificate:
 
 def _by_exact(
     q: Any, k: Any, v: Any, sigma: float, kind: str, target: float,
-    scales: tuple[int, ...] | None, reason: str,
+    scales: tuple[int, ...] | None, reason: str, spent: float,
 ) -> tuple[Any, Certificate]:  # fmt: skip
     output, outcome = attend_scales(q, k, v, scales, sigma, target, low_rank=False)
     certified = outcome.certified if kind == "output-error" else _exact_eps(q, k, sigma)
@@ -239,7 +239,7 @@ def _by_exact(
         output = like(output, v, keep=True)
     return output, Certificate(
         kind, target, certified, outcome.certified, "exact", 0, outcome.rows, outcome.rows,
-        reason, 0.0, 0.0,
+        reason, 0.0, spent,
     )  # fmt: skip
 
 

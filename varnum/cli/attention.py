@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from varnum.cli.common import Json, Timeout, finite, limit, print_json
+from varnum.cli.common import Json, Timeout, filled, finite, limit, print_json
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -172,10 +172,10 @@ def _print(content: dict[str, Any]) -> None:
     from varnum.lowrank.bounds import MOST_TOKENS
 
     def row(name: str, text: str) -> None:
-        print(f"{name:22}{text}")
+        print(filled(f"{name:22}{text}", " " * 22))
 
     row("method", f"{content['method']} ({content['reason']})")
-    row("rank", str(content["rank"]))
+    row("rank", str(content["rank"] or "none: exact attention"))
     if content["rank_lower"] is not None:
         gap = "" if content["gap_proved"] is None else f"; gap {content['gap_proved']:.2f}"
         at = (
