@@ -10,6 +10,7 @@ import pytest
 import varnum as vn
 from varnum import _slot
 from varnum._attention import Attention, Certificate
+from varnum.lowrank.varform import VarAttention
 
 FLOAT32 = 2.0**-24
 
@@ -131,3 +132,28 @@ def test_the_factor_may_be_a_number_and_must_be_finite():
         kernel(q, k, v, float("nan"))
     with pytest.raises(vn.InputError, match="nan or inf"):
         kernel(q * np.nan, k, v, 0.25)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_a_factor_given_as_a_number_is_not_rounded_to_the_dtype_of_q(dtype):
+    torch = pytest.importorskip("torch", reason="half precision is a torch type")
+    q, k = (torch.randn(1, 1, 8, 4, generator=torch.manual_seed(0)) * 9 for _ in range(2))
+    q, k = q.to(getattr(torch, dtype)), k.to(getattr(torch, dtype))
+    v = torch.randn(1, 1, 8, 3, dtype=torch.float64)
+    kernel, factor = vn.GuaranteedKernel(output_error="1e-10"), 0.3
+    found = kernel(q.double().to(q.dtype), k, v, factor).double().numpy()[0, 0]
+    wide_q, wide_k = (part[0, 0].double().numpy().astype(np.longdouble) for part in (q, k))
+    weights = np.exp(wide_q @ wide_k.T * np.longdouble(factor))
+    values = v[0, 0].numpy().astype(np.longdouble)
+    exact = weights @ values / weights.sum(1, keepdims=True)
+    error = (np.abs(found - exact) / np.ptp(values, axis=0)).max()
+    assert error <= kernel.certificates[-1].output_error <= 1e-10
+
+
+def test_gradients_are_left_aside():
+    torch = pytest.importorskip("torch", reason="gradients are torch's")
+    q = torch.randn(600, 4, requires_grad=True)
+    assert vn.attention(q, q, q, output_error="1e-2").certificate.reached
+    work = VarAttention(2.0, 1e-2)
+    assert not work.step(q, q, q).requires_grad
+    assert work.outcome.certified <= 1e-2

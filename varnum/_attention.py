@@ -12,7 +12,7 @@ import numpy as np
 
 from varnum.balls.exact import parse
 from varnum.errors import InputError
-from varnum.lowrank.arrays import check_inputs, like, merge, split_heads, to_double
+from varnum.lowrank.arrays import check_inputs, detached, like, merge, split_heads, to_double
 from varnum.lowrank.exact import exact_error
 from varnum.lowrank.factors import attend
 from varnum.lowrank.geometry import row_norms
@@ -98,6 +98,7 @@ def attention(
         raise InputError(f"method: {method!r} is not known; allowed: {', '.join(METHODS)}")
     if method == "moments" and kind == "eps":
         raise InputError("method: moments certifies the output only; pass output_error, or pivots")
+    q, k, v = (detached(part) for part in (q, k, v))
     number = resolve_sigma(sigma, int(q.shape[-1]) if hasattr(q, "shape") and q.shape else 1)
     scales = None if scales is None else tuple(scales)
     check_inputs(q, k, v, number, scales)

@@ -17,6 +17,7 @@ import numpy as np
 
 from varnum._attention import Certificate, attention, parse_target
 from varnum.errors import InputError
+from varnum.lowrank.arrays import like
 from varnum.lowrank.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
 
 _HALF = ("bfloat16", "float16")
@@ -43,7 +44,7 @@ class GuaranteedKernel:
     ) -> Any:
         """Attention output (B, H, L, d_v) in the dtype of v; `scale`: a number or an array."""
         if isinstance(scale, int | float):
-            scale = np.float64(scale) if isinstance(q, np.ndarray) else q.new_tensor(scale).double()
+            scale = like(np.float64(scale), q, keep=True)  # not in the dtype of q: that would round
         for dtype in ("float32", "float64"):
             wide = [_widen(part, dtype) for part in (q, k, v)]
             wide[0] = wide[0] * _widen(scale, dtype_name(wide[0]))

@@ -102,8 +102,13 @@ def split_heads(q: Any, k: Any, v: Any) -> Iterator[tuple[Any, Any, Any]]:
 def _working(array: Any) -> Any:
     if isinstance(array, np.ndarray):
         return array.astype(np.float32) if dtype_name(array) in _HALF else array
-    array = array.detach()
+    array = detached(array)
     return array.float() if dtype_name(array) in _HALF else array
+
+
+def detached(array: Any) -> Any:
+    """Without gradients."""
+    return array.detach() if hasattr(array, "detach") else array
 
 
 def merge(outputs: list[Any], v: Any, count: int) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.lowrank.arrays import check_inputs
+from varnum.lowrank.arrays import check_inputs, detached
 from varnum.lowrank.backend import empty, light, namespace, row_squares
 from varnum.lowrank.basis import unit_of
 from varnum.lowrank.exact import exact_error, exact_rows
@@ -76,6 +76,7 @@ class VarAttention:
 
         Raises InputError for what `varnum.attention` refuses, and for tokens unlike earlier ones.
         """
+        q, k, v = (detached(part) for part in (q, k, v))
         check_inputs(q, k, v, self.sigma, None)
         kind = (namespace(q).__name__, str(q.dtype), str(getattr(q, "device", "cpu")))
         like = (*kind, int(q.shape[-1]), int(v.shape[-1]))
