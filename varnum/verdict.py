@@ -1,4 +1,4 @@
-"""What a check can say: Proved, Refuted with a witness, or Unknown with a reason.
+"""What a check can say: Proved, Refuted with a witness, or Unknown with a reason; what it rests on.
 
 A verdict has no truth value, so nobody writes ``if verdict:`` and turns Unknown into a pass.
 Match on the class instead.
@@ -48,3 +48,43 @@ class Unknown(_NoTruthValue):
 
 
 Verdict: TypeAlias = Proved | Refuted | Unknown
+
+
+CLAIM_WORDS = {
+    "coq": "Coq's kernel checked a proof that is printed beside it",
+    "solver": "an SMT solver found the negation unsatisfiable, a sharper twin satisfiable",
+    "balls": "interval arithmetic enclosed it, every rounding included",
+    "exhaustive": "all inputs of the stated sizes were tried",
+    "words": "a proof on its page",
+    "computed": "a program counted or evaluated it exactly; no theorem behind it",
+    "tested": "no counterexample among random and adversarial trials; nothing is proved",
+    "hypothesis": "an assumption of the literature, such as SETH",
+    "definition": "it fixes a notion",
+    "open": "stated, nothing assured yet",
+}
+"""What a claim of the ledger rests on, strongest first."""
+
+ANSWER_WORDS = {
+    "proved": "holds for every input that the question allows",
+    "proved for this run": "holds for the very arrays or weights that were given",
+    "with high probability": "holds up to a printed chance over the tool's own random draws",
+    "sampled": "holds at a printed confidence over a random sample of the user's",
+    "measured": "seen in a computation; nothing is bounded",
+    "estimated": "a value near the truth, of no known side",
+}
+"""What an answer rests on, strongest first; the weakest of what was used wins.
+
+"proved for this run, up to chance 1e-6" is "with high probability" about one run.
+"""
+
+
+def weakest(*words: str) -> str:
+    """The weakest of these words of one table; ValueError for an unknown word, or none.
+
+    >>> weakest("proved", "measured", "proved for this run")
+    'measured'
+    """
+    for table in (list(ANSWER_WORDS), list(CLAIM_WORDS)):
+        if words and all(word in table for word in words):
+            return max(words, key=table.index)
+    raise ValueError(f"{words} are not words of one table: {[*CLAIM_WORDS]}, {[*ANSWER_WORDS]}")

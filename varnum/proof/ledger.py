@@ -15,7 +15,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-ASSURANCES = ("solver", "balls", "words", "tested", "hypothesis", "definition", "open")
+from varnum.verdict import CLAIM_WORDS
+
+ASSURANCES = tuple(CLAIM_WORDS)
 _NOTHING_RUNS = ("hypothesis", "definition", "open")  # open: stated, nothing assured here yet
 _TIGHTNESS = ("attained", "enclosed", "close", "order", "not tight", "each step", "within", "exact",
               "as ", "not applicable")  # fmt: skip
