@@ -32,6 +32,7 @@ MAY: dict[str, set[str]] = {
     "hardness": GROUND | {"approx", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND
     | {"approx", "lowrank", "cost", "model", "_plan", "_attention", "question", "propagate"},
+    "series": GROUND,
     "plots": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "propagate", "proof"},
     "checker": set(),
 }

@@ -27,6 +27,7 @@ VERBS = {  # one line each in `varnum --help`, in this order
     "regime": "Where attention is fast, open or hard.",
     "hardness": "Lower bounds on time that run.",
     "kv": "Lower bounds on a key/value cache that run.",
+    "series": "What a head cannot reach on a time series.",
     "verify": "Try every claim again.",
     "plot": "Draw the answers.",
     "doctor": "Say what is installed, and test it.",
