@@ -94,7 +94,7 @@ def _chord(h):
 
 
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
-    """Output change against eta_v + rho(v) tanh((zeta + artanh eps)/2)."""
+    """Output change against eta_v + range(v) tanh((zeta + artanh eps)/2)."""
     rng = np.random.default_rng(seed)
     random = np.array([_random_trial(rng) for _ in range(trials)]).T
     adversarial = np.array([_adversarial_trial(rng) for _ in range(trials)]).T

@@ -48,7 +48,7 @@ def _climb(x, e, z, v, eps, zeta):
 
 
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
-    """Output change against tanh(theta/2), both with rho(v) = 1."""
+    """Output change against tanh(theta/2), both with range(v) = 1."""
     rng = np.random.default_rng(seed)
     results = []
     cases = {
@@ -62,7 +62,7 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
         random = np.abs(_move(*start)[0])
         climbed = np.abs(_move(*_climb(*start, eps, zeta))[0])
         results.append(
-            summarise(claim, "output over rho(v)", (random, claimed), (climbed, claimed))
+            summarise(claim, "output over range(v)", (random, claimed), (climbed, claimed))
         )
     return results
 

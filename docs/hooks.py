@@ -1,9 +1,14 @@
-"""The proofs stand in proofs/, beside docs/; on the site they are pages too."""
+"""What the site makes of other files: proofs/ as pages, tables from the JSON Schemas and words."""
 
+import json
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -14,5 +19,62 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """What is outside docs/ in the repository is inside on the site."""
-    return markdown.replace("](../../proofs/", "](../proofs/")
+    """What is outside docs/ is inside on the site; `<!-- table: NAME -->` becomes that table."""
+    markdown = markdown.replace("](../../proofs/", "](../proofs/")
+    return re.sub(r"<!-- table: (\w+) -->", lambda found: TABLES[found[1]](), markdown)
+
+
+def fields() -> str:
+    """Every field of every schema, but the envelope's, one table a schema."""
+    parts = []
+    for path in sorted((ROOT / "varnum" / "schemas").glob("*.json")):
+        schema = json.loads(path.read_text())
+        rows = list(rows_of(schema, "", after=5))
+        table = "\n".join(["| field | is | means |", "|---|---|---|", *rows])
+        parts.append(f"### {schema['title']}\n\n{schema['description']}.\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def rows_of(schema: dict[str, Any], prefix: str, after: int = 0) -> Any:
+    """A row per property, deep ones as `outer.inner` and `list[].inner`."""
+    for name, part in list(schema.get("properties", {}).items())[after:]:
+        optional = "" if name in schema.get("required", ()) else ", or absent"
+        yield f"| `{prefix}{name}` | {kind(part)}{optional} | {part['description']} |"
+        inner, mark = part, "."
+        while "items" in inner and "prefixItems" not in inner:
+            inner, mark = inner["items"], "[]."
+        yield from rows_of(inner, f"{prefix}{name}{mark}")
+
+
+def kind(part: dict[str, Any]) -> str:
+    """number, bound from above, exact decimal or fraction, .. ; `or null`."""
+    types = part["type"] if isinstance(part["type"], list) else [part["type"]]
+    said = " or ".join(t for t in types if t != "null")
+    if part.get("x-exact"):
+        said = "exact, a string"
+    if said == "integer or string":
+        said = "integer (a string past 2^53)"
+    if "x-bound" in part:
+        said += f", bound: {part['x-bound']}"
+    return said + (" or null" if "null" in types else "")
+
+
+def words() -> str:
+    """The terms of docs/glossary.toml in their order."""
+    terms = tomllib.loads((ROOT / "docs" / "glossary.toml").read_text())
+    order = sorted(terms, key=str.lower)
+    return "\n\n".join(f"**{term}**: {terms[term].strip()}" for term in order) + "\n"
+
+
+def assurance() -> str:
+    """The two tables of words in `varnum.verdict`."""
+    from varnum.verdict import ANSWER_WORDS, CLAIM_WORDS
+
+    parts = []
+    for title, table in (("a claim rests on", CLAIM_WORDS), ("an answer is", ANSWER_WORDS)):
+        rows = [f"| {word} | {meaning} |" for word, meaning in table.items()]
+        parts.append("\n".join([f"| {title} | which means |", "|---|---|", *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+TABLES = {"fields": fields, "words": words, "assurance": assurance}

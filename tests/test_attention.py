@@ -295,7 +295,7 @@ def test_the_command_line(tmp_path):
     done = run(*files, "--eps", "1e-2", "--json", "--out", str(tmp_path / "o.npy"))
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert answer["schema"] == "varnum/attention/1"
+    assert answer["schema"] == "varnum/attention/2"
     assert answer["method"] == "pivots"
     assert 1 < answer["rank_lower"] <= answer["rank"] <= 1.5 * answer["rank_reference"]
     assert 0 < answer["certified_error"] <= 1e-2

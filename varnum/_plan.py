@@ -212,7 +212,7 @@ def plan(
     M: bound of |q.k/sigma|; or R with d and sigma (entries at most R: M = d R^2/sigma); or a
     `model` ("var-d16", ..: schedule, d and the cap of its heads); or W for error="additive" on
     [-W, 0]. eps: kernel error in (0, 1); or output_error: attention output in units of the spread
-    rho(v), turned into eps by softmax-relative (or, additive, by the row sum being at least 1).
+    range(v), turned into eps by softmax-relative (or, additive, by the row sum being at least 1).
     schedule: "1,2,3", or n and alpha for the geometric pyramid. Numbers are exact: "1e-3", "1/3".
     Raises InputError.
     """

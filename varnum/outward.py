@@ -19,7 +19,7 @@ _PLAIN = range(-4, 7)  # decimal exponents written without an e
 def at_most(value: Any, digits: int = DIGITS) -> str:
     """The least decimal of `digits` significant digits that is not below `value`.
 
-    >>> at_most(0.0989433), at_most(4.714386), at_most(Fraction(1, 3), 2), at_most(1.5e-9)
+    >>> at_most(0.0989433), at_most(4.714386), at_most(Fraction(1, 3), 2), at_most(1.501e-9)
     ('0.0990', '4.72', '0.34', '1.51e-9')
     """
     return _text(value, digits, up=True)

@@ -77,6 +77,12 @@ ANSWER_WORDS = {
 "proved for this run, up to chance 1e-6" is "with high probability" about one run.
 """
 
+ANSWER_OF = {
+    "coq": "proved", "solver": "proved", "balls": "proved", "exhaustive": "proved",
+    "words": "proved", "computed": "measured", "tested": "measured", "hypothesis": "estimated",
+}  # fmt: skip
+"""The answer that a claim with this assurance allows; a definition and an open one allow none."""
+
 
 def weakest(*words: str) -> str:
     """The weakest of these words of one table; ValueError for an unknown word, or none.

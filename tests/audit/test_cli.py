@@ -22,7 +22,7 @@ def test_official_weights_and_tokens(varnum):
     options = ["--labels", labels, "--tokens", DATA / "b_io.npz", "--jobs", 1, "--json"]
     code, out, err = varnum("audit", *files_of("b"), *options)
     answer = json.loads(out)
-    assert (code, answer["schema"]) == (0, "varnum/audit/1")
+    assert (code, answer["schema"]) == (0, "varnum/audit/2")
     assert "found depth 2" in err
     assert "released shapes: var-d16 (depth 16" in err
     heads = [row for row in answer["rows"] if row["kind"] == "head"]

@@ -74,7 +74,7 @@ def test_every_number_says_what_it_rests_on(audited):
         assert set(row) - context <= set(ASSURANCE)
         for name in set(row) & set(ASSURANCE) - {"n_certified"}:
             assert "certified" not in name or ASSURANCE[name].startswith("proved")
-    assert answer["assurance"] == ASSURANCE
+    assert answer["assurance_of"] == ASSURANCE
     budgets = [row for row in answer["rows"] if row["kind"] == "budget"]
     assert [row["assurance"] for row in budgets] == ["estimated"] * 2
     assert "</span> in every layer keeps the logits within" in path.read_text()

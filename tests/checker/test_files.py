@@ -237,7 +237,7 @@ def test_certify_and_check(tmp_path: Path) -> None:
     code, out, err = verb("--json", str(path))
     answer = json.loads(out)
     assert (code, err) == (0, "")
-    assert (answer["schema"], answer["verdict"]) == ("varnum/check/1", "proved")
+    assert (answer["schema"], answer["verdict"]) == ("varnum/check/2", "proved")
     assert (answer["degree"], answer["lower_degree"], answer["minimal"]) == (13, 12, True)
     assert float(answer["error_at_most"]) < 1e-6 < float(answer["lower_error_at_least"])
 
@@ -246,7 +246,7 @@ def test_verb_json_of_a_false_statement(
     contents: dict[str, Content], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert check_verb(str(false(contents, tmp_path / "f.json")), as_json=True) == 1
-    assert json.loads(capsys.readouterr().out)["verdict"] == "not proved"
+    assert json.loads(capsys.readouterr().out)["verdict"] == "refuted"
 
 
 @pytest.mark.parametrize("name", GARBAGE)

@@ -44,7 +44,7 @@ def test_sat_json(run, file, text, truth, options):
     assert result["error_injected"] == "0.1165"
     assert result["n"] == 2
     assert float(result["M"]) > 0
-    assert result["schema"] == "varnum/hardness-sat/1"
+    assert result["schema"] == "varnum/hardness-sat/2"
 
 
 def test_sat_text_says_what_is_proved_and_what_is_a_hypothesis(run, file):

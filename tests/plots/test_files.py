@@ -61,7 +61,7 @@ def test_the_command_writes_and_prints_the_same_numbers(tmp_path: Path) -> None:
     target = tmp_path / "cost.svg"
     run = varnum("cost", str(target), "--json")
     answer = json.loads(run.stdout)
-    assert answer["schema"] == "varnum/plot-cost/1"
+    assert answer["schema"] == "varnum/plot-cost/2"
     assert answer["files"] == [str(target)]
     assert {k: answer[k] for k in ("n", "exact", "crossover_n")} == {
         k: cost.numbers()[k] for k in ("n", "exact", "crossover_n")

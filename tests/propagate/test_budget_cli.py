@@ -31,7 +31,7 @@ def test_given_weights():
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["schema"] == "varnum/bound-model-error/1"
+    assert found["schema"] == "varnum/bound-model-error/2"
     assert [s["layer"] for s in found["steps"]][-1] == "head"
     assert 0 < float(Fraction(found["eps"])) < 1e-2
     assert found["degree_proved_minimal"]

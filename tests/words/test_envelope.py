@@ -11,14 +11,14 @@ from varnum.verdict import ANSWER_WORDS, CLAIM_WORDS, weakest
 
 
 def test_it_prints_and_returns_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    content = {"big": 10**5000, "bound": 0.5}
+    content = {"big": 10**5000, "small": 2**53, "flag": True, "bound": 0.5}
     code = print_envelope(
         "varnum/x/1", content, verdict="unknown", assurance="proved for this run", exit_code=3
     )
     shown = json.loads(capsys.readouterr().out)
     assert code == shown["exit_code"] == 3
     assert list(shown) == ["schema", "version", "verdict", "assurance", "exit_code", *content]
-    assert shown["big"] == 10**5000
+    assert shown["big"] == "1" + "0" * 5000  # a double holds integers up to 2^53
 
 
 @pytest.mark.parametrize(

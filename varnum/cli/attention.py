@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from varnum.cli.common import Json, Timeout, filled, finite, limit, print_json
+from varnum.cli.common import Json, Timeout, filled, finite, limit
+from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,11 +70,15 @@ def attention(
     if out is not None:
         _save(out, result.output)
     content = _content(result.certificate, lower, reference, seconds_exact)
+    code = 0 if result.certificate.reached else 3
     if as_json:
-        print_json("varnum/attention/1", content)
+        print_envelope(
+            "varnum/attention/2", content, verdict="unknown" if code else "proved",
+            assurance="proved for this run", exit_code=code,
+        )  # fmt: skip
     else:
         _print(content)
-    return 0 if result.certificate.reached else 3
+    return code
 
 
 def _load(path: str, name: str, backend: str) -> Any:
@@ -164,7 +169,7 @@ def _content(
         "seconds": certificate.seconds,
         "seconds_certificate": certificate.seconds_certificate,
         "seconds_exact": seconds_exact,
-        "assurance": certificate.assurance,
+        "assumptions": certificate.assurance,
     }
 
 
@@ -198,4 +203,4 @@ def _print(content: dict[str, Any]) -> None:
         f"{content['seconds']:.4f}, of it certificate {content['seconds_certificate']:.4f}",
     )
     row("seconds, exact", f"{content['seconds_exact']:.4f}")
-    print(f"assurance: {content['assurance']}", file=sys.stderr)
+    print(f"assumptions: {content['assumptions']}", file=sys.stderr)

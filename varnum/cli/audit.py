@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from varnum.cli.audit_input import Prompts, subjects_of
-from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.envelope import print_envelope
 from varnum.cli.sources import check_output
 from varnum.errors import InputError
 
@@ -172,8 +173,11 @@ def _show(rows: list[Any], question: dict[str, Any], html: str | None, as_json: 
     if html is not None:
         _write_html(html, rows, groups, question, command)
     if as_json:
-        content = {"command": command, "question": question, "assurance": ASSURANCE}
-        print_json("varnum/audit/1", {**content, "summary": groups, "rows": rows})
+        content = {"command": command, "question": question, "assurance_of": ASSURANCE}
+        print_envelope(
+            "varnum/audit/2", {**content, "summary": groups, "rows": rows},
+            verdict="done", assurance="estimated", exit_code=0,
+        )  # fmt: skip
     else:
         print("\n".join(text(groups)))
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -120,13 +121,17 @@ def bound(
             progress=say,
         )  # fmt: skip
         solved = None if solve is None else _solve(answer, solve)
+    code = 0 if answer.proved_minimal else 3
     if json:
-        print_json("varnum/bound/1", as_json(answer) | ({} if solved is None else solved))
+        print_envelope(
+            "varnum/bound/2", as_json(answer) | ({} if solved is None else solved),
+            verdict="unknown" if code else "proved", assurance="proved", exit_code=code,
+        )  # fmt: skip
     else:
         from varnum.cli import bound_text
 
         bound_text.show(answer, solved, explain)
-    return 0 if answer.proved_minimal else 3
+    return code
 
 
 FAR = "it has more than ten thousand digits"
@@ -166,9 +171,10 @@ def reasons(answer: Plan) -> dict[str, str]:
 def as_json(answer: Plan) -> dict[str, Any]:
     """Every field of the answer; null where there is none, with the reason in `reasons`."""
     from varnum.balls import to_text
+    from varnum.outward import float_down, float_up
     from varnum.verdict import Unknown
 
-    q, cost = answer.question, answer.cost
+    q, cost, error = answer.question, answer.cost, answer.minimax_error
     taylor = answer.degree_taylor
     size = "M" if q.error == "relative" else "W"
     return {
@@ -188,7 +194,7 @@ def as_json(answer: Plan) -> dict[str, Any]:
         "degree_taylor": None if isinstance(taylor, Unknown) else taylor,
         "degree_closed_form": answer.degree_closed_form,
         "degree_curve_estimate": answer.degree_curve,
-        "minimax_error": None if answer.minimax_error is None else list(answer.minimax_error),
+        "minimax_error": None if error is None else [float_down(error[0]), float_up(error[1])],
         "rank": answer.rank,
         "rank_published": answer.rank_published,
         "cost": None

@@ -6,7 +6,8 @@ import sys
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from varnum.cli.common import aligned, filled, print_json
+from varnum.cli.common import aligned, filled, finite
+from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,11 +43,15 @@ def budget(
     if not isinstance(answer, dict):
         print(f"varnum: unknown: --model-error: {answer.reason}", file=sys.stderr)
         return 3
+    code = 0 if answer["degree_proved_minimal"] else 3
     if json:
-        print_json("varnum/bound-model-error/1", answer)
+        print_envelope(
+            "varnum/bound-model-error/2", answer, verdict="unknown" if code else "proved",
+            assurance="proved" if norms is not None else "proved for this run", exit_code=code,
+        )  # fmt: skip
     else:
         _show(answer)
-    return 0 if answer["degree_proved_minimal"] else 3
+    return code
 
 
 def _given(
@@ -54,10 +59,10 @@ def _given(
 ) -> dict[str, Any] | Unknown:
     import numpy as np
 
-    from varnum.balls import round_decimal
     from varnum.model.backend import Backend
     from varnum.model.checkpoint import load_model, read_settings_file
     from varnum.model.generate import Settings, generate
+    from varnum.outward import float_up
     from varnum.propagate.budget import (
         certify_affine_budget,
         certify_budget,
@@ -83,10 +88,10 @@ def _given(
     steps = [
         {
             "layer": s.layer,
-            "error": round_decimal(s.error, 4, up=True),
+            "error": finite(float_up(s.error)),
             "amplification": s.amplification if s.amplification != float("inf") else None,
-            "M": round_decimal(s.logits, 4, up=True),
-            "zeta": round_decimal(s.zeta, 4, up=True),
+            "M": finite(float_up(s.logits)),
+            "zeta": finite(float_up(s.zeta)),
         }
         for s in found.composition.steps
     ]
@@ -100,7 +105,8 @@ def _given(
 def _norms(
     model_error: str, norms: str, R: str | None, d: int | None, sigma: str | None, K: int | None
 ) -> dict[str, Any]:
-    from varnum.balls import parse, round_decimal
+    from varnum.balls import parse
+    from varnum.outward import float_up
     from varnum.propagate.paper_model import certify_norm_budget
 
     parts = [parse(part, "--norms") for part in norms.split(",")]
@@ -115,8 +121,8 @@ def _norms(
     steps = [
         {
             "layer": f"scale {k}",
-            "range": round_decimal(size, 4, up=True),
-            "amplification": float(gain),
+            "range": finite(float_up(size)),
+            "amplification": finite(float_up(gain)),
         }
         for k, (size, gain) in enumerate(pairs, 1)
     ]
@@ -169,10 +175,11 @@ def _answer(
 def _show(answer: dict[str, Any]) -> None:
     from varnum.balls import parse, round_decimal
     from varnum.cli.bound_text import big
+    from varnum.outward import at_most
 
     columns = list(answer["steps"][0])
     rows = [
-        [f"{c:.4g}" if isinstance(c, float) else str(c or "-") for c in step.values()]
+        [at_most(c, 4) if isinstance(c, float) else str(c or "-") for c in step.values()]
         for step in answer["steps"]
     ]
     print(aligned([columns, *rows]))

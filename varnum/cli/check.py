@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, limit, print_json
+from varnum.cli.common import Json, Timeout, limit
+from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check(
     try:
         proved = checker.check(checker.load(file))
     except checker.NotProved as reason:
-        answer: dict[str, Any] = {"verdict": "not proved", "reason": str(reason)}
+        answer: dict[str, Any] = {"reason": str(reason)}
         text, code = f"not proved: {reason}", 1
     except OSError as reason:
         raise InputError(f"{file!r}: cannot be read ({reason.strerror})") from None
@@ -41,23 +42,23 @@ def check(
     else:
         answer, text, code = _answer(proved), str(proved), 0
     if as_json:
-        print_json("varnum/check/1", answer)
+        said = "refuted" if code else "proved"
+        print_envelope("varnum/check/2", answer, verdict=said, assurance="proved", exit_code=code)
     else:
         print(text)
     return code
 
 
 def _answer(proved: Proved) -> dict[str, Any]:
-    from varnum.checker.proof import decimal
+    from varnum.outward import float_down, float_up
 
     held, least = proved.certificate, proved.least
     return {
-        "verdict": "proved",
         "statement": str(proved),
         **{key: held.text[key] for key in ("error", "interval", "eps", "degree", "minimal")},
-        "error_at_most": decimal(proved.sup, up=True),
+        "error_at_most": float_up(proved.sup),
         "lower_degree": held.lower_degree,
-        "lower_error_at_least": None if least is None else decimal(least, up=False),
-        "assurance": "proved in words (exp-supnorm, minimal-degree) and exact integer arithmetic",
+        "lower_error_at_least": None if least is None else float_down(least),
+        "rests_on": "proofs in words (exp-supnorm, minimal-degree) and exact integer arithmetic",
         "digest": held.text["digest"],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -11,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -67,12 +66,6 @@ def _without_timeout(arguments: list[str]) -> list[str]:
         else:
             kept.append(argument)
     return kept
-
-
-def print_json(schema: str, content: dict[str, Any]) -> None:
-    """One JSON document on stdout; integers of any size stay exact."""
-    sys.set_int_max_str_digits(0)
-    print(json.dumps({"schema": schema, **content}, indent=2))
 
 
 WIDTH = 80  # of text for people, on a terminal or not: the same output everywhere

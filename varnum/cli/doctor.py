@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from varnum._version import __version__
-from varnum.cli.common import Json, print_json
+from varnum.cli.common import Json
+from varnum.cli.envelope import print_envelope
 
 # package, import name, extra (None: base), what it enables
 PARTS = (
@@ -41,9 +42,12 @@ def doctor(json: Json = False) -> int:
     code = 4 if missing else 0 if all(passed for _, passed in tests) else 1
     if json:
         results = [{"test": name, "passed": passed} for name, passed in tests]
-        content = {"version": __version__, "python": platform.python_version(), "parts": parts}
-        print_json("varnum/doctor/1", content | {"self_test": results, "ok": code == 0})
-        return code
+        content = {"python": platform.python_version(), "parts": parts}
+        return print_envelope(
+            "varnum/doctor/2", content | {"self_test": results, "ok": code == 0},
+            verdict="refuted" if code == 1 else "unknown" if code else "done",
+            assurance="measured", exit_code=code,
+        )  # fmt: skip
     print(f"varnum {__version__}, Python {platform.python_version()}, {platform.machine()}")
     for part in parts:
         state = part["version"] or ("absent" if part["extra"] else "MISSING")

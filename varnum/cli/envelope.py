@@ -1,17 +1,18 @@
 """One JSON envelope for every verb: schema, version, verdict, assurance, exit code, then the rest.
 
 What is inside is described by `varnum/schemas/NAME.json`, one JSON Schema for each; bounds are JSON
-numbers rounded outward (`varnum.outward`), what a double cannot hold is a string.
+numbers rounded outward (`varnum.outward`), what a double cannot hold exactly and must, is a string.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+import math
 from pathlib import Path
 from typing import Any
 
 from varnum._version import __version__
+from varnum.balls.exact import to_text
 from varnum.verdict import ANSWER_WORDS
 
 VERDICTS = {
@@ -41,13 +42,25 @@ def envelope(
     return head | content
 
 
+def plain(value: Any) -> Any:
+    """`value` as JSON: integers that a double cannot hold (past 2^53) as strings, inf as null."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, int) and abs(value) > 1 << 53:
+        return to_text(value)
+    if isinstance(value, float) and math.isinf(value):
+        return None  # nothing is bounded
+    return value
+
+
 def print_envelope(
     schema: str, content: dict[str, Any], *, verdict: str, assurance: str, exit_code: int
 ) -> int:
-    """Print the document to stdout and return the exit code; integers of any size stay exact."""
-    sys.set_int_max_str_digits(0)
+    """Print the document to stdout and return the exit code."""
     document = envelope(schema, content, verdict=verdict, assurance=assurance, exit_code=exit_code)
-    print(json.dumps(document, indent=2, allow_nan=False))
+    print(json.dumps(plain(document), indent=2, allow_nan=False))
     return exit_code
 
 

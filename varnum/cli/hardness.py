@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, filled, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, filled, limit, progress
+from varnum.cli.envelope import print_envelope
 
 if TYPE_CHECKING:
     from varnum.hardness.head import Head
@@ -49,6 +50,7 @@ def sat(
     from varnum.hardness.evaluators import evaluator
     from varnum.hardness.report import steps_of
     from varnum.hardness.solve import solve_sat
+    from varnum.outward import float_up
 
     cnf = read_cnf(file)
     with progress() as say:
@@ -63,10 +65,10 @@ def sat(
         "queries": len(head.queries),
         "error_injected": str(error),
     }
-    result |= _run(head, float(answer.outputs.error), answer.outputs.method)
+    result |= _run(head, float_up(answer.outputs.error), answer.outputs.method)
     result["steps"] = steps_of(head.claim, from_sat=True)
     if json:
-        print_json("varnum/hardness-sat/1", result)
+        _decided("varnum/hardness-sat/2", result)
         return
     if answer.assignment is None:
         print("UNSATISFIABLE (every output at most 1/4 + error)")
@@ -94,6 +96,7 @@ def closest(
     from varnum.hardness.evaluators import evaluator
     from varnum.hardness.solve import closest as find
     from varnum.hardness.words import read_words
+    from varnum.outward import float_up
 
     x, y = read_words(file)
     with progress() as say:
@@ -110,9 +113,9 @@ def closest(
     }
     if answer.heads:
         widest = max(answer.heads, key=lambda head: head.M)
-        result |= _run(widest, float(answer.error), attention)
+        result |= _run(widest, float_up(answer.error), attention)
     if json:
-        print_json("varnum/hardness-closest/1", result)
+        _decided("varnum/hardness-closest/2", result)
         return
     i, j = result["pair"]
     print(f"distance {answer.distance}: word {i} of the first side, {j} of the second")
@@ -138,6 +141,7 @@ def wrap(
     from varnum.hardness.solve import solve_sat
     from varnum.hardness.wrap import HYPOTHESES, wrap
     from varnum.hardness.wrong import wrong_versions
+    from varnum.outward import float_up
 
     cnf = read_cnf(file)
     with progress() as say:
@@ -154,10 +158,10 @@ def wrap(
         "tokens": wrapped.config.length,
         "width": wrapped.config.embed_dim,
         "gates": wrapped.gates,
-        "M_head": float(wrapped.head.M),
-        "M": float(wrapped.M),
+        "M_head": float_up(wrapped.head.M),
+        "M": float_up(wrapped.M),
         "error_injected": error,
-        "error_bound": float(answer.outputs.error),
+        "error_bound": float_up(answer.outputs.error),
         "error_allowed": str(answer.outputs.allowed),
         "hypotheses": list(HYPOTHESES),
         "wrong_versions": [
@@ -165,7 +169,7 @@ def wrap(
         ],
     }
     if json:
-        print_json("varnum/hardness-wrap/1", result)
+        _decided("varnum/hardness-wrap/2", result)
         return
     print("SATISFIABLE" if answer.satisfiable else "UNSATISFIABLE")
     _line(
@@ -227,3 +231,7 @@ def _explain(result: dict[str, Any]) -> None:
         _line(f"proved      {step}: {PROVED[step]}")
     for name, text in HYPOTHESES.items():
         _line(f"hypothesis  {name}: {text}")
+
+
+def _decided(schema: str, result: dict[str, Any]) -> None:
+    print_envelope(schema, result, verdict="proved", assurance="proved for this run", exit_code=0)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, filled, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, filled, limit, progress
+from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 
 Option = typer.Option
@@ -54,13 +55,13 @@ def kv(
         with progress() as say:
             say(f"writing and reading {total} bits")
             runs = run_demo(total, bits, 64 if d_k is None else d_k, seed)
-        _show_demo(runs, json)
-        return 1 if any(run["wrong_bits"] and run["error_over_limit"] <= 1 for run in runs) else 0
+        wrong = any(run["wrong_bits"] and run["error_over_limit"] <= 1 for run in runs)
+        return _show_demo(runs, json, int(wrong))
     result = answer(
         KvQuestion(model, schedule, rows, d_v, d_k, bits, sigma, rank, width, vocabulary, seed)
     )
     if json:
-        print_json("varnum/kv/1", result)
+        print_envelope("varnum/kv/2", result, verdict="proved", assurance="proved", exit_code=0)
     else:
         _show(result, model)
     return 0
@@ -110,10 +111,12 @@ def spaced(number: int) -> str:
     return f"{number:,}".replace(",", " ") if number > 9999 else str(number)
 
 
-def _show_demo(runs: list[dict[str, Any]], json: bool) -> None:
+def _show_demo(runs: list[dict[str, Any]], json: bool, code: int) -> int:
     if json:
-        print_json("varnum/kv-demo/1", {"runs": runs})
-        return
+        return print_envelope(
+            "varnum/kv-demo/2", {"runs": runs}, verdict="refuted" if code else "done",
+            assurance="measured", exit_code=code,
+        )  # fmt: skip
     head = ("data", "keys", "bits", "error/limit", "wrong", "fails at")
     print(f"{head[0]:30} {head[1]:11} {head[2]:>7} {head[3]:>13} {head[4]:>5} {head[5]:>9}")
     for run in runs:
@@ -121,3 +124,4 @@ def _show_demo(runs: list[dict[str, Any]], json: bool) -> None:
             f"{run['data']:30} {run['keys']:11} {run['bits']:7} {run['error_over_limit']:13.11f} "
             f"{run['wrong_bits']:5} {run['first_failure_over_limit']:9.6f}"
         )
+    return code

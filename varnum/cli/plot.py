@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 
 app = typer.Typer(
@@ -162,7 +163,10 @@ def _make(
         if paths:
             figure.make(picture, data, paths)
     if json:
-        print_json(f"varnum/plot-{name}/1", data | {"files": [str(path) for path in paths]})
+        print_envelope(
+            f"varnum/plot-{name}/2", data | {"files": [str(path) for path in paths]},
+            verdict="done", assurance=picture.ASSURANCE, exit_code=0,
+        )  # fmt: skip
     else:
         for path in paths:
             print(f"wrote {path}")

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, aligned, filled, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, aligned, filled, limit, progress
+from varnum.cli.envelope import print_envelope
 
 Option = typer.Option
 
@@ -40,7 +41,7 @@ def regime(
     if b is not None:
         result |= {"b": b, **_pair("rho", *regime_exponent(b, c, p))}
         result["rho_minimax_assurance"] = _assured(minimax_is_proved(parse(b, "b"), p))
-    result["assurance"] = {
+    result["assurance_of"] = {
         "taylor": "proved",
         "minimax": _assured(minimax_is_proved(minimax, p)),
         "lower bound": "hypothesis (SETH): some C makes every b >= C impossible",
@@ -54,7 +55,8 @@ def regime(
             figure.make(phase, data := phase.numbers(c, p), paths)
         result |= {"plot": str(plot), "released": data["released"]}
     if json:
-        print_json("varnum/regime/1", result)
+        weakest = "proved" if result["assurance_of"]["minimax"] == "proved" else "measured"
+        print_envelope("varnum/regime/2", result, verdict="done", assurance=weakest, exit_code=0)
     else:
         _show(result)
     return 0
@@ -85,7 +87,7 @@ NAMES = {"taylor": "Taylor", "minimax": "minimax"}
 
 
 def _show(r: dict[str, Any]) -> None:
-    how = {"taylor": "proved", "minimax": r["assurance"]["minimax"]}
+    how = {"taylor": "proved", "minimax": r["assurance_of"]["minimax"]}
     print(f"c = {r['c']}, p = {r['p']}")
     for route, assured in how.items():
         low, high = r[f"b_star_{route}_enclosure"]

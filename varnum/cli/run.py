@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, finite, limit, print_json, progress
+from varnum.cli.common import Json, Timeout, finite, limit, progress
+from varnum.cli.envelope import print_envelope
 from varnum.cli.sources import check_output, load_model, parse_labels, read_tokens
 from varnum.errors import InputError
 
@@ -92,13 +93,16 @@ def run(
     summary = _write(result, where, out, image)
     if attention == "lowrank":
         summary["attention"] = _guarantee(kernel)
-        if not summary["attention"]["reached"]:
-            summary["verdict"] = "unknown"
+    code = 3 if "unknown" in summary or not summary.get("attention", {}).get("reached", True) else 0
     if as_json:
-        print_json("varnum/run/1", summary)
+        bounded = where.name == "balls" or attention == "lowrank"
+        print_envelope(
+            "varnum/run/2", summary, verdict="unknown" if code else "done",
+            assurance="proved for this run" if bounded else "measured", exit_code=code,
+        )  # fmt: skip
     else:
         _print(summary)
-    raise typer.Exit(3 if summary["verdict"] == "unknown" else 0)
+    raise typer.Exit(code)
 
 
 def _check(
@@ -261,7 +265,6 @@ def _write(
     except OSError as error:
         raise InputError(f"cannot write: {error}") from None
     return {
-        "verdict": "unknown" if "unknown" in result else "done",
         "backend": where.name,
         "dtype": "ball" if where.name == "balls" else where.dtype,
         "device": where.device,

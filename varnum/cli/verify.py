@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from varnum.cli.common import filled
+from varnum.cli.envelope import print_envelope
+from varnum.verdict import ANSWER_OF, weakest
 
 if TYPE_CHECKING:
     from varnum.proof.verify import Item, Report
@@ -59,22 +60,25 @@ def verify(
     if talk:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     if as_json:
-        print(json.dumps(to_json(report), indent=1))
+        code = report.exit_code
+        content = to_json(report)
+        print_envelope(
+            "varnum/verify/2", content, verdict=VERDICT_OF.get(code, "unknown"),
+            assurance=_assurance(content), exit_code=code,
+        )  # fmt: skip
     else:
         _table(report)
     raise typer.Exit(report.exit_code)
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """The report as schema varnum/verify/1."""
+    """The report, as `--json` prints it inside the envelope."""
     from varnum.proof.ledger import claims
 
     names = dict.fromkeys(item.claim for item in report.items)
     return {
-        "schema": "varnum/verify/1",
         "solvers": report.solvers,
         "absent": list(report.absent),
-        "exit_code": report.exit_code,
         "claims": [
             {
                 "id": name,
@@ -88,6 +92,15 @@ def to_json(report: Report) -> dict[str, Any]:
             for name in names
         ],
     }
+
+
+VERDICT_OF = {0: "proved", 1: "refuted"}
+
+
+def _assurance(content: dict[str, Any]) -> str:
+    """The weakest answer that the claims shown allow, those that assure nothing left out."""
+    words = [ANSWER_OF[c["assurance"]] for c in content["claims"] if c["assurance"] in ANSWER_OF]
+    return weakest(*words or ["estimated"])
 
 
 def _item(item: Item) -> dict[str, Any]:

@@ -115,5 +115,5 @@ additive_delta = Formula(
     expr=tau * S / (L * (1 + tau)),
     source="output error <= t/(1 - t) with t = L delta / S, row sum at least S",
     assurance="proved",
-    says="additive kernel error whose output error is at most tau rho(v)",
+    says="additive kernel error whose output error is at most tau range(v)",
 )

@@ -2,7 +2,7 @@
 
 Symbols: eps kernel error (relative, entrywise), zeta logit error (additive), u = e^theta with
 theta = zeta + artanh(eps), r ratio of the factors of two groups of keys, p mass of the first group.
-Output errors are in units of rho(v) = max v - min v of a value column.
+Output errors are in units of range(v) = max v - min v of a value column.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ l1_relative = Formula(
 
 output_relative = Formula(
     claim="softmax-relative",
-    left="|out~ - out| / rho(v)",
+    left="|out~ - out| / range(v)",
     expr=sp.tanh(sp.atanh(eps) / 2),
     source="half the l1 distance; sharp",
     assurance="proved",
@@ -34,7 +34,7 @@ output_relative = Formula(
 
 output_logit = Formula(
     claim="softmax-logit",
-    left="|out~ - out| / rho(v)",
+    left="|out~ - out| / range(v)",
     expr=sp.tanh(zeta / 2),
     source="kernel factors e^x with |x| <= zeta; sharp",
     assurance="proved",
@@ -43,7 +43,7 @@ output_logit = Formula(
 
 output_compose = Formula(
     claim="softmax-compose",
-    left="|out~ - out| / rho(v)",
+    left="|out~ - out| / range(v)",
     expr=sp.tanh((zeta + sp.atanh(eps)) / 2),
     source="the two factors multiply; sharp",
     assurance="proved",
@@ -74,5 +74,5 @@ budget_eps = Formula(
     expr=2 * tau / (1 + tau**2),
     source="inverse of tanh(artanh(.)/2)",
     assurance="proved",
-    says="largest kernel error whose output error is at most tau rho(v)",
+    says="largest kernel error whose output error is at most tau range(v)",
 )

@@ -12,10 +12,12 @@ from varnum.model.backend import Backend
 from varnum.model.config import preset
 from varnum.model.generate import Settings, generate
 from varnum.model.random_weights import random_model
+from varnum.outward import float_up
 from varnum.plots.figure import BLUE, INK, ORANGE, canvas
 from varnum.propagate.budget import certify_budget, compose_run, teacher_forced_setting
 from varnum.verdict import Unknown
 
+ASSURANCE = "proved for this run"  # every number drawn
 SMALL = (
     "var-tiny",
     "var-tiny-plain",
@@ -42,7 +44,7 @@ def numbers(
     if isinstance(found, Unknown):
         raise InputError(f"model-error: {found.reason}")
     steps = [
-        {"layer": s.layer, "error": float(s.error), "amplification": float(s.amplification)}
+        {"layer": s.layer, "error": float_up(s.error), "amplification": s.amplification}
         for s in found.composition.steps
     ]
     return {

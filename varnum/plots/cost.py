@@ -11,6 +11,7 @@ from varnum.cost.schedule import geometric
 from varnum.errors import InputError
 from varnum.plots.figure import BLUE, INK, ORANGE, canvas
 
+ASSURANCE = "proved"  # every number drawn
 SIDES = tuple(2**k for k in range(1, 13))
 
 

@@ -20,6 +20,7 @@ from varnum.formulas.exp import taylor_bound
 from varnum.plots.figure import BLUE, GREEN, INK, ORANGE, PINK, canvas
 from varnum.verdict import Unknown
 
+ASSURANCE = "estimated"  # the weakest line drawn is an estimate
 _BITS = 100  # of the error: far below every error drawn
 
 

@@ -20,6 +20,7 @@ from varnum.formulas.exp import degree_closed_form
 from varnum.model.config import PRESETS
 from varnum.plots.figure import BLUE, INK, ORANGE, SKY, canvas
 
+ASSURANCE = "measured"  # the weakest line drawn is measured or tested
 CAP = Fraction("100.0000065")  # above exp(float32 log 100), the largest learned factor
 MAX_P = 5  # b* spans 20 decades there; more cannot be read
 INITIAL = Fraction(4)  # the learned factor before training

@@ -11,6 +11,7 @@ from varnum.lowrank.ranks import rank
 from varnum.model.config import PRESETS
 from varnum.plots.figure import INK, SERIES, canvas
 
+ASSURANCE = "proved"  # every number drawn
 SIZES = ("1/8", "1/4", "1/2", "1", "2", "4", "8", "16", "32")
 DIMENSIONS = (1, 2, 4, 8, 16, 32, 64)
 _LINES, _CURVES = (4, 8, 16, 32, 64), ("1/4", "1", "4", "16")  # what each panel shows

@@ -1,0 +1,116 @@
+"""What every verb prints with --json is what its shipped JSON Schema says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from varnum.cli import VERBS, main
+from varnum.cli.envelope import schema_path
+
+jsonschema = pytest.importorskip("jsonschema")
+
+SCHEMAS = sorted(schema_path("varnum/bound/2").parent.glob("*.json"))
+COMMANDS = {
+    "bound --model var-d16 --eps 1e-2 --solve M": "bound",
+    "bound --W 4 --eps 1/1000 --error additive": "bound",
+    "bound --R 1 --d 4 --sigma sqrt --output-error 1e-2 --n 8 --solve d": "bound",
+    "bound --M 300 --eps 1e-2 --max-degree 9 --d 4": "bound",
+    "bound --model-error 1e-2 --norms 1,1,1 --R 1 --d 8 --sigma d --scales 2": "bound-model-error",
+    "check c.json": "check",
+    "check false.json": "check",
+    "verify --claim softmax-logit": "verify",
+    "verify --claim affine --no-checks": "verify",
+    "run --random var-tiny --labels 1 --attention lowrank": "run",
+    "run --random var-tiny-plain --labels 1 --backend balls": "run",
+    "run --random var-tiny --labels 1 --backend balls --digits 4000 --max-bits 64": "run",
+    "attention --q q.npy --k k.npy --v v.npy --eps 1e-2": "attention",
+    "attention --q q.npy --k k.npy --v v.npy --output-error 1e-15 --no-bounds": "attention",
+    "audit --random var-tiny --output-error 1e-1 --model-error 1e-2": "audit",
+    "hardness sat f.cnf": "hardness-sat",
+    "hardness sat f.cnf --via hamming": "hardness-sat",
+    "hardness closest words.txt": "hardness-closest",
+    "hardness wrap f.cnf": "hardness-wrap",
+    "kv --model var-d16 --rank 100": "kv",
+    "kv --rows 12": "kv",
+    "kv --demo --total 1000": "kv-demo",
+    "regime --b 1": "regime",
+    "regime --p 1/2": "regime",
+    "plot rank": "plot-rank",
+    "plot error --degrees 3": "plot-error",
+    "plot cost": "plot-cost",
+    "plot budget --random var-tiny-plain": "plot-budget",
+    "plot phase": "plot-phase",
+    "doctor": "doctor",
+}
+ELSEWHERE = {"plot-degree", "plot-tightness"}  # slow: their own tests run them
+
+
+@pytest.fixture(autouse=True, scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from varnum import checker
+    from varnum._plan import plan
+
+    folder = tmp_path_factory.mktemp("inputs")
+    random = np.random.default_rng(0)
+    for name in "qkv":
+        np.save(folder / name, random.standard_normal((60, 4)) / 4)
+    (folder / "f.cnf").write_text("p cnf 3 3\n1 -2 0\n2 3 -1 0\n-3 0\n")
+    (folder / "words.txt").write_text("0110\n1010\n\n1111\n0011\n")
+    text = plan("1", eps="1e-1").certify()
+    (folder / "c.json").write_text(text)
+    (folder / "false.json").write_bytes(checker.serialise(json.loads(text) | {"eps": "0.0001"}))
+    return folder
+
+
+def document(command: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], int]:
+    """What `varnum COMMAND --json` prints, and its exit code."""
+    sys.argv = ["varnum", *command.split(), "--json"]
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr()
+    assert said.out, said.err
+    return json.loads(said.out), int(stop.value.code or 0)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_output_fits_its_schema(
+    command: str,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(files)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    found, code = document(command, capsys)
+    schema = json.loads(schema_path(found["schema"]).read_text())
+    jsonschema.Draft202012Validator(schema).validate(found)
+    assert (found["schema"], found["exit_code"]) == (schema["title"], code)
+    assert found["schema"].split("/")[1] == COMMANDS[command]
+
+
+def test_every_schema_and_every_verb_is_tried() -> None:
+    verbs = {command.split()[0] for command in COMMANDS}
+    assert set(VERBS) - {"certify"} <= verbs | ELSEWHERE, "add a command of the new verb"
+    names = {path.stem for path in SCHEMAS}
+    assert names == {*COMMANDS.values()} | ELSEWHERE
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.stem)
+def test_every_field_is_described(path: Path) -> None:
+    schema = json.loads(path.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert list(schema["properties"])[:5] == [
+        "schema", "version", "verdict", "assurance", "exit_code",
+    ]  # fmt: skip
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        assert part.get("description"), part
+        waiting += part.get("properties", {}).values()
+        waiting += [part[key] for key in ("items", "additionalProperties") if part.get(key)]
