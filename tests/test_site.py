@@ -77,7 +77,7 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_the_version_stands_in_one_place() -> None:
     cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    newest = re.search(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert cited is not None
     assert newest is not None
     assert cited[1] == newest[1] == __version__

@@ -41,6 +41,7 @@ COMMANDS = {
     "kv --demo --total 1000": "kv-demo",
     "regime --b 1": "regime",
     "regime --p 1/2": "regime",
+    "series s.csv --window 3 --skip": "series",
     "plot rank": "plot-rank",
     "plot error --degrees 3": "plot-error",
     "plot cost": "plot-cost",
@@ -62,6 +63,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         np.save(folder / name, random.standard_normal((60, 4)) / 4)
     (folder / "f.cnf").write_text("p cnf 3 3\n1 -2 0\n2 3 -1 0\n-3 0\n")
     (folder / "words.txt").write_text("0110\n1010\n\n1111\n0011\n")
+    (folder / "s.csv").write_text("x\n" + "\n".join(map(str, range(1, 20))) + "\n")
     text = plan("1", eps="1e-1").certify()
     (folder / "c.json").write_text(text)
     (folder / "false.json").write_bytes(checker.serialise(json.loads(text) | {"eps": "0.0001"}))
