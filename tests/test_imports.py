@@ -34,6 +34,7 @@ MAY: dict[str, set[str]] = {
     | {"approx", "lowrank", "cost", "model", "_plan", "_attention", "question", "propagate"},
     "series": GROUND,
     "plots": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "propagate", "proof"},
+    "loop": GROUND | {"model", "propagate"},
     "checker": set(),
 }
 LATER = {"proof", "cli", "__main__", "__init__"}  # may import everything below them

@@ -28,6 +28,7 @@ VERBS = {  # one line each in `varnum --help`, in this order
     "hardness": "Lower bounds on time that run.",
     "kv": "Lower bounds on a key/value cache that run.",
     "series": "What a head cannot reach on a time series.",
+    "loop": "Fixed points of a looped network.",
     "verify": "Try every claim again.",
     "plot": "Draw the answers.",
     "doctor": "Say what is installed, and test it.",

@@ -1,0 +1,96 @@
+"""The network f(x) = g(W x + b), and files that hold one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varnum.balls.array import BallArray
+from varnum.errors import InputError
+from varnum.loop.activations import Activation, activation
+from varnum.model.checkpoint import read_state
+
+Floats = npt.NDArray[np.float64]
+UNIT = Fraction(1, 2**53)
+
+
+@dataclass(frozen=True)
+class Net:
+    """f(x) = g(W x + b): W (d, d) and b (d) are floats, taken as the exact numbers they are."""
+
+    W: npt.NDArray[Any]
+    b: npt.NDArray[Any]
+    g: Activation
+
+    @property
+    def d(self) -> int:
+        """Dimension of the state."""
+        return int(self.b.shape[0])
+
+    @cached_property
+    def weights(self) -> BallArray:
+        """W in exact balls (d, d)."""
+        return BallArray(self.W)
+
+    @cached_property
+    def bias(self) -> BallArray:
+        """B in exact balls (d)."""
+        return BallArray(self.b)
+
+    def estimate(self, x: Floats) -> Floats:
+        """f(x) in float64, (..., d) -> (..., d); not rigorous."""
+        return self.g.estimate(x @ self.W.T.astype(np.float64) + self.b)
+
+    def estimate_jacobian(self, x: Floats) -> Floats:
+        """diag g'(W x + b) W in float64 at one x (d); not rigorous."""
+        slopes: Floats = self.g.estimate_slope(self.W @ x + self.b)
+        return slopes[:, None] * self.W.astype(np.float64)
+
+
+def net(W: Any, b: Any, name: str, where: str = "net") -> Net:
+    """A checked network. Raises InputError naming `where` for wrong shapes, dtypes and values."""
+    W, b = _numbers(W, f"{where}: W"), _numbers(b, f"{where}: b")
+    if W.ndim != 2 or W.shape[0] != W.shape[1] or not W.size:
+        raise InputError(f"{where}: W has shape {W.shape}; allowed is (d, d)")
+    if b.shape != W.shape[:1]:
+        raise InputError(f"{where}: b has shape {b.shape}; with this W it must be {W.shape[:1]}")
+    return Net(W, b, activation(name))
+
+
+def _numbers(value: Any, where: str) -> npt.NDArray[Any]:
+    """A float32 or float64 array with the very same numbers."""
+    if hasattr(value, "detach"):  # a torch tensor, bfloat16 among them
+        value = value.detach().cpu()
+        value = (value.double() if value.is_floating_point() else value).numpy()
+    array = np.asarray(value)
+    if array.dtype.kind in "iu" and (np.abs(array.astype(object)) <= 2**53).all():
+        array = array.astype(np.float64)
+    if array.dtype == np.float16:
+        array = array.astype(np.float32)
+    if array.dtype not in (np.float32, np.float64):
+        raise InputError(f"{where} has dtype {array.dtype}; allowed are float16, 32 and 64")
+    if not np.isfinite(array).all():
+        raise InputError(f"{where} holds NaN or infinity; weights must be finite")
+    return array
+
+
+def read_file(path: str) -> dict[str, Any]:
+    """The arrays of a .npz, .safetensors or .pth file; nothing in it is executed."""
+    return read_state(path, "loop")
+
+
+def net_of(state: dict[str, Any], name: str, path: str) -> Net:
+    """The network in a file's arrays `W` and `b` (0 where it is absent)."""
+    if "W" not in state:
+        found = ", ".join(sorted(state)[:6]) or "nothing"
+        raise InputError(
+            f"{path}: expected arrays W (d, d) and b (d), or a looped block "
+            f"(`varnum loop --help`); found {found}"
+        )
+    W = state["W"]
+    return net(W, state.get("b", np.zeros(np.shape(W)[0] if np.ndim(W) else 0)), name, path)
