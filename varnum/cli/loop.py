@@ -1,4 +1,4 @@
-"""`varnum loop`: the fixed points of a looped network: which exist, whether all, whether they hold."""
+"""`varnum loop`: the fixed points of a looped network, how many, and which attract."""
 
 from __future__ import annotations
 

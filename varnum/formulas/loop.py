@@ -1,8 +1,8 @@
 """Closed forms of the section "looped networks".
 
 Symbols: g(u) = (3u - u^3)/2 or tanh, f(x) = g(W x + b), e >= ||W - c I|| (maximum row sum; c = 1
-for the cubic), beta >= max|b_i|, nu noise per loop (maximum), s their joint shift, t an inner radius,
-K rate, T loops, delta residual, L Lipschitz constant of the Jacobian, step |x_t - x_{t-1}|.
+for the cubic), beta >= max|b_i|, nu noise per loop (maximum), s their joint shift, t
+an inner radius, K rate, T loops, delta residual, L Lipschitz constant of the Jacobian.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sympy as sp
 from varnum.formulas.core import Formula
 
 t, u, s, e, beta, nu, c = sp.symbols("t u s e beta nu c", real=True)
-K, T, L, delta, step, x0, r = sp.symbols("K T L delta step x0 r", nonnegative=True)
+K, T, L, delta, step, x0, r = sp.symbols("K T L delta step x0 r", real=True)
 
 
 def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
@@ -77,18 +77,4 @@ exit_factor = _form(
     (K * step + nu) / (1 - K),
     "|x_t - p| <= K |x_{t-1} - p| + nu <= K (step + |x_t - p|) + nu",
     "distance that a step leaves",
-)
-kantorovich = _form(
-    "loop-certificate",
-    "reach",
-    delta + nu + K * r + L * r**2 / 2,
-    "the Jacobian integrated along the segment",
-    "where the ball of radius r goes; at most r: it stays inside",
-)
-kantorovich_noise = _form(
-    "loop-certificate",
-    "nu",
-    (1 - K) ** 2 / (2 * L) - delta,
-    "the best radius is r = (1 - K)/L",
-    "largest noise that some ball tolerates",
 )

@@ -1,4 +1,4 @@
-"""The answer about all boxes at once: the closed form that fits, its numbers, its counterexample."""
+"""All boxes at once: the closed form that fits, its numbers, its counterexample."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import Any
 
 from varnum.balls.exact import to_text
 from varnum.loop.activations import Activation
-from varnum.loop.closed import Orthants, Shape, certify_cubic, certify_tanh, counterexample, shape_of
+from varnum.loop.closed import (
+    Orthants,
+    Shape,
+    certify_cubic,
+    certify_tanh,
+    counterexample,
+    shape_of,
+)
 from varnum.loop.coordinates import Coordinates, certify_coordinates
 from varnum.loop.net import Net
 from varnum.verdict import Unknown
+
 
 @dataclass(frozen=True)
 class Boxes:

@@ -113,9 +113,10 @@ def all_obligations() -> tuple[Obligation, ...]:
     """Every obligation of every section, in ledger order."""
     from varnum.proof.hardness_obligations import HARDNESS
     from varnum.proof.layer_obligations import LAYERS
+    from varnum.proof.loop_obligations import LOOPS
     from varnum.proof.softmax_obligations import SOFTMAX
 
-    return (*SOFTMAX, *LAYERS, *HARDNESS)
+    return (*SOFTMAX, *LAYERS, *HARDNESS, *LOOPS)
 
 
 def write(folder: Path) -> list[Path]:

@@ -1,0 +1,17 @@
+; loop-exit: dist <= K before + nu and before <= step + dist: dist <= (K step + nu)/(1 - K)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const K Real)
+(declare-const before Real)
+(declare-const dist Real)
+(declare-const nu Real)
+(declare-const step Real)
+(assert (>= K 0.0))
+(assert (< K 1.0))
+(assert (<= dist (+ nu (* K before))))
+(assert (<= before (+ dist step)))
+; the conclusion, negated
+(assert (not (<= (* dist (+ 1.0 (* (- 1.0) K))) (+ nu (* K step)))))
+(check-sat)

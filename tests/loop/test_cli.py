@@ -1,0 +1,136 @@
+"""varnum loop: JSON against its schema, text, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from varnum.cli import main
+
+TYPES = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "null": type(None),
+         "array": list, "object": dict}  # fmt: skip
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["varnum", "loop", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return exit_.value.code, out, err
+
+    return call
+
+
+def check(value, rule, name):
+    types = [rule["type"]] if isinstance(rule["type"], str) else rule["type"]
+    allowed = tuple(t for k in types for t in np.ravel(np.array(TYPES[k], dtype=object)))
+    assert isinstance(value, allowed), name
+    assert not (isinstance(value, bool) and "boolean" not in types), name
+    assert rule["description"]
+    assert value in rule.get("enum", [value])
+    for key, inner in rule.get("properties", {}).items():
+        if isinstance(value, dict) and key in value:
+            check(value[key], inner, f"{name}.{key}")
+    if isinstance(value, list) and "items" in rule:
+        for item in value:
+            check(item, rule["items"], f"{name}[]")
+    if isinstance(value, dict):
+        assert value.keys() <= rule["properties"].keys(), name
+
+
+def document(out):
+    schema = json.loads((resources.files("varnum") / "schemas" / "loop.json").read_text())
+    found = json.loads(out)
+    check(found, schema | {"description": "all"}, "document")
+    assert set(schema["required"]) <= found.keys()
+    return found
+
+
+@pytest.fixture
+def near_identity(tmp_path):
+    rng = np.random.default_rng(0)
+    W = np.eye(50) + rng.uniform(-1, 1, (50, 50)) * 1e-3
+    path = tmp_path / "net.npz"
+    np.savez(path, W=W, b=np.full(50, 0.1))
+    return path
+
+
+def test_all_boxes_of_a_file(run, near_identity):
+    code, out, _ = run(near_identity, "--activation", "cubic", "--json", "--exit", "1e-3")
+    found = document(out)
+    assert code == 0 == found["exit_code"]
+    assert found["certified"] == "2^50"
+    assert found["tolerance"] == pytest.approx(3**-1.5 / 1, rel=1e-12)
+    assert found["rate"] < 1
+    assert found["noise"] > 0
+    assert found["assurance"] == "proved for this run"
+    code, out, _ = run(near_identity, "--activation", "cubic")
+    assert "2^50 certified, one per orthant box" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "certified"),
+    [
+        (("--cubic", "--d", 10_000, "--e", "0.1", "--beta", "0.085"), 0, "2^10000"),
+        (("--cubic", "--d", 3, "--beta", "0.1926"), 1, None),
+        (("--tanh", "--d", 3, "--beta", "0.5"), 0, "2^3"),
+        (("--tanh", "--d", 3, "--beta", "0.54"), 1, None),
+        (("--activation", "exp-poly", "--d", 1000, "--e", "0.01", "--beta", "0.01"), 0, "2^1000"),
+        (("--cubic", "--d", 3, "--beta", "0.19", "--noise", "0.01"), 3, None),
+    ],
+)
+def test_all_networks_of_given_norms(run, options, code, certified):
+    found, out, _ = run(*options, "--json")
+    assert found == code
+    assert document(out)["certified"] == certified
+    text_code, text, _ = run(*options)
+    assert text_code == code
+    assert (certified or "not certified") in text
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "--d is needed"),
+        (("--cubic", "--tanh", "--d", 2), "one of them"),
+        (("--cubic", "--d", 0), "dimension"),
+        (("--cubic", "--d", 2, "--e", "-1"), "negative"),
+        (("--cubic", "--d", 2, "--c", "2"), "--c"),
+        (("--cubic", "--d", 2, "--noise", "-1"), "--noise"),
+        (("absent.npz",), "no such file"),
+        (("--activation", "sine", "--d", 2), "allowed"),
+        (("--activation", "poly:1,x", "--d", 2), "poly:1,x"),
+    ],
+)
+def test_bad_input_is_one_line(run, options, says):
+    code, out, err = run(*options)
+    assert code == 2
+    assert not out
+    assert err.startswith("varnum: error: ")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"b": np.zeros(2)}, "expected arrays W"),
+        ({"W": np.zeros((2, 3))}, "shape (2, 3)"),
+        ({"W": np.eye(2), "b": np.zeros(3)}, "b has shape"),
+        ({"W": np.full((2, 2), np.nan)}, "NaN"),
+        ({"W": np.array([["a"]])}, "dtype"),
+    ],
+)
+def test_bad_files_are_one_line(run, tmp_path, arrays, says):
+    path = tmp_path / "bad.npz"
+    np.savez(path, **arrays)
+    code, _, err = run(path)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
