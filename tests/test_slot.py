@@ -150,10 +150,53 @@ def test_a_factor_given_as_a_number_is_not_rounded_to_the_dtype_of_q(dtype):
     assert error <= kernel.certificates[-1].output_error <= 1e-10
 
 
-def test_gradients_are_left_aside():
+def test_gradients_are_refused_unless_they_are_off():
     torch = pytest.importorskip("torch", reason="gradients are torch's")
-    q = torch.randn(600, 4, requires_grad=True)
-    assert vn.attention(q, q, q, output_error="1e-2").certificate.reached
-    work = VarAttention(2.0, 1e-2)
-    assert not work.step(q, q, q).requires_grad
+    q = torch.nn.Parameter(torch.randn(600, 4))
+    work, kernel = VarAttention(2.0, 1e-2), vn.GuaranteedKernel(output_error="1e-2")
+    calls = (
+        lambda: vn.attention(q, q, q, output_error="1e-2").output,
+        lambda: vn.attention(q.detach(), q.detach(), q, eps="1e-2").output,
+        lambda: work.step(q, q, q),
+        lambda: kernel(q[None, None], q[None, None], q[None, None], 0.5),
+        lambda: kernel(*(q.detach()[None, None],) * 3, torch.ones((), requires_grad=True)),
+    )
+    for call in calls:
+        with pytest.raises(vn.InputError, match="requires a gradient"):
+            call()
+        with torch.no_grad():
+            assert not call().requires_grad
     assert work.outcome.certified <= 1e-2
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "factor", [0.3, np.float32(0.3), np.float64(0.3), 1, np.array(0.3)], ids=str
+)
+def test_a_factor_of_any_kind_works_on_numpy(dtype, factor):
+    q, k, v = (part[None, None].astype(dtype) for part in HEAD)
+    for target in ({"output_error": "1e-2"}, {"eps": "1e-2"}):
+        kernel = vn.GuaranteedKernel(**target)
+        found = kernel(q, k, v, factor)
+        assert found.dtype == v.dtype
+        values = v.astype(np.longdouble)
+        exact = softmax(q.astype(np.longdouble) * np.longdouble(factor), k, v)
+        error = (abs(found - exact) / np.ptp(values, axis=-2, keepdims=True)).max()
+        assert error <= kernel.worst.output_error < 0.1
+        assert kernel.worst.reached
+
+
+def test_mixed_dtypes_and_backends():
+    q, k, v = (part[None, None] for part in HEAD)
+    kernel = vn.GuaranteedKernel(output_error="1e-2")
+    assert kernel(q.astype(np.float32), k.astype(np.float32), v, 0.3).dtype == np.float64
+    for bad in ("x", None, [0.3], np.array(1), np.ma.masked_array([0.3], [True])):
+        with pytest.raises(vn.InputError, match="the factor") as caught:
+            kernel(q, k, v, bad)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(vn.InputError, match="the factor: nan or inf"):
+        kernel(q, k, v, 10**400)
+    assert len(kernel.certificates) == 1
+
+
+HEAD = np.random.default_rng(3).standard_normal((3, 40, 4))

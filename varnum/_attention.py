@@ -12,7 +12,9 @@ import numpy as np
 
 from varnum.balls.exact import parse
 from varnum.errors import InputError
-from varnum.lowrank.arrays import check_inputs, detached, like, merge, split_heads, to_double
+from varnum.floats.guard import certifying
+from varnum.floats.inputs import plain
+from varnum.lowrank.arrays import check_inputs, like, merge, split_heads, to_double
 from varnum.lowrank.exact import exact_error
 from varnum.lowrank.factors import attend
 from varnum.lowrank.geometry import row_norms
@@ -66,7 +68,6 @@ class Attention(NamedTuple):
     certificate: Certificate
 
 
-@np.errstate(all="ignore")  # what overflows ends in an infinite bound, and so in exact rows
 def attention(
     q: Any,
     k: Any,
@@ -88,8 +89,10 @@ def attention(
     `scales` (N_1, .., N_K): block-causal, tokens of scale s see scales 1..s; L_q = L_k = sum.
 
     "auto" takes pivots or monomials for eps and moments for output_error, and exact attention where
-    none of them pays or is certified: the certificate says which and why. No gradients.
-    Raises InputError for bad input, and where a method is asked for by name but certifies nothing.
+    none of them pays or is certified: the certificate says which and why. No gradients: inputs that
+    want one are refused unless under `torch.no_grad()`. Do not write to q, k, v meanwhile.
+    Raises InputError for bad input, where the arithmetic is not what the proofs assume (see
+    `varnum.floats.probes`), and where a method is asked for by name but certifies nothing.
 
     Claims kernel-residual, moment-certificate, monomial-rank, softmax-relative, float-forward.
     """
@@ -98,18 +101,19 @@ def attention(
         raise InputError(f"method: {method!r} is not known; allowed: {', '.join(METHODS)}")
     if method == "moments" and kind == "eps":
         raise InputError("method: moments certifies the output only; pass output_error, or pivots")
-    q, k, v = (detached(part) for part in (q, k, v))
-    number = resolve_sigma(sigma, int(q.shape[-1]) if hasattr(q, "shape") and q.shape else 1)
+    q, k, v = (plain(part, name) for part, name in ((q, "q"), (k, "k"), (v, "v")))
+    number = resolve_sigma(sigma, int(q.shape[-1]) if q.shape else 1)
     scales = None if scales is None else tuple(scales)
-    check_inputs(q, k, v, number, scales)
-    scales = None if scales is None else tuple(int(count) for count in scales)
-    began = perf_counter()
-    heads = [
-        _one_head(*head, number, kind, target, scales, method) for head in split_heads(q, k, v)
-    ]
-    output = merge([output for output, _ in heads], v, int(q.shape[-2]))
-    certificate = _worst([certificate for _, certificate in heads])
-    return Attention(output, replace(certificate, seconds=perf_counter() - began))
+    with certifying(q):  # what overflows ends in an infinite bound, and so in exact rows
+        check_inputs(q, k, v, number, scales)
+        scales = None if scales is None else tuple(int(count) for count in scales)
+        began = perf_counter()
+        heads = [
+            _one_head(*head, number, kind, target, scales, method) for head in split_heads(q, k, v)
+        ]
+        output = merge([output for output, _ in heads], v, int(q.shape[-2]))
+        certificate = _worst([certificate for _, certificate in heads])
+        return Attention(output, replace(certificate, seconds=perf_counter() - began))
 
 
 def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:

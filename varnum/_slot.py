@@ -17,7 +17,8 @@ import numpy as np
 
 from varnum._attention import Certificate, attention, parse_target
 from varnum.errors import InputError
-from varnum.lowrank.arrays import like
+from varnum.floats.guard import certifying
+from varnum.floats.inputs import kind_of, plain
 from varnum.lowrank.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
 
 _HALF = ("bfloat16", "float16")
@@ -42,15 +43,24 @@ class GuaranteedKernel:
     def __call__(
         self, q: Any, k: Any, v: Any, scale: Any, blocks: tuple[int, ...] | None = None
     ) -> Any:
-        """Attention output (B, H, L, d_v) in the dtype of v; `scale`: a number or an array."""
-        if isinstance(scale, int | float):
-            scale = like(np.float64(scale), q, keep=True)  # not in the dtype of q: that would round
+        """Attention output (B, H, L, d_v) in the dtype of v; `scale`: a number or an array.
+
+        Raises InputError for what `varnum.attention` refuses; then there is no new certificate.
+        """
+        q, k, v = (plain(part, name) for part, name in ((q, "q"), (k, "k"), (v, "v")))
+        scale = _factor(scale, q)
+        with certifying(q):
+            return self._run(q, k, v, scale, blocks)
+
+    def _run(self, q: Any, k: Any, v: Any, scale: Any, blocks: tuple[int, ...] | None) -> Any:
         for dtype in ("float32", "float64"):
-            wide = [_widen(part, dtype) for part in (q, k, v)]
-            wide[0] = wide[0] * _widen(scale, dtype_name(wide[0]))
-            zeta = _logit_error(wide[0], wide[1])
-            if zeta <= self.target / _PART or dtype_name(wide[0]) == "float64":
+            scaled = _times(_widen(q, dtype), scale)
+            zeta = _logit_error(scaled, _widen(k, dtype))
+            if zeta <= self.target / _PART or dtype_name(scaled) == "float64":
                 break
+        names = [dtype_name(part) for part in (scaled, k, v)]
+        common = "float64" if "float64" in names else "float32"
+        wide = [_widen(part, common) for part in (scaled, k, v)]
         if not math.isfinite(zeta):
             raise InputError("q, k or the factor: nan or inf, or products that overflow")
         eps = self.kind == "eps"
@@ -82,19 +92,40 @@ class GuaranteedKernel:
         return max(self.certificates, key=lambda c: c.certified_error, default=None)
 
 
+def _factor(scale: Any, q: Any) -> Any:
+    """A plain array of the backend of q, or a float64 number: in the dtype of q it would round."""
+    if isinstance(scale, int | float | np.number):
+        try:
+            return float(scale)
+        except OverflowError:
+            return math.inf
+    scale = plain(scale, "the factor")
+    if type(scale) is not type(q):
+        raise InputError(f"the factor: {kind_of(scale)}, but q is {kind_of(q)}; use one backend")
+    if dtype_name(scale) not in UNIT:
+        raise InputError(f"the factor: dtype {scale.dtype} is not allowed; {', '.join(UNIT)}")
+    return scale
+
+
+def _times(q: Any, scale: Any) -> Any:
+    """q times the factor, which may round to the dtype of q; `_logit_error` counts both."""
+    if not isinstance(scale, float):
+        return q * _widen(scale, dtype_name(q))
+    return q * (q.dtype.type(scale) if isinstance(q, np.ndarray) else scale)
+
+
 def _widen(array: Any, dtype: str) -> Any:
     """In `dtype`, or in its own where that is wider."""
     if dtype_name(array) == "float64":
         return array
     if isinstance(array, np.ndarray):
         return array.astype(dtype)
-    return array.detach().double() if dtype == "float64" else array.detach().float()
+    return array.double() if dtype == "float64" else array.float()
 
 
 def _cast(output: Any, v: Any) -> Any:
     if isinstance(output, np.ndarray):
-        with np.errstate(over="ignore"):  # what overflows ends in an infinite bound
-            return output.astype(v.dtype)
+        return output.astype(v.dtype)  # what overflows ends in an infinite bound
     return output.to(v.dtype)
 
 
@@ -107,7 +138,7 @@ def _logit_error(scaled: Any, k: Any) -> float:
 
 def _far(array: Any) -> float:
     """Not below the largest norm of a row (.., L, d); infinite where it overflows."""
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         largest = math.sqrt(float((array * array).sum(-1).max()))
     least = TINY[dtype_name(array)] ** 0.5 * array.shape[-1]  # squares below this are lost
     return float((largest + least) * (1 + 4 * array.shape[-1] * UNIT[dtype_name(array)]))

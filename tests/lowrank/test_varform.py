@@ -80,9 +80,9 @@ def test_the_common_bound_is_not_below_any_of_its_scales(which, scales, sigma):
 
 
 def test_a_bound_that_misses_the_target_is_left_to_float64():
-    """Values around 1000 with range 1e-3: float32 alone is off by more than the target."""
+    """Long keys: float32 alone is off by more than the target."""
     q, k, v = draw()
-    change(q, k, v, "narrow first")
+    change(q, k, v, "late key")
     _, outcome = attend_scales(q, k, v, SCALES, 2.0, 1e-6)
     assert outcome.certified == one_by_one(q, k, v, SCALES, 2.0, 1e-6)
     assert outcome.certified < one_by_one(q, k, v, SCALES, 2.0) / 3
@@ -155,3 +155,88 @@ def test_a_step_refuses_what_it_cannot_certify(message):
     with pytest.raises(InputError, match=message) as caught:
         attempt()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_an_offset_of_the_values_changes_nothing(backend, dtype):
+    """V, V + 100 and V + 1000: the same rows are certified, and the output moves with them."""
+    rng = np.random.default_rng(0)
+    q, k = ((rng.standard_normal((1300, 12)) * 0.6 ** np.arange(12)).astype(dtype) for _ in "qk")
+    v = (rng.integers(-(2**11), 2**11, (1300, 3)) / 2**10).astype(dtype)  # V + 1000 is exact
+    v[:, 2] = 7
+    found = []
+    for offset in (0, 100, 1000, -1000):
+        moved = v + dtype(offset)
+        given = [q, k, moved]
+        if backend == "torch":
+            torch = pytest.importorskip("torch", reason="the torch backend is optional")
+            given = [torch.from_numpy(part) for part in given]
+        for scales in (None, (1, 30, 600, 669)):
+            out, outcome = attend_scales(*given, scales, 3.4, 1e-2)
+            out = np.asarray(out).astype(np.longdouble)
+            assert (out[:, 2] == 7 + offset).all()
+            found.append((outcome.exact, out - offset))
+            assert outcome.certified <= 1e-2
+            if scales is None:
+                some = slice(None, None, 13)
+                logits = q[some].astype(np.longdouble) @ k.T.astype(np.longdouble) / 3.4
+                weights = np.exp(logits)
+                exact = weights @ moved / weights.sum(1, keepdims=True)
+                assert (
+                    abs(out[some] - exact)[:, :2] <= outcome.certified * np.ptp(v[:, :2], 0)
+                ).all()
+    for i in (0, 1):
+        for exact, out in found[i::2]:
+            assert exact == found[i][0] < 650
+            assert abs(out - found[i][1]).max() < 1e-2
+
+
+def test_steps_take_the_offset_of_their_first_values():
+    q, k, v = draw((1, 600, 700), seed=4)
+    q, k, v = q / 4, k / 4, v + np.float32(1000)
+    work, start = VarAttention(2.0, 1e-2), 0
+    outs = []
+    for end in (1, 601, 1301):
+        outs.append(work.step(q[start:end], k[start:end], v[start:end]))
+        start = end
+    exact = block_causal(q, k, v, (1, 600, 700), 2.0)
+    spread = np.ptp(v[:601].astype(np.longdouble), axis=0)
+    off = abs(np.vstack(outs) - exact)
+    assert (off[0] == 0).all()
+    assert (off <= work.outcome.certified * spread).all()
+    assert work.outcome.certified <= 1e-2
+    assert work.outcome.exact < 130  # of 1300
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_an_offset_costs(seed, size):
+    """v - c and its range are what `cost` says they are, against exact differences."""
+    from fractions import Fraction
+
+    from varnum.lowrank.values import Offset, ValueRange
+
+    rng = np.random.default_rng(seed)
+    v = (rng.standard_normal((7, 1)) * size + rng.uniform(0.5, 2)).astype(np.float32)
+    offset = Offset.of(v)
+    if size == 1.0 and offset is None:
+        return
+    shifted = v - offset.vector
+    values = [Fraction(float(x)) for x in v[:, 0]]
+    spread = max(values) - min(values)
+    if not spread:
+        assert offset.cost(ValueRange.of(shifted)) < 1e-6
+        return
+    claimed = Fraction(offset.cost(ValueRange.of(shifted)))
+    worst = Fraction(0)
+    for weights in rng.dirichlet(np.ones(7), 50):
+        p = [Fraction(float(w)) for w in weights]
+        total = sum(p)
+        inner = sum(w * Fraction(float(x)) for w, x in zip(p, shifted[:, 0], strict=True)) / total
+        exact = sum(w * x for w, x in zip(p, values, strict=True)) / total
+        found = Fraction(float(np.float32(float(inner)) + offset.vector[0]))
+        rounding = abs(Fraction(float(np.float32(float(inner)))) - inner)
+        worst = max(worst, abs(found - exact) - rounding)
+    assert worst <= claimed * spread
+    assert claimed * spread <= 2.0**-24 * 8

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.floats.inputs import kind_of
 from varnum.lowrank.rounding import UNIT, dtype_name
 
 _HALF = ("bfloat16", "float16")
@@ -17,12 +18,10 @@ _LARGEST = {"float64": 1e300, "float32": 1e36, "bfloat16": 1e36, "float16": 1e36
 
 
 def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] | None) -> None:
-    """Raise InputError unless q, k, v fit together, are finite, and have logits that fit."""
+    """Raise InputError unless the plain arrays q, k, v fit together, are finite, and logits fit."""
     for name, array in (("q", q), ("k", k), ("v", v)):
-        if not hasattr(array, "shape") or not hasattr(array, "dtype"):
-            raise InputError(f"{name}: expected a NumPy array or torch tensor, got {_kind(array)}")
-        if type(array) is not type(q) and _kind(array) != _kind(q):
-            raise InputError(f"{name}: {_kind(array)}, but q is {_kind(q)}; use one backend")
+        if type(array) is not type(q):
+            raise InputError(f"{name}: {kind_of(array)}, but q is {kind_of(q)}; use one backend")
         if dtype_name(array) not in UNIT:
             raise InputError(f"{name}: dtype {dtype_name(array)} is not allowed; {', '.join(UNIT)}")
         if array.dtype != q.dtype:
@@ -32,7 +31,6 @@ def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] |
         if len(array.shape) < 2 or 0 in array.shape:
             raise InputError(f"{name}: shape {_shape(array)}; allowed: (.., L, d), none of them 0")
     _check_shapes(q, k, v, scales)
-    _check_torch(q)
     for name, array in (("q", q), ("k", k), ("v", v)):
         if not bool(_finite(array)):
             raise InputError(f"{name}: holds nan or inf; all entries must be finite")
@@ -63,27 +61,10 @@ def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> Non
             )
 
 
-def _check_torch(q: Any) -> None:
-    if isinstance(q, np.ndarray):
-        return
-    import torch
-
-    loose = torch.get_float32_matmul_precision() != "highest"
-    if loose or (q.is_cuda and torch.backends.cuda.matmul.allow_tf32):
-        raise InputError(
-            "torch: float32 products are set below full precision, so no rounding bound holds; "
-            "call torch.set_float32_matmul_precision('highest')"
-        )
-
-
 def _finite(array: Any) -> Any:
     if isinstance(array, np.ndarray):
         return np.isfinite(array).all()
     return array.isfinite().all()
-
-
-def _kind(array: Any) -> str:
-    return f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
 
 
 def _shape(array: Any) -> tuple[int, ...]:
@@ -91,7 +72,7 @@ def _shape(array: Any) -> tuple[int, ...]:
 
 
 def split_heads(q: Any, k: Any, v: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """Each head's q (L_q, d), k (L_k, d), v (L_k, d_v): float32 or float64, no gradients."""
+    """Each head's q (L_q, d), k (L_k, d), v (L_k, d_v): float32 or float64."""
     flat = [
         _working(part).reshape((-1, int(part.shape[-2]), int(part.shape[-1]))) for part in (q, k, v)
     ]
@@ -102,13 +83,7 @@ def split_heads(q: Any, k: Any, v: Any) -> Iterator[tuple[Any, Any, Any]]:
 def _working(array: Any) -> Any:
     if isinstance(array, np.ndarray):
         return array.astype(np.float32) if dtype_name(array) in _HALF else array
-    array = detached(array)
     return array.float() if dtype_name(array) in _HALF else array
-
-
-def detached(array: Any) -> Any:
-    """Without gradients."""
-    return array.detach() if hasattr(array, "detach") else array
 
 
 def merge(outputs: list[Any], v: Any, count: int) -> Any:

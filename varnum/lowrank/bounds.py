@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.errors import InputError
+from varnum.floats.guard import certified
+from varnum.floats.inputs import positive, tokens, tolerance
 from varnum.lowrank.geometry import frobenius, row_norms
 from varnum.lowrank.rounding import UNIT, exp_relative, expm1_up, gamma, up
 
@@ -22,15 +25,18 @@ _U = UNIT["float64"]
 MOST_TOKENS = 1024  # of each side; a submatrix bounds the rank of the whole from below
 
 
+@certified
 def certify_rank_lower(
     q: Array, k: Array, sigma: float, eps: float, rounds: int = 6, most: int = MOST_TOKENS
 ) -> int:
     """A proved lower bound of the rank of any matrix within relative error `eps` of exp(q.k/sigma).
 
-    q (L_q, d), k (L_k, d) float64; uses up to `most` of each. The approximation may carry a
-    factor per row: scaling rows does not change a rank.
+    q (L_q, d), k (L_k, d), widened to float64; uses up to `most` of each. The approximation may
+    carry a factor per row: scaling rows does not change a rank. Raises InputError for what is not
+    finite or out of place.
     """
-    q, k = _spread(q, most), _spread(k, most)
+    q, k = _pair(q, k, most)
+    sigma, eps = positive(sigma, "sigma"), tolerance(eps)
     scaled, error = _scaled_kernel(q, k, sigma)
     best = 1
     if not np.isfinite(error):
@@ -84,6 +90,7 @@ def _excluded(
     return int(np.argmin(excluded)) if not excluded.all() else size
 
 
+@certified
 def estimate_rank_reference(
     q: Array, k: Array, sigma: float, eps: float, most: int = MOST_TOKENS
 ) -> int:
@@ -91,7 +98,8 @@ def estimate_rank_reference(
 
     All of them where D^-1 A leaves the range of float64, or its SVD does not converge.
     """
-    scaled, error = _scaled_kernel(_spread(q, most), _spread(k, most), sigma)
+    sigma, eps = positive(sigma, "sigma"), tolerance(eps)
+    scaled, error = _scaled_kernel(*_pair(q, k, most), sigma)
     if not np.isfinite(error):
         return min(len(scaled), len(scaled[0]))
     try:
@@ -106,6 +114,15 @@ def estimate_rank_reference(
     return len(values)
 
 
-def _spread(tokens: Array, most: int) -> Array:
-    step = -(-len(tokens) // most)
-    return tokens[::step]
+def _pair(q: Array, k: Array, most: int) -> tuple[Array, Array]:
+    """At most `most` tokens of each side, in float64."""
+    if most < 1:
+        raise InputError(f"most: {most} is not allowed; at least 1 token")
+    wide_q = tokens(q, "q")
+    wide_k = tokens(k, "k", wide_q.shape[1])
+    return _spread(wide_q, most), _spread(wide_k, most)
+
+
+def _spread(side: Array, most: int) -> Array:
+    step = -(-len(side) // most)
+    return side[::step]

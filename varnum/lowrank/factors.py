@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from varnum.floats.guard import certified
+from varnum.floats.inputs import tokens
 from varnum.lowrank.rounding import TINY, UNIT, gamma, up
 
 Array = npt.NDArray[Any]
@@ -46,7 +48,7 @@ class Kernel(Protocol):
         """Not below the size of Phi_i; size times size bounds sum_a |Phi_a| |c Psi_a|."""
 
 
-@np.errstate(all="ignore")  # what overflows ends in an infinite bound
+@certified  # what overflows ends in an infinite bound
 def attend(
     kernel: Kernel, v: Array, scales: Sequence[int] | None = None, unit: float = 0.0
 ) -> tuple[Array, float]:
@@ -55,6 +57,7 @@ def attend(
     v (L_k, d_v) float64. With `scales` block-causal; a row's range is over the keys it sees.
     `unit`: unit roundoff of the type that the output will be rounded to.
     """
+    v = tokens(v, "v")
     blocks = _blocks(scales)
     middle = 0.5 * v.max(0) + 0.5 * v.min(0)
     shifted = np.column_stack([v - middle, np.ones(len(v))])

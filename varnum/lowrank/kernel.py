@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.floats.guard import certified as inside_guard
+from varnum.floats.inputs import positive, tokens, tolerance
 from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights, row_norms
 from varnum.lowrank.pivots import PivotMap, fit_pivot_map
 from varnum.lowrank.recompress import Turn, certify_relative, fit_turn, side
@@ -60,34 +62,38 @@ class LowRankKernel:
         return row_norms(self.phi[part])
 
 
+@inside_guard
 def fit_kernel(q: Array, k: Array, sigma: float, eps: float) -> LowRankKernel | str:
     """The smallest certified rank found at entrywise relative error `eps`, or why there is none.
 
-    q (L_q, d), k (L_k, d) finite float64; sigma within two ulps of the exact one; 0 < eps < 1.
-    Time O(L p^2) for p pivots, a small multiple of the rank.
+    q (L_q, d), k (L_k, d), widened to float64; sigma within two ulps of the exact one; 0 < eps < 1.
+    Time O(L p^2) for p pivots, a small multiple of the rank. InputError for what is not finite.
     """
+    q = tokens(q, "q")
+    k = tokens(k, "k", q.shape[1])
+    sigma, eps = positive(sigma, "sigma"), tolerance(eps)
     frame = fit_frame(q, k, sigma)
     x, y = frame.queries(q), frame.keys(k)
     far = float(row_norms(x).max()) * float(row_norms(y).max())
     if not far < 50:
         return f"norms allow logits up to {far:.3g} after centring: no low rank at eps = {eps:g}"
-    tolerance = eps / 8 * np.exp(-far)
+    threshold = eps / 8 * np.exp(-far)
     for _ in range(3):
-        built = _attempt(frame, q, k, x, y, eps, tolerance)
+        built = _attempt(frame, q, k, x, y, eps, threshold)
         if isinstance(built, LowRankKernel):
             return built
-        tolerance /= 16
+        threshold /= 16
     return built
 
 
 def _attempt(
-    frame: Frame, q: Array, k: Array, x: Array, y: Array, eps: float, tolerance: float
+    frame: Frame, q: Array, k: Array, x: Array, y: Array, eps: float, threshold: float
 ) -> LowRankKernel | str:
-    tokens = np.concatenate([x, y])
-    pivots = fit_pivot_map(tokens, tolerance, min(len(tokens), _MOST_PIVOTS))
+    both = np.concatenate([x, y])
+    pivots = fit_pivot_map(both, threshold, min(len(both), _MOST_PIVOTS))
     if pivots is None:
         return "no pivot set could be certified in float64"
-    far_token = float(row_norms(tokens).max())
+    far_token = float(row_norms(both).max())
     error = pivots.feature_error(far_token)
     queries, keys = side(pivots, x, error), side(pivots, y, error)
     try:
@@ -114,11 +120,13 @@ def _attempt(
     return best
 
 
+@inside_guard
 def certify_kernel(frame: Frame, pivots: PivotMap, turn: Turn, q: Array, k: Array) -> LowRankKernel:
     """Features of these tokens and the certified entrywise relative error (may be infinite).
 
     `frame`, `pivots` and `turn` may come from other tokens: nothing assumes that they fit.
     """
+    q, k = (tokens(part, name, len(frame.q0)) for part, name in ((q, "q"), (k, "k")))
     x, y = frame.queries(q), frame.keys(k)
     error = pivots.feature_error(float(max(row_norms(x).max(), row_norms(y).max())))
     queries, keys = side(pivots, x, error), side(pivots, y, error)

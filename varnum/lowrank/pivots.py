@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.floats.guard import certified
 from varnum.lowrank.geometry import frobenius, row_norms
 from varnum.lowrank.rounding import TINY, UNIT, exp_relative, expm1_up, gamma, up
 
@@ -82,6 +83,7 @@ def contraction_bound(matrix: Array, points: Array) -> float:
     return up(float(rows.max()), 2 * p + 8)
 
 
+@certified
 def certify_contraction(matrix: Array, points: Array) -> PivotMap | None:
     """Scale G until G^T k(P,P) G <= I is proved; None where rounding makes that impossible."""
     for _ in range(4):

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from varnum.approx.degree import certify_least_degree
 from varnum.approx.target import relative
 from varnum.balls.scalar import upper
+from varnum.floats.guard import certified as inside_guard
+from varnum.floats.inputs import positive, tokens, tolerance
 from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights, row_norms
 from varnum.lowrank.monomials import exponents, feature_count, fill_monomials, multinomials
 from varnum.lowrank.rounding import UNIT, exp_relative, exp_up, gamma, up
@@ -80,21 +82,21 @@ class PolynomialKernel:
         return np.asarray((counts * np.array(self.coefficients)[degrees])[:, None])
 
 
-def monomial_rows(tokens: Any, degree: int, out: Any = None) -> Any:
+def monomial_rows(side: Any, degree: int, out: Any = None) -> Any:
     """All monomials of tokens (n, d), feature-major (C(d+g, g), n); NumPy or torch."""
-    n, d = int(tokens.shape[0]), int(tokens.shape[1])
+    n, d = int(side.shape[0]), int(side.shape[1])
     rows = feature_count(d, degree)
-    if isinstance(tokens, np.ndarray):
-        out = np.empty((rows, n), dtype=tokens.dtype) if out is None else out[:, :n]
+    if isinstance(side, np.ndarray):
+        out = np.empty((rows, n), dtype=side.dtype) if out is None else out[:, :n]
         multiply: Any = np.multiply
     else:
         import torch
 
-        out = tokens.new_empty((rows, n)) if out is None else out[:, :n]
+        out = side.new_empty((rows, n)) if out is None else out[:, :n]
         multiply = torch.multiply
     out[0] = 1
     if degree:
-        out[1 : 1 + d] = tokens.T
+        out[1 : 1 + d] = side.T
     return fill_monomials(d, degree, out, multiply)
 
 
@@ -115,11 +117,16 @@ def accumulate_state(y: Any, values: Any, degree: int, weights: Any = None) -> A
     return state
 
 
+@inside_guard
 def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKernel | str:
     """The fewest monomials found with certified entrywise relative error `eps`, or why none.
 
-    q (L_q, d), k (L_k, d) float64. Tries every number of coordinates d' <= d.
+    q (L_q, d), k (L_k, d), widened to float64. Tries every number of coordinates d' <= d.
+    Raises InputError for what is not finite or out of place.
     """
+    q = tokens(q, "q")
+    k = tokens(k, "k", q.shape[1])
+    sigma, eps = positive(sigma, "sigma"), tolerance(eps)
     frame = _rotated(fit_frame(q, k, sigma), q, k)
     x, y = frame.queries(q), frame.keys(k)
     weights, slip = key_weights(frame, k, y, squares=False)
@@ -173,8 +180,8 @@ def _rotated(frame: Frame, q: Array, k: Array) -> Frame:
     return Frame(frame.q0, frame.k0, frame.a @ turn, frame.b @ turn, frame.sigma)
 
 
-def _far(tokens: Array) -> float:
-    return float(row_norms(tokens).max()) if tokens.shape[1] else 0.0
+def _far(side: Array) -> float:
+    return float(row_norms(side).max()) if side.shape[1] else 0.0
 
 
 def _degree_for(reach: float, eps: float) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.floats.guard import certified
 from varnum.lowrank.geometry import frobenius, max_envelope, row_norms
 from varnum.lowrank.pivots import PivotMap
 from varnum.lowrank.rounding import UNIT, exp_up, gamma, up
@@ -116,6 +117,7 @@ def _pair_bound(
     return up(first * exponents + absolute * exp_up((far_q + far_k) ** 2 / 2))
 
 
+@certified
 def certify_relative(
     queries: Sides, keys: Sides, turn: Turn, feature_error: float
 ) -> tuple[Array, Array, float]:

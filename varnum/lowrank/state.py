@@ -8,12 +8,17 @@ dtype inside a chunk and in float64 across chunks. Proof: proofs/moment-certific
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from varnum.errors import InputError
+from varnum.floats.guard import certifying
+from varnum.floats.inputs import kind_of
+from varnum.floats.turns import Turns
 from varnum.lowrank.backend import (
     caster,
     contiguous,
@@ -48,7 +53,7 @@ class MomentState:
     def __init__(self, basis: Basis, value_size: int) -> None:
         count = basis.centres.shape[0]
         self.basis = basis
-        self.xp = namespace(basis.query_map)
+        self._turns = Turns("MomentState")
         self.unit = unit_of(basis.query_map)
         self.table = light(caster(basis.query_map)(tail_table()))
         self.features = basis.rank
@@ -74,16 +79,42 @@ class MomentState:
         self._forms: list[Forms] | None = None
 
     @property
+    def xp(self) -> Any:
+        """numpy or torch."""
+        return namespace(self.basis.query_map)
+
+    def __copy__(self) -> MomentState:
+        """A copy goes its own way: it shares no sums."""
+        return deepcopy(self)
+
+    @property
     def memory(self) -> int:
         """Numbers held, whatever the number of keys."""
         return int(self.grams.size + self.states.size)
 
     def add(self, k: Any, v: Any) -> None:
-        """Take in keys (n, d) and values (n, d_v)."""
-        self._forms = None
-        with np.errstate(all="ignore"):  # what overflows ends in an infinite bound
+        """Take in keys (n, d) and values (n, d_v), in the dtype of the basis.
+
+        Cut short in the middle, it refuses whatever comes after.
+        """
+        self._check("k", k, int(self.basis.key_map.shape[1]))
+        self._check("v", v, int(self.states.shape[2]))
+        if k.shape[0] != v.shape[0]:
+            raise InputError(f"v: {v.shape[0]} tokens, but k has {k.shape[0]}")
+        with self._turns.one(), certifying(k):
+            self._turns.change()
+            self._forms = None
             for start in range(0, k.shape[0], self.chunk):
                 self._add_chunk(k[start : start + self.chunk], v[start : start + self.chunk])
+
+    def _check(self, name: str, array: Any, width: int) -> None:
+        like = self.basis.query_map
+        if type(array) is not type(like) or array.dtype != like.dtype:
+            raise InputError(
+                f"{name}: {kind_of(array)} is not {kind_of(like)} of {dtype_name(like)}"
+            )
+        if len(array.shape) != 2 or array.shape[0] < 1 or array.shape[1] != width:
+            raise InputError(f"{name}: shape {tuple(array.shape)}; allowed: (n, {width}), n >= 1")
 
     def _add_chunk(self, k: Any, v: Any) -> None:
         basis, xp, size = self.basis, self.xp, self.basis.size
@@ -156,8 +187,10 @@ class MomentState:
 
         Where the bound is infinite or not a number, that row of `out` means nothing.
         """
-        assert self.values is not None, "keys come first"
-        with np.errstate(all="ignore"):
+        if self.values is None:
+            raise InputError("MomentState: keys come first; call add")
+        self._check("q", q, int(self.basis.key_map.shape[1]))
+        with self._turns.one(), certifying(q):
             ratio = self.values.ratio
             step = QUERIES if len(self.grams) == 1 else 2 * QUERIES  # each centre takes a part
             parts = [

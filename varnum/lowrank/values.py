@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from varnum.lowrank.backend import extremes, light, namespace
-from varnum.lowrank.rounding import TINY, UNIT, dtype_name
+from varnum.lowrank.rounding import TINY, UNIT, dtype_name, up
+
+_NEAR = 8.0  # values within this many ranges of 0 are taken as they are
+_FAR = {"float32": 1e36, "float64": 1e300}  # differences of larger values might overflow
 
 
 class ValueRange:
@@ -27,6 +31,11 @@ class ValueRange:
         low, high = (light(part) for part in extremes(v))
         xp = namespace(low)
         return ValueRange(xp.minimum(self.low, low), xp.maximum(self.high, high))
+
+    @property
+    def constant(self) -> Any:
+        """Which columns have had one value only, (d_v,)."""
+        return self.high == self.low
 
     @property
     def ratio(self) -> float:
@@ -56,6 +65,43 @@ class ValueRange:
 
     def mend(self, out: Any) -> None:
         """A column whose values are all equal has that value as its exact output: write it."""
-        same = self.high == self.low
+        same = self.constant
         if bool(same.any()):
             light(out)[:, same] = self.low[same]
+
+
+@dataclass(frozen=True)
+class Offset:
+    """A fixed vector c (d_v,): attention of v is c plus attention of v - c.
+
+    Where values are far from 0 for their range, sums of v - c round far less. Each c_i is 0 or one
+    of the values, so |v - c| is at most the range of any set of values with that one in it.
+    """
+
+    vector: Any
+
+    @classmethod
+    def of(cls, v: Any) -> Offset | None:
+        """The first of the values (n, d_v) in the columns that need it; None where none does."""
+        seen, xp = ValueRange.of(v), namespace(light(v))
+        biggest = xp.maximum(abs(seen.low), abs(seen.high))
+        needed = biggest > _NEAR * (seen.high - seen.low)
+        needed &= biggest < _FAR[dtype_name(v)]
+        if not bool(needed.any()):
+            return None
+        first = light(v)[0]
+        vector = xp.where(needed, first, first * 0)
+        return cls(vector if isinstance(v, np.ndarray) else namespace(v).as_tensor(vector))
+
+    def cost(self, seen: ValueRange) -> float:
+        """What subtracting c and adding it again adds to an error in units of the range.
+
+        `seen`: of v - c. The difference is off by u |v - c| <= u range, the sum by u times itself;
+        the range of v - c is at most (1 + u) times that of v.
+        """
+        shift, xp = light(self.vector), namespace(seen.low)
+        with np.errstate(all="ignore"):
+            spread = seen.high - seen.low
+            size = abs(shift) + 2 * xp.maximum(abs(seen.low), abs(seen.high))
+            ratio = float(xp.where(spread > 0, size / spread, spread * 0).max())
+        return up(UNIT[dtype_name(seen.low)] * (ratio + 2) * 1.01)

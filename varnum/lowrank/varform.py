@@ -8,6 +8,7 @@ it. A row whose bound misses the target is recomputed exactly, so the target hol
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import takewhile
 from time import perf_counter
@@ -16,14 +17,17 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.lowrank.arrays import check_inputs, detached
+from varnum.floats.guard import certified, certifying
+from varnum.floats.inputs import check_out, finite, owned, plain, positive, write
+from varnum.floats.turns import Turns
+from varnum.lowrank.arrays import check_inputs
 from varnum.lowrank.backend import empty, light, namespace, row_squares
 from varnum.lowrank.basis import unit_of
 from varnum.lowrank.exact import exact_error, exact_rows
 from varnum.lowrank.policy import Choice, estimate_best
 from varnum.lowrank.rounding import TINY, dtype_name
 from varnum.lowrank.state import MomentState
-from varnum.lowrank.values import ValueRange
+from varnum.lowrank.values import Offset, ValueRange
 
 _SMALL = 512  # below this many queries in a scale, exact attention is as fast
 
@@ -37,6 +41,7 @@ class Outcome:
     rows: int = 0
     rank: int = 0
     centres: int = 0
+    fused: bool = False  # were rows done by a fused kernel of torch? these are tested only
     reason: str = ""
     seconds_fit: float = 0.0
     seconds_certificate: float = 0.0  # spent on bounds while attending
@@ -53,14 +58,15 @@ class VarAttention:
 
     After the first large scale the low-rank work needs the state only; the keys and values are kept
     for the rows that need exact attention (`keep_tokens=False` drops them: such rows then raise the
-    certified error instead).
+    certified error instead). What is kept are copies. A step that is refused changes nothing; after
+    one that was cut short every further step is refused.
     """
 
     def __init__(self, sigma: float, target: float, *, keep_tokens: bool = True) -> None:
-        for name, value in (("sigma", sigma), ("target", target)):
-            if not (isinstance(value, int | float) and 0 < value <= 1e12):
-                raise InputError(f"{name}: {value!r} is not allowed; a number in (0, 1e12]")
-        self.sigma, self.target, self.keep_tokens = sigma, target, keep_tokens
+        self.sigma = positive(sigma, "sigma")
+        self.target = positive(target, "target", least=1e-300)
+        self.keep_tokens = keep_tokens
+        self._turns = Turns("VarAttention")
         self.outcome = Outcome()
         self.state: MomentState | None = None
         self.choice: Choice | None = None
@@ -70,13 +76,33 @@ class VarAttention:
         self._range: ValueRange | None = None  # of the values that exact attention has seen
         self._far_key = 0.0  # their largest |k|
         self._like: tuple[Any, ...] | None = None  # backend, dtype, device, d, d_v
+        self._offset: Offset | None = None  # of all values, settled by the first
+
+    def __copy__(self) -> VarAttention:
+        """A copy goes its own way: it shares no state."""
+        return deepcopy(self)
 
     def step(self, q: Any, k: Any, v: Any, out: Any | None = None) -> Any:
         """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v).
 
-        Raises InputError for what `varnum.attention` refuses, and for tokens unlike earlier ones.
+        `out` takes the output; it shares no memory with q, k, v. Raises InputError for what
+        `varnum.attention` refuses, for tokens unlike earlier ones, and for an unfit `out`.
         """
-        q, k, v = (detached(part) for part in (q, k, v))
+        with self._turns.one():
+            q, k, v = (plain(part, name) for part, name in ((q, "q"), (k, "k"), (v, "v")))
+            with certifying(q):
+                like = self._check(q, k, v)
+                place = None
+                if out is not None:
+                    place = check_out(out, (int(q.shape[0]), int(v.shape[1])), v, q, k, v)
+                self._turns.change()
+                found = self._next(q, k, v, like)
+                if place is None:
+                    return found
+                write(place, found)
+                return out
+
+    def _check(self, q: Any, k: Any, v: Any) -> tuple[Any, ...]:
         check_inputs(q, k, v, self.sigma, None)
         kind = (namespace(q).__name__, str(q.dtype), str(getattr(q, "device", "cpu")))
         like = (*kind, int(q.shape[-1]), int(v.shape[-1]))
@@ -86,61 +112,89 @@ class VarAttention:
             )
         if self._like not in (None, like):
             raise InputError(f"q, k, v: {like} differ from earlier scales, {self._like}")
-        self._like = like
-        return self._step(q, k, v, None, None, out)
+        return like
 
-    @np.errstate(all="ignore")  # what overflows ends in an infinite bound
-    def _step(self, q: Any, k: Any, v: Any, all_k: Any, all_v: Any, out: Any | None) -> Any:
+    def _next(self, q: Any, k: Any, v: Any, like: tuple[Any, ...]) -> Any:
+        """Take in one scale of checked tokens."""
+        if self._like is None:
+            self._like, self._offset = like, Offset.of(v)
+        v = v if self._offset is None else v - self._offset.vector
+        out = empty((int(q.shape[0]), int(v.shape[1])), v)
+        self._step(q, k, v, None, None, out)
+        return out
+
+    def _step(self, q: Any, k: Any, v: Any, all_k: Any, all_v: Any, out: Any) -> None:
+        """Attention of v, values from which the offset has been taken, into `out`: v and all."""
         count = int(q.shape[0])
-        out = empty((count, int(v.shape[1])), v) if out is None else out
         if all_k is None and (self.keep_tokens or self.state is None):
-            self._keys.append(k)
-            self._values.append(v)
+            self._keys.append(owned(k))
+            self._values.append(owned(v))
         self._seen += int(k.shape[0])
         started = self.choice is None and count > _SMALL and self._start(q, all_k, all_v)
         if self.state is None or self.choice is None:
             self._exact_scale(q, k, v, out, all_k, all_v)
-            return out
+            return
         if not started:
             self.state.add(k, v)
         if started and self.choice.answer is not None:
             out[...], error = self.choice.answer
         else:
             error = self.state.attend(q, out).error
-        missed = ~(error <= self.target)
+        assert self.state.values is not None  # there are keys
+        target, cost = self._inner(self.state.values)
+        missed = ~(error <= target)
         wrong = int(missed.sum())
         worst = float(error[~missed].max()) if wrong < count else 0.0
         if wrong:
-            worst = max(worst, self._repair(q, out, error, missed, all_k, all_v))
+            worst = max(worst, self._repair(q, out, error, missed, target, all_k, all_v))
         self.outcome.seconds_certificate = self.state.seconds
-        self.outcome.absorb(worst, wrong if self._can_repair(all_k) else 0, count)
-        return out
+        self.outcome.absorb(worst + cost, wrong if self._can_repair(all_k) else 0, count)
+        self._restore(out)
+
+    def _inner(self, seen: ValueRange) -> tuple[float, float]:
+        """(target for v - c, what c itself costs): their sum is the target where c leaves room."""
+        if self._offset is None:
+            return self.target, 0.0
+        cost = self._offset.cost(seen)
+        return max(self.target - cost, self.target / 4), cost
+
+    def _restore(self, out: Any) -> None:
+        if self._offset is not None:
+            out += self._offset.vector
 
     def _can_repair(self, all_k: Any) -> bool:
         return all_k is not None or self.keep_tokens
 
-    def _repair(self, q: Any, out: Any, error: Any, missed: Any, all_k: Any, all_v: Any) -> float:
+    def _repair(
+        self, q: Any, out: Any, error: Any, missed: Any, target: float, all_k: Any, all_v: Any
+    ) -> float:
         if not self._can_repair(all_k):
             return float("inf") if bool((error != error).any()) else float(error.max())
+        self._note_fused(q)
         rows = np.flatnonzero(missed) if isinstance(missed, np.ndarray) else missed.nonzero()[:, 0]
         k, v = self._tokens(all_k, all_v)
         assert self.state is not None
         assert self.state.values is not None
         sizes = (self.state.far_key, self.state.values.ratio)
-        out[rows], bound = _exact_to_target(q[rows], k, v, self.sigma, self.target, sizes)
+        out[rows], bound = _exact_to_target(q[rows], k, v, self.sigma, target, sizes)
         self.state.values.mend(out)
-        return bound
+        return finite(bound)
+
+    def _note_fused(self, q: Any) -> None:
+        self.outcome.fused = self.outcome.fused or not isinstance(q, np.ndarray)
 
     def _exact_scale(self, q: Any, k: Any, v: Any, out: Any, all_k: Any, all_v: Any) -> None:
         self._range = ValueRange.of(light(v)) if self._range is None else self._range.including(v)
         self._far_key = max(self._far_key, _far(k))
         k, v = self._tokens(all_k, all_v)
         sizes = (self._far_key, self._range.ratio)
-        out[...], bound = _exact_to_target(q, k, v, self.sigma, self.target, sizes)
+        target, cost = self._inner(self._range)
+        out[...], bound = _exact_to_target(q, k, v, self.sigma, target, sizes)
         self._range.mend(out)
-        self.outcome.absorb(bound, int(q.shape[0]), int(q.shape[0]))
+        self._restore(out)
+        self._note_fused(q)
+        self.outcome.absorb(bound + cost, int(q.shape[0]), int(q.shape[0]))
 
-    @np.errstate(all="ignore")
     def exact_start(self, q: Any, k: Any, v: Any, scales: tuple[int, ...], out: Any) -> int:
         """Do the small scales that come first, with one bound for all; the number of tokens done.
 
@@ -158,14 +212,17 @@ class VarAttention:
         )
         far_q, far_k = _far(q[:end]) / self.sigma, _far(k[:end])
         bound = exact_error(far_q, far_k, end, seen.ratio, int(q.shape[1]), q)
-        if not (bound <= self.target or dtype_name(q) == "float64"):
+        target, cost = self._inner(seen)
+        if not (bound <= target or dtype_name(q) == "float64"):
             return 0
         for low, high, a, b in zip(seen.low, seen.high, first.tolist(), ends.tolist(), strict=True):
             out[a:b] = exact_rows(q[a:b], k[:b], v[:b], self.sigma)
             ValueRange(low, high).mend(out[a:b])
+            self._restore(out[a:b])
+        self._note_fused(q)
         self._seen, self._far_key = end, far_k
         self._range = ValueRange(seen.low[-1], seen.high[-1])
-        self.outcome.absorb(bound, end, end)
+        self.outcome.absorb(bound + cost, end, end)
         return end
 
     def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
@@ -196,6 +253,7 @@ class VarAttention:
         return self.state is not None
 
 
+@certified
 def attend_scales(
     q: Any,
     k: Any,
@@ -213,6 +271,8 @@ def attend_scales(
     work = VarAttention(sigma, target)
     if not low_rank:
         work.choice = Choice(None, "asked for")
+    work._offset = Offset.of(v if scales is None else v[: scales[0]])
+    v = v if work._offset is None else v - work._offset.vector
     out = empty((int(q.shape[0]), int(v.shape[1])), v)
     if scales is None:
         work._step(q, k, v, k, v, out)

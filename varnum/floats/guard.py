@@ -1,0 +1,85 @@
+"""One guard around everything that certifies: the state of the process cannot change the result.
+
+What can be made irrelevant is: torch's autocast, gradients and inference mode are off inside, its
+function modes too, NumPy warns of nothing. What cannot is probed (`varnum.floats.probes`), before
+and after, and refused in one line. Entering it again inside itself costs nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from varnum.floats.probes import check_numpy, check_torch
+
+_here = threading.local()  # the floating-point environment belongs to a thread
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@contextmanager
+def certifying(*arrays: Any) -> Iterator[None]:
+    """Inside, NumPy (and torch on the devices of `arrays`) computes as the proofs assume.
+
+    Raises InputError on entry where it does not, and on leaving where that changed meanwhile.
+    """
+    places = {"numpy": None} | {
+        str(array.device): array.device for array in arrays if _is_tensor(array)
+    }
+    known: set[str] = getattr(_here, "known", set())
+    fresh = {name: device for name, device in places.items() if name not in known}
+    if not fresh:
+        yield
+        return
+    with ExitStack() as stack:
+        stack.enter_context(np.errstate(all="ignore"))
+        for device in fresh.values():
+            if device is not None:
+                _settle(stack, device)
+        _check(fresh)
+        _here.known = known | fresh.keys()
+        try:
+            yield
+        finally:
+            _here.known = known
+        _check(fresh)
+
+
+def certified(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that runs inside the guard, its arrays being among its arguments."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        with certifying(*args, *kwargs.values()):
+            return function(*args, **kwargs)
+
+    return guarded
+
+
+def _check(places: dict[str, Any]) -> None:
+    for device in places.values():
+        if device is None:
+            check_numpy()
+        else:
+            check_torch(device)
+
+
+def _settle(stack: ExitStack, device: Any) -> None:
+    """Switch off what would change or record the operations inside."""
+    import torch
+
+    stack.enter_context(torch.inference_mode(False))
+    stack.enter_context(torch.no_grad())
+    for kind in {"cpu", device.type}:
+        if torch.is_autocast_enabled(kind):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+    stack.enter_context(torch._C.DisableTorchFunction())
+
+
+def _is_tensor(array: Any) -> bool:
+    return type(array).__module__.partition(".")[0] == "torch" and hasattr(array, "device")

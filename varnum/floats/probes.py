@@ -1,0 +1,143 @@
+"""Does this thread compute as the proofs assume? Tried on a few numbers, not read off switches.
+
+Subnormal numbers are kept, rounding is to nearest with ties to even, and a product of float32
+matrices keeps 24 bits. Each probe has one exact answer; where it is another, no rounding bound of
+this package holds. What a product does may depend on its shape, so torch's own switches for
+narrower products are read as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from varnum.errors import InputError
+
+_SIDE = 32  # torch hands products of at least 17 x 17 x 17 to the libraries that may narrow them
+_SPLIT = 32_768  # entries of an elementwise operation that torch gives to one thread
+
+_BITS = {"float32": 24, "float64": 53}  # of the significand
+_LOW = {"float32": (2.0**-100, 2.0**-40), "float64": (2.0**-1000, 2.0**-60)}  # product subnormal
+_TINY = {"float32": 2.0**-126, "float64": 2.0**-1022}
+
+_FLUSHED = (
+    "arithmetic: subnormal numbers are flushed to zero in {where}, so no bound holds; call "
+    "torch.set_flush_denormal(False), or unload what was built with -ffast-math"
+)
+_ROUNDED = "arithmetic: {where} does not round to nearest, so no bound holds; call fesetround(0)"
+_NARROW = (
+    "arithmetic: float32 products of {where} are set below full precision, so no rounding bound "
+    "holds; call torch.set_float32_matmul_precision('highest'), or set fp32_precision to 'ieee'"
+)
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """(a b + c) s and (left @ right) scale, what is between subnormal at places; exact values."""
+
+    a: Any
+    b: Any
+    c: Any
+    s: Any
+    value: Any
+    left: Any
+    right: Any
+    scale: Any
+    product: Any
+
+    def sums(self) -> Any:
+        """Which (a b + c) s are right: subnormal before s, but for the last four, which round."""
+        return ((self.a * self.b + self.c) * self.s) == self.value
+
+    def multiplied(self) -> Any:
+        """The product, its subnormal half scaled up."""
+        return (self.left @ self.right) * self.scale
+
+
+@cache
+def _numpy_probe(name: str, entries: int) -> _Probe:
+    """Elementwise: `entries` that come out subnormal between, then four that round."""
+    unit, (low, factor) = 2.0 ** -_BITS[name], _LOW[name]
+    some = np.ones(entries)
+    a = np.append(low * some, [1, 1, -1, -1])
+    b = np.append(factor * some, [1, 1, 1, 1])
+    c = np.append(0 * some, [unit, 3 * unit, -unit, -3 * unit])
+    s = np.append(some / factor, [1, 1, 1, 1])
+    value = np.append(low * some, [1, 1 + 4 * unit, -1, -1 - 4 * unit])
+    half, shape = _SIDE // 2, (_SIDE, _SIDE)
+    left, right, product = np.zeros(shape), np.zeros(shape), np.ones(shape)
+    full = 2 - 2 * unit  # of all bits; its square rounds to 4 - 8 unit
+    left[:, 0], right[0, :half], product[:, :half] = full, full, 4 - 8 * unit
+    left[:, -1], right[-1, half:], product[:, half:] = low, factor, low * factor / _TINY[name]
+    scale = np.ones(_SIDE)
+    scale[half:] = 1 / _TINY[name]
+    parts = (a, b, c, s, value, left, right, scale, product)
+    return _Probe(*(part.astype(name) for part in parts))
+
+
+@cache
+def _torch_probe(name: str, entries: int, device: Any) -> _Probe:
+    import torch
+
+    parts = vars(_numpy_probe(name, entries)).values()
+    made = [torch.tensor(part, device=device) for part in parts]
+    if any(type(part) is not torch.Tensor for part in made):
+        raise InputError(
+            "arithmetic: a mode of torch makes tensors without numbers; leave it first"
+        )
+    return _Probe(*made)
+
+
+def check_numpy() -> None:
+    """Raise InputError unless NumPy computes in this thread as the proofs assume."""
+    for name in _BITS:
+        _look(_numpy_probe(name, 4), "this thread")
+
+
+def check_torch(device: Any) -> None:
+    """Raise InputError unless torch computes on `device` as the proofs assume (all its threads)."""
+    import torch
+
+    where = f"torch on {device.type}"
+    _check_switches(device, where)
+    entries = 4 if device.type != "cpu" else _SPLIT * (torch.get_num_threads() - 1) + 4
+    for name in _BITS:
+        if device.type != "mps" or name == "float32":
+            _look(_torch_probe(name, entries, device), where)
+
+
+def _look(probe: _Probe, where: str) -> None:
+    right = probe.sums()
+    if not bool(right.all()):
+        message = _ROUNDED if bool(right[:-4].all()) else _FLUSHED
+        raise InputError(message.format(where=where))
+    product = probe.multiplied() == probe.product
+    if not bool(product.all()):
+        half = bool(product[:, : _SIDE // 2].all())
+        raise InputError((_FLUSHED if half else _NARROW).format(where=where))
+
+
+def _judge(right: bool, where: str) -> None:
+    if not right:
+        raise InputError(_NARROW.format(where=where))
+
+
+def _check_switches(device: Any, where: str) -> None:
+    """What torch says about float32 products, by its new switches and by the old ones."""
+    import torch
+
+    backends: Any = torch.backends
+    place = backends.cuda.matmul if device.type == "cuda" else backends.mkldnn
+    try:
+        if device.type == "cpu":
+            said = {place.fp32_precision, place.matmul.fp32_precision}
+        else:
+            said = {place.fp32_precision}
+    except (AttributeError, RuntimeError):  # before torch 2.9
+        loose = torch.get_float32_matmul_precision() != "highest"
+        loose = loose or (device.type == "cuda" and place.allow_tf32)
+        said = {"tf32" if loose else "ieee"}
+    _judge(said <= {"none", "ieee"}, where)
