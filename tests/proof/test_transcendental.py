@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,9 +11,9 @@ import pytest
 
 from varnum.approx.degree import certify_least_degree
 from varnum.approx.target import relative
-from varnum.balls.scalar import lower
+from varnum.balls.scalar import arb, ball, lower, precision
 from varnum.proof import ledger
-from varnum.proof.transcendental import BACKENDS, ExpError, Fact, enclose_sup, facts
+from varnum.proof.transcendental import BACKENDS, ExpError, Fact, _arithmetic, enclose_sup, facts
 from varnum.proof.verify import _ball_items
 from varnum.verdict import Proved, Refuted
 
@@ -79,3 +80,34 @@ def test_a_function_that_is_not_covered_by_the_tail_is_refused():
     growing = Fact("growing", x * T, x, 0)  # |x tanh x| has no supremum
     with pytest.raises(ArithmeticError):
         enclose_sup(growing, "flint", TOLERANCE)
+
+
+EDGE = Fraction(130809282806957, 2**50)  # mpmath's own exp of it misses by a unit
+
+
+def test_the_second_opinion_encloses_where_exp_of_mpmath_does_not():
+    with precision(400):
+        exact = 1 - (-ball(EDGE)).exp() / 2  # |P e^-x - 1| for P = 1/2 is largest at M
+        for backend in BACKENDS:
+            low, high = ExpError((Fraction(1, 2),), EDGE).enclose(backend, Fraction(1, 10**6))
+            assert ball(low) <= exact, backend
+            assert exact <= ball(high), backend
+
+
+def test_exp_and_tanh_by_intervals_enclose():
+    """Against flint with five times the digits, at points where rounding is near a tie or not."""
+    arithmetic, rng = _arithmetic("mpmath"), random.Random(0)
+    points = [
+        Fraction(rng.randrange(-(2**53), 2**53), 2 ** rng.randrange(47, 60)) for _ in range(300)
+    ]
+    with arithmetic.context(), precision(400):
+        for x in [EDGE, -EDGE, Fraction(0), *points]:
+            for mine, right in (
+                (arithmetic.exp(arithmetic.interval(x, x)), ball(x).exp()),
+                (arithmetic.tanh(*(arithmetic.interval(x, x),) * 2), ball(x).tanh()),
+            ):
+                low, high = arithmetic.ends(mine)
+                assert ball(low) <= right <= ball(high), x
+                assert high - low <= Fraction(1, 2**60) * max(abs(high), 1), x
+        low, high = arithmetic.ends(arithmetic.root_two_over_pi())
+        assert ball(low) < (2 / arb.pi()).sqrt() < ball(high)

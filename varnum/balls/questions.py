@@ -88,23 +88,45 @@ def contains(x: Any, values: Any) -> Mask:
     return entrywise(inside, 2)(_balls(x), numbers).astype(bool)
 
 
-def _float_down(x: Any) -> float:
-    value = float(x)
-    return value if arb(value) <= x else math.nextafter(value, -math.inf)
+def float_down(x: Any) -> float:
+    """The largest float64 not above an exact ball; from its integers, at any precision in force."""
+    mantissa, exponent = x.man_exp()
+    return _down(int(mantissa), int(exponent))
 
 
-def _float_up(x: Any) -> float:
-    return 0.0 - _float_down(-x)
+def float_up(x: Any) -> float:
+    """The smallest float64 not below an exact ball, likewise."""
+    mantissa, exponent = x.man_exp()
+    return 0.0 - _down(-int(mantissa), int(exponent))
+
+
+def _down(mantissa: int, exponent: int) -> float:
+    """mantissa 2^exponent, rounded down."""
+    drop = max(mantissa.bit_length() - 53, -1074 - exponent)  # bits below a float64's last
+    if drop > 0:
+        mantissa, exponent = mantissa >> drop, exponent + drop
+    if mantissa.bit_length() + exponent > 1024:
+        return math.nextafter(math.inf, 0.0) if mantissa > 0 else -math.inf
+    return math.ldexp(mantissa, exponent)  # exact
+
+
+def _nearest(x: Any) -> float:
+    """About the float64 next to an exact ball."""
+    mantissa, exponent = (int(part) for part in x.man_exp())
+    drop = max(mantissa.bit_length() - 64, 0)
+    if mantissa.bit_length() + exponent > 1023:  # ldexp would warn of 2^1024
+        return _down(mantissa, exponent)
+    return math.ldexp(float(mantissa >> drop), exponent + drop)
 
 
 def _floats(function: Callable[[Any], float], x: Any) -> Floats:
-    with precision(max(64, current_precision())):  # flint's float() rounds to it first
+    with precision(max(64, current_precision())):  # .lower() and .upper() round to it
         return entrywise(function)(_balls(x)).astype(np.float64)
 
 
 def estimate(x: Any) -> Floats:
     """Midpoints rounded to float64, radius dropped; NaN where the ball is unbounded."""
-    return _floats(lambda b: float(b.mid()) if b.is_finite() else math.nan, x)
+    return _floats(lambda b: _nearest(b.mid()) if b.is_finite() else math.nan, x)
 
 
 def radius_upper(x: Any) -> Floats:
@@ -112,13 +134,13 @@ def radius_upper(x: Any) -> Floats:
 
     `estimate` rounds that midpoint: for an interval take `bounds`.
     """
-    return _floats(lambda b: _float_up(b.rad()) if b.is_finite() else math.inf, x)
+    return _floats(lambda b: float_up(b.rad()) if b.is_finite() else math.inf, x)
 
 
 def bounds(x: Any) -> tuple[Floats, Floats]:
     """Float64 arrays (low, high) with low <= every point <= high; infinite where unbounded."""
-    low = _floats(lambda b: _float_down(b.lower()) if b.is_finite() else -math.inf, x)
-    high = _floats(lambda b: _float_up(b.upper()) if b.is_finite() else math.inf, x)
+    low = _floats(lambda b: float_down(b.lower()) if b.is_finite() else -math.inf, x)
+    high = _floats(lambda b: float_up(b.upper()) if b.is_finite() else math.inf, x)
     return low, high
 
 

@@ -7,6 +7,7 @@ here say so by name, and turn balls into exact rationals on the side that is saf
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -35,11 +36,47 @@ __all__ = [
 ]
 
 
+_lock = threading.Lock()
+_open: dict[int, list[list[int]]] = {}  # thread -> its open blocks, [bits] each
+_outside = int(ctx.prec)  # in force where no block is open
+
+
 @contextmanager
 def precision(bits: int) -> Iterator[None]:
-    """Work with `bits` bits of mantissa inside the block."""
-    with ctx.workprec(bits):
+    """Work with `bits` bits of mantissa inside the block; at least that where threads share flint.
+
+    flint has one precision per process. It is the innermost block's; where several threads have
+    blocks open, the most demanding one's. No enclosure rests on it: more or fewer bits make balls
+    narrower or wider.
+    """
+    global _outside
+    block, mine = [bits], threading.get_ident()
+    with _lock:
+        if not _open:
+            _outside = int(ctx.prec)
+        _open.setdefault(mine, []).append(block)
+        try:
+            _set_precision()
+        except ValueError:  # not a number of bits
+            _leave(mine, block)
+            raise
+    try:
         yield
+    finally:
+        with _lock:
+            _leave(mine, block)
+
+
+def _leave(thread: int, block: list[int]) -> None:
+    blocks = _open[thread]
+    blocks[:] = [other for other in blocks if other is not block]
+    if not blocks:
+        del _open[thread]
+    _set_precision()
+
+
+def _set_precision() -> None:
+    ctx.prec = max((blocks[-1][0] for blocks in _open.values()), default=_outside)
 
 
 def current_precision() -> int:
