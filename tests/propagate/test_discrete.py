@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from varnum.errors import InputError
 from varnum.proof import checking
 from varnum.propagate import discrete as d
 from varnum.verdict import Proved, Unknown
@@ -71,3 +72,46 @@ def _kept(row, k, p):
 
     out = filter_logits(row[None], k, Fraction(str(p)))
     return set(np.flatnonzero(np.isfinite(out[0])).tolist())
+
+
+ROW = np.array([3.0, 1.0, 0.5])
+REFUSED = [
+    lambda: d.certify_support(ROW, -1), lambda: d.certify_support(ROW, 0.1, top_k=-1),
+    lambda: d.certify_support(ROW, 0.1, top_k=4), lambda: d.certify_support(ROW, 0.1, top_k=1.5),
+    lambda: d.certify_support(ROW, 0.1, top_p=1.5), lambda: d.certify_support(ROW, 0.1, top_p=-0.1),
+    lambda: d.certify_support(ROW, float("nan")), lambda: d.certify_support(ROW, float("inf")),
+    lambda: d.certify_support(ROW, 0.1, top_p=float("nan")), lambda: d.certify_support([], 0.1),
+    lambda: d.certify_support([1, float("nan")], 0.1), lambda: d.certify_support([ROW], 0.1),
+    lambda: d.certify_support(np.ma.masked_array(ROW, [0, 1, 0]), 0.1),
+    lambda: d.certify_support(ROW.astype(complex), 0.1),
+    lambda: d.certify_support([2**60 + 1, 2**60], 0), lambda: d.certify_support("abc", 0.1),
+    lambda: d.certify_tokens(ROW, -1.0), lambda: d.certify_tokens(ROW, np.array([0, -1e-300, 0])),
+    lambda: d.certify_tokens(ROW, float("nan")), lambda: d.certify_tokens(np.zeros((2, 0)), 0.1),
+    lambda: d.certify_tokens(np.array(["a"]), 0.1), lambda: d.certify_tokens(ROW, np.zeros(2)),
+    lambda: d.certify_tokens(np.array([1.0, np.inf]), 0.1), lambda: d.certify_tokens(1.0, 0.1),
+    lambda: d.certify_tokens(np.array([2, 1], object), 0.1),
+    lambda: d.certify_tokens(ROW.astype(np.longdouble), 0.1),
+    lambda: d.certify_sampling_tv(Fraction(-1)), lambda: d.certify_sampling_tv(float("nan")),
+    lambda: d.certify_agreement([Fraction(1)], [-1]),
+    lambda: d.certify_agreement([Fraction(1)], []),
+    lambda: d.certify_agreement([Fraction(-1)], [1]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_what_cannot_be_certified_is_refused(call):
+    with pytest.raises(InputError):
+        call()
+
+
+def test_ends_of_the_format():
+    huge = np.array([1.7e308, -1.7e308])
+    assert d.certify_tokens(huge, 8e307).tolist() is True
+    assert d.certify_tokens(huge, 1.75e308).tolist() is False
+    tiny = np.array([2.3e-308, 0.0])
+    assert d.certify_tokens(tiny, 1.2e-308).tolist() is False
+    assert isinstance(d.certify_support(tiny, 1.2e-308, top_k=1), Unknown)
+    assert isinstance(d.certify_support(huge, 0.1, top_k=1), Proved)
+    assert d.certify_sampling_tv(Fraction(10**6)) == 1
+    with np.errstate(all="raise"):
+        assert isinstance(d.certify_support([-1000.0, 0.0], 0.1, top_p=0.5), Proved)

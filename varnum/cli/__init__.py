@@ -1,7 +1,8 @@
 """The command `varnum`: one file per verb, each loading its heavy parts when it runs.
 
 The artefact goes to stdout, talk to stderr. Exit codes: 0 proved or fine, 1 refuted, 2 usage or bad
-input, 3 unknown or timed out, 4 a needed optional part is missing.
+input, 3 unknown or timed out, 4 a needed optional part is missing; 130 interrupted, 141 the reader
+of stdout left.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import typer
 
 from varnum._version import __version__
+from varnum.cli import streams
 from varnum.errors import InputError, MissingExtra
 
 VERBS = {  # one line each in `varnum --help`, in this order
@@ -85,44 +87,46 @@ USAGE = _usage_errors()
 
 def main() -> None:
     """Run the command line; every expected failure is one line and an exit code."""
+    with streams.guarded():
+        try:
+            code = _run()
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except streams.OutputLost as lost:  # what nobody read is neither proved nor refuted
+            left = lost.reader_left
+            code = streams.READER_LEFT if left else _say(f"cannot write the result: {lost}", 3)
+    sys.exit(code)
+
+
+def _run() -> int:
     named = sys.argv[1:2]
     only = (named[0],) if named and named[0] in VERBS else VERBS
     try:
         if sys.stdout is None:
             raise InputError("standard output is closed; results go there")
-        code = build(only)(standalone_mode=False, prog_name="varnum") or 0
-        sys.stdout.flush()
+        return build(only)(standalone_mode=False, prog_name="varnum") or 0
     except USAGE as error:
         message = error.format_message()  # type: ignore[attr-defined]
-        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help
-            print(message)
-            code = 0
-        else:
-            code = _say(message, 2)
+        if type(error).__name__ != "NoArgsIsHelpError":
+            return _say(message, 2)
+        print(message)  # a group without a command: its help
+        return 0
     except InputError as error:
-        code = _say(str(error), 2)
+        return _say(str(error), 2)
     except MissingExtra as error:
-        code = _say(str(error), 4)
+        return _say(str(error), 4)
     except typer.Exit as error:
-        code = error.exit_code
+        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        code = _say("interrupted", 130)
-    except BrokenPipeError:  # the reader of stdout went away
-        _silence_stdout()
-        code = 0
-    except OSError as error:
-        code = _say(f"cannot write the result: {error.strerror}", 3)
-        _silence_stdout()
+        return _say("interrupted", 130)
+    except MemoryError as error:
+        return _say(f"not enough memory{': ' if str(error) else ''}{error}", 3)
+    except streams.OutputLost:
+        raise
     except Exception as error:
         if "VARNUM_DEBUG" in os.environ:
             raise
-        code = _say(f"internal: {type(error).__name__}: {error} (VARNUM_DEBUG=1 shows where)", 3)
-    sys.exit(code)
-
-
-def _silence_stdout() -> None:
-    """Nothing more can be written: let the interpreter's last flush go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _say(f"internal: {type(error).__name__}: {error} (VARNUM_DEBUG=1 shows where)", 3)
 
 
 def _say(message: str, code: int) -> int:
