@@ -73,8 +73,8 @@ def guarded() -> Iterator[None]:
         with suppress(AttributeError, ValueError, OSError):  # names of files are not always text
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if sys.stdout is not None:
-        sys.stdout = Stream(sys.stdout, needed=True)  # type: ignore[assignment]
-    sys.stderr = Stream(sys.stderr, needed=False)  # type: ignore[assignment]
+        sys.stdout = Stream(sys.stdout, needed=True)
+    sys.stderr = Stream(sys.stderr, needed=False)
     try:
         yield
     finally:
