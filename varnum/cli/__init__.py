@@ -26,6 +26,7 @@ VERBS = {  # one line each in `varnum --help`, in this order
     "attention": "Run attention with a guaranteed error.",
     "run": "Run a VAR model: NumPy, torch, or balls.",
     "audit": "Bound every head of a model.",
+    "poly": "A polynomial for exp in a float format, and code.",
     "regime": "Where attention is fast, open or hard.",
     "hardness": "Lower bounds on time that run.",
     "kv": "Lower bounds on a key/value cache that run.",
