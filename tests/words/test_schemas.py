@@ -42,6 +42,8 @@ COMMANDS = {
     "regime --b 1": "regime",
     "regime --p 1/2": "regime",
     "series s.csv --window 3 --skip": "series",
+    "poly --interval -1/2,1/2 --degree 3": "poly",
+    "poly --reduce --format bfloat16 --eps 1e-4": "poly",
     "plot rank": "plot-rank",
     "plot error --degrees 3": "plot-error",
     "plot cost": "plot-cost",

@@ -165,8 +165,8 @@ def _find(
             continue
         if found.total_error <= ball(eps):
             return found
-        stuck = not isinstance(last, Unknown) and not found.total_error < last.total_error
-        if stuck and found.polynomial.error.high < found.total_error / 100:
+        stuck = not isinstance(last, Unknown) and not found.total_error < last.total_error * 0.99
+        if stuck and found.polynomial.error.high < found.total_error / 4:
             break
     return Unknown(f"no degree reaches {float(eps):g} in {question.form.name}: rounding remains")
 
@@ -187,7 +187,7 @@ def _unknown(reason: str, json: bool) -> int:
 
 def _report(kernel: Kernel, eps: Fraction | None, json: bool) -> int:
     from varnum.cli.envelope import print_envelope
-    from varnum.outward import at_most
+    from varnum.outward import at_least, at_most
 
     verdict, code = "proved", 0
     if eps is not None:
@@ -214,10 +214,11 @@ def _report(kernel: Kernel, eps: Fraction | None, json: bool) -> int:
         print(f"no real polynomial of degree {kernel.polynomial.degree} is below "
               f"{content['minimax_error'][0]}")  # fmt: skip
     units = f" ({at_most(kernel.total_error * 2**digits)} ulp)" * (kernel.goal.kind == "relative")
-    a, b = content["domain"]
+    a, b = (at_most(kernel.domain[0], 6), at_least(kernel.domain[1], 6))
+    fused = "with" if kernel.how.fma else "without"
     print(f"total error, every rounding counted: at most {content['total_error']}{units}")
-    print(f"  for every {kernel.form.name} x in [{a}, {b}]; {content['scheme']}, "
-          f"{'with' if kernel.how.fma else 'without'} FMA; by {content['total_error_by']}")  # fmt: skip
+    print(f"  for every {kernel.form.name} x in [{a}, {b}];")
+    print(f"  {content['scheme']}, {fused} FMA; by {content['total_error_by']}")
     if code:
         print(f"{verdict}: {content['reason']}")
     return code
