@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -37,6 +38,19 @@ def kv(
     ] = False,
     total: Annotated[int, Option(help="Bits in the demo.")] = 100_000,
     seed: Annotated[int, Option(help="Of random keys and bits.")] = 0,
+    sparsity: Annotated[int | None, Option(help="At most this many values nonzero a row.")] = None,
+    atoms: Annotated[
+        int | None, Option(help="With --sparsity: rows are sums of that many of these atoms.")
+    ] = None,
+    atom_bits: Annotated[int | None, Option(help="Bits per atom entry; default: --bits.")] = None,
+    read_rows: Annotated[
+        int | None, Option(help="With --sparsity: rows read, known when they are written.")
+    ] = None,
+    scale: Annotated[str | None, Option(help="With --sparsity: head scale of queries.")] = None,
+    heads: Annotated[int | None, Option(help="With --sparsity: heads, all layers.")] = None,
+    keeps: Annotated[
+        str | None, Option(help="With --sparsity: bytes per token a compressor keeps, judged.")
+    ] = None,
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -47,6 +61,19 @@ def kv(
     Examples: varnum kv --model var-d16; varnum kv --demo --bits 1
     """
     limit(timeout)
+    with_sparsity = {"--atoms": atoms, "--atom-bits": atom_bits, "--read-rows": read_rows,
+                     "--scale": scale, "--heads": heads, "--keeps": keeps}  # fmt: skip
+    if sparsity is not None:
+        from varnum.cli.kv_sparsity import sparsity as run_sparsity
+        from varnum.hardness.caches.report import SparsityQuestion
+
+        _no_others("--sparsity", {"--sigma": sigma, "--rank": rank, "--vocabulary": vocabulary,
+                                  "--demo": demo or None})  # fmt: skip
+        return run_sparsity(
+            SparsityQuestion(sparsity, model, schedule, rows, d_v, d_k, bits, heads, atoms,
+                             atom_bits, read_rows, scale, keeps, seed), json
+        )  # fmt: skip
+    _no_others("kv without --sparsity", with_sparsity)
     from varnum.hardness.kv_report import KvQuestion, answer
     from varnum.hardness.kv_report import demo as run_demo
 
@@ -65,6 +92,12 @@ def kv(
     else:
         _show(result, model)
     return 0
+
+
+def _no_others(what: str, others: Mapping[str, object]) -> None:
+    for name, value in others.items():
+        if value is not None:
+            raise InputError(f"{name}: not an option of {what}")
 
 
 def _only_of_the_demo(*others: object) -> None:

@@ -1,0 +1,92 @@
+"""varnum kv --sparsity and --evict: JSON against the schemas, text, one-line errors."""
+
+import json
+import sys
+from importlib import resources
+
+import pytest
+
+from varnum.cli import main
+
+TYPES = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "array": list,
+         "object": dict, "null": type(None)}  # fmt: skip
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["varnum", "kv", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return exit_.value.code, out, err
+
+    return call
+
+
+def check(value, rule, where="document"):
+    """The parts of JSON Schema that ours use."""
+    types = [rule["type"]] if isinstance(rule["type"], str) else rule["type"]
+    assert any(isinstance(value, TYPES[t]) for t in types), f"{where}: {value!r}"
+    if isinstance(value, dict):
+        assert set(rule["required"]) <= value.keys() <= rule["properties"].keys(), where
+        for name, part in value.items():
+            inner = rule["properties"][name]
+            assert inner["description"], f"{where}.{name}"
+            check(part, inner, f"{where}.{name}")
+    if isinstance(value, list):
+        for part in value:
+            check(part, rule["items"], f"{where}[]")
+    if "enum" in rule:
+        assert value in rule["enum"], where
+
+
+def schema(document):
+    name = document["schema"].split("/")[1]
+    return json.loads((resources.files("varnum") / "schemas" / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--rows", 424, "--dv", 64, "--bits", 8),
+     ("--model", "var-d16", "--atoms", 512, "--read-rows", 7),
+     ("--schedule", "1,2,3,4", "--scale", "2.5", "--dk", 20),
+     ("--model", "all", "--keeps", "4096"), ("--model", "infinity-2b", "--keeps", "99999")],
+)  # fmt: skip
+def test_sparsity_json(run, options):
+    code, out, _ = run("--sparsity", 4, "--json", *options)
+    document = json.loads(out)
+    check(document, schema(document))
+    assert code == document["exit_code"]
+    if "424" in map(str, options):
+        assert (document["bits_dense"], document["bits_sparse"]) == (217088, 21733)
+
+
+def test_sparsity_text(run):
+    code, out, _ = run("--model", "var-d16", "--sparsity", 8)
+    text = " ".join(out.split())
+    assert code == 0
+    assert "40 704 bits are needed and suffice: 5.33 times fewer than dense" in text
+    assert "attention sparsity no saving" in text
+    code, out, _ = run("--model", "var-d16", "--sparsity", 64, "--keeps", 16383)
+    assert code == 1
+    assert "BELOW what must be kept" in out
+    code, out, _ = run("--model", "all", "--sparsity", 64, "--keeps", 65536)
+    assert code == 1
+    assert "infinity-8b" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--sparsity", 4, "--rank", 3, "--rows", 4), "--rank: not an option of --sparsity"),
+        (("--rows", 4, "--scale", 3), "--scale: not an option of kv without --sparsity"),
+        (("--sparsity", 4, "--model", "all", "--rows", 4), "takes the sizes from the models"),
+        (("--sparsity", 4, "--rows", 4, "--keeps", "x"), "--keeps: 'x' is not a decimal"),
+    ],
+)
+def test_bad_options(run, options, says):
+    code, _, err = run(*options)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1

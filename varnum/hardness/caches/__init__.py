@@ -1,0 +1,1 @@
+"""Caches that are sparse, evicted or merged: what they must hold, and what they may forget."""
