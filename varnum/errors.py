@@ -13,3 +13,11 @@ class MissingExtra(ImportError):
     def __init__(self, part: str, extra: str) -> None:
         super().__init__(f"{part} is not installed; install it with: pip install 'varnum[{extra}]'")
         self.extra = extra
+
+
+class MissingProgram(MissingExtra):
+    """A program that Python does not bring is not installed; the message says how to (exit 4)."""
+
+    def __init__(self, part: str, how: str) -> None:
+        ImportError.__init__(self, f"{part} is not installed; install it with: {how}")
+        self.extra = part

@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", metavar="SECONDS", help="Give up after this long, exit code 3."),
+]
+
+Axioms = Annotated[
+    Literal["primitive", "minimal"],
+    typer.Option(help="Of Coq: with its primitive integers, or the real numbers' four (slower)."),
 ]
 
 
