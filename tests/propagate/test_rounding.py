@@ -193,6 +193,34 @@ def test_attention_covers_weights_that_underflow():
     assert 0 < np.abs(low - exact).max() <= float(bound.error.upper())
 
 
+def test_attention_covers_products_with_values_that_underflow():
+    """Four weights of 1/4 times float32's smallest number: every product is 0, the output not."""
+    v = np.full(4, 2.0**-149, np.float32)
+    weights = np.full(4, 0.25, np.float32)
+    assert (weights * v).sum() == 0
+    bound = r.attention(
+        Reach.of(1, 1), Reach.of(1, 1), Reach.of(1, Fraction(1, 2**149)), 1, 0, 4, SINGLE
+    )
+    assert bound.error.lower() >= 2.0**-149
+    assert bound.norm_error.lower() >= 2.0**-149
+
+
+def test_attention_covers_logits_whose_products_underflow():
+    """256 products of 2^-150 are 0 before the scale of 2^126 is applied: the logit is 2^-16."""
+    d, scale = 256, np.float32(2.0**126)
+    q, k = np.full(d, 2.0**-75, np.float32), np.full(d, 2.0**-75, np.float32)
+    assert (q * k).sum() * scale == 0
+    logit = Fraction(d) * Fraction(1, 2**150) * Fraction(float(scale))
+    error = np.tanh(float(logit) / 2)  # two keys, k and -k, values 1 and -1; computed: 0
+    side = Reach.of(d, Fraction(1, 2**75))
+    bound = r.attention(side, side, Reach.of(1, 1), Fraction(float(scale)), 0, 2, SINGLE)
+    assert error <= float(bound.error.upper())
+    least = r.attention(
+        side, side, Reach.of(1, 1), Fraction(float(scale)), 0, 2, replace(SINGLE, tiny=0)
+    )
+    assert float(least.error.upper()) < error  # so the absolute term is needed
+
+
 def test_layer_norm_refuses_errors_that_reach_s_min():
     for x, s_min in ((Reach.of(4, 1, 1), 1), (Reach.of(4, 1000), Fraction(1, 10**5))):
         with pytest.raises(InputError, match="s_min"):
