@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ class Copy:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.folder = root, folder
+        self.seconds = 0.0  # processor time of the last run
         skip = shutil.ignore_patterns("__pycache__", ".git", ".*_cache", ".hypothesis", ".venv")
         for name in ("varnum", "tests", "checks", "proofs", "docs"):
             shutil.copytree(root / name, folder / name, ignore=skip)
@@ -29,17 +31,19 @@ class Copy:
                 shutil.copy(path, folder)
 
     def run(self, tests: list[str], limit: float, keep_bytecode: bool = False) -> str:
-        """passed, failed or timeout."""
+        """passed, failed, timeout (after `limit` seconds of processor time) or no tests."""
         sys.stdout.flush()
         child = os.fork()
         if not child:
+            resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 6))
             self._tests(tests, keep_bytecode)
-        end = time.monotonic() + limit
+        end = time.monotonic() + 20 * limit + 60  # for what sleeps
         while True:
-            done, status = os.waitpid(child, os.WNOHANG)
+            done, status, used = os.wait4(child, os.WNOHANG)
             if done:
+                self.seconds = used.ru_utime + used.ru_stime
                 code = os.waitstatus_to_exitcode(status)
-                return {0: "passed", 5: "no tests"}.get(code, "failed")
+                return {0: "passed", 5: "no tests", -signal.SIGXCPU: "timeout"}.get(code, "failed")
             if time.monotonic() > end:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child, signal.SIGKILL)

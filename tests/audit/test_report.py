@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import html
 import json
@@ -148,11 +149,42 @@ document.body.dataset.found = JSON.stringify({
 
 
 def browse(path, width, dark, *more):
+    """What the browser prints, and what its console says about the page."""
     scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
-    command = [CHROMIUM, *flags, *scheme, *more, f"file://{path}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout
+    flags += ["--enable-logging=stderr", "--virtual-time-budget=5000"]
+    command = [CHROMIUM, *flags, *scheme, *more, path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return done.stdout, console
+
+
+COUNT = """<body><img src="data:image/png;base64,%s"><script>
+addEventListener("load", () => {
+  const image = document.querySelector("img"), canvas = document.createElement("canvas");
+  const [width, height] = [canvas.width, canvas.height] = [image.width, image.height];
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const p = context.getImageData(0, 0, width, height).data, back = [p[0], p[1], p[2]];
+  let same = 0, coloured = 0;
+  for (let i = 0; i < p.length; i += 4) {
+    const rgb = [p[i], p[i + 1], p[i + 2]];
+    same += rgb.every((c, k) => c === back[k]);
+    coloured += Math.max(...rgb) - Math.min(...rgb) > 60;
+  }
+  const size = width * height;
+  document.body.dataset.found = JSON.stringify(
+    { width, height, back, same: same / size, coloured: coloured / size });
+});
+</script>"""
+
+
+def colours(picture, tmp_path):
+    """Size, corner colour, and how much of a PNG has that colour or any: the browser counts."""
+    (tmp_path / "count.html").write_text(COUNT % base64.b64encode(picture.read_bytes()).decode())
+    shown, console = browse(tmp_path / "count.html", 500, False, "--dump-dom")
+    assert console == []
+    return json.loads(html.unescape(re.search(r'data-found="(.*?)"', shown)[1]))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian package: chromium)")
@@ -164,7 +196,8 @@ def test_a_browser_shows_it_without_errors(audited, tmp_path, width, dark):
         path.read_text().replace("<head>", "<head>" + WATCH).replace("</body>", USE + "</body>")
     )
     (tmp_path / "used.html").write_text(source)
-    shown = browse(tmp_path / "used.html", width, dark, "--dump-dom")
+    shown, console = browse(tmp_path / "used.html", width, dark, "--dump-dom")
+    assert console == []
     found = json.loads(html.unescape(re.search(r'data-found="(.*?)"', shown)[1]))
     assert found["problems"] == []
     bounds = sorted(row["M_apriori"] for row in heads)
@@ -183,4 +216,20 @@ def test_a_script_error_would_be_seen(audited, tmp_path):
     broken = source.replace("function sortBy", "nothing.here(); function sortBy")
     note = "<script>document.body.dataset.found = window.problems.join();</script></body>"
     (tmp_path / "broken.html").write_text(broken.replace("</body>", note))
-    assert 'data-found="Uncaught' in browse(tmp_path / "broken.html", 900, False, "--dump-dom")
+    shown, console = browse(tmp_path / "broken.html", 900, False, "--dump-dom")
+    assert 'data-found="Uncaught' in shown
+    assert "nothing is not defined" in console[0]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian package: chromium)")
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_browser_draws_it(audited, tmp_path, dark):
+    """The picture of the window: background, text and the colours of the heat maps."""
+    picture = tmp_path / "page.png"
+    _, console = browse(audited[1], 900, dark, f"--screenshot={picture}", "--window-size=900,3000")
+    assert console == []
+    found = colours(picture, tmp_path)
+    assert (found["width"], found["height"]) == (900, 3000)
+    assert found["back"] == [20, 23, 26] if dark else min(found["back"]) > 240
+    assert 0.3 < found["same"] < 0.98  # mostly background, and something on it
+    assert found["coloured"] > 0.005  # heat maps, not only text

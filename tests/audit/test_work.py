@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import threading
+import time
 import warnings
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -111,17 +116,50 @@ def test_processes_give_the_same_bits(varnum, tmp_path, alone):
     assert (tmp_path / "two.jsonl").read_bytes() == alone
 
 
-def test_a_dask_cluster_gives_the_same_bits(varnum, tmp_path, alone):
+@contextmanager
+def dask(workers):
+    """A Dask cluster of processes on this machine, each with one thread."""
     distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # distributed's own
-        with distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None
-        ) as cluster:
-            options = ["--cluster", cluster.scheduler_address, "--out", tmp_path / "dask.jsonl"]
-            code, _, err = varnum(*OPTIONS, *options)
+        options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+        with distributed.LocalCluster(n_workers=workers, **options) as cluster:
+            yield cluster
+
+
+def test_a_dask_cluster_gives_the_same_bits(varnum, tmp_path, alone):
+    with dask(1) as cluster:
+        options = ["--cluster", cluster.scheduler_address, "--out", tmp_path / "dask.jsonl"]
+        code, _, err = varnum(*OPTIONS, *options)
     assert (code, err) == (0, "")
     assert (tmp_path / "dask.jsonl").read_bytes() == alone
+
+
+def kill_one(cluster, path, killed):
+    """Kill a worker as soon as there is a first row in `path`, with others still to come."""
+    while not killed.is_set() and not (path.exists() and path.read_bytes().count(b"\n") > 1):
+        time.sleep(0.01)
+    worker = cluster.workers[0]
+    killed.pid, killed.rows = worker.pid, path.read_bytes().count(b"\n")
+    os.kill(worker.pid, signal.SIGKILL)
+
+
+def test_a_dask_worker_killed_in_the_middle_changes_nothing(varnum, tmp_path, alone):
+    path, killed = tmp_path / "dask.jsonl", threading.Event()
+    with dask(2) as cluster:
+        before = [worker.pid for worker in cluster.workers.values()]
+        killer = threading.Thread(target=kill_one, args=(cluster, path, killed))
+        killer.start()
+        try:
+            options = ["--cluster", cluster.scheduler_address, "--out", path]
+            code, _, err = varnum(*OPTIONS, *options)
+        finally:
+            killed.set()
+            killer.join()
+    assert (code, err) == (0, "")
+    assert killed.pid in before
+    assert 1 < killed.rows < alone.count(b"\n")  # it died with work left
+    assert path.read_bytes() == alone
 
 
 def test_a_cluster_that_is_not_there(monkeypatch):
