@@ -4,13 +4,13 @@
     python checks/mutation all varnum/checker     every mutant of files or folders
     python checks/mutation all varnum/balls --sample 300 --seed 1 --out balls.jsonl
 
-Works on a copy of the project; the checkout is not touched. `all` takes the tests from --tests, or
-from SELECTION below, quick ones first. A mutant that survives has to stand in survivors.toml with
+The checkout is not touched: `named` works on a copy of it, `all` in memory. `all` takes the tests
+from --tests, or from SELECTION below. A mutant that survives has to stand in survivors.toml with
 the reason why that is harmless. --out keeps the verdicts; the same command goes on where it ended.
 Exit code 0: every false version was noticed, every survivor is argued; 1: not; 2: bad usage.
 
-Why not cosmic-ray or mutmut: they start a process per mutant (1.5 s of imports here: numpy, sympy,
-flint), replace each operator by every other one, and drop neither terms nor roundings.
+Why not cosmic-ray or mutmut: they start a process per mutant (seconds of imports and collection
+here), replace each operator by every other one, and drop neither terms nor roundings.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from pathlib import Path
 
 from copies import Copy
 from edits import Mutant, mutants
+from forked import Runner, collect, exchange, here
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+Verdicts = dict[tuple[str, str, str, int], str]
 PRELOADED = ("numpy", "flint", "mpmath", "sympy", "z3", "hypothesis", "pytest", "array_api_compat")
 SELECTION = {  # the first prefix that fits; quick files first
     "varnum/checker/": "tests/checker",
-    "varnum/approx/supnorm.py": "tests/approx/test_supnorm.py tests/approx tests/checker",
+    "varnum/approx/supnorm.py": "tests/approx/test_supnorm.py",
     "varnum/balls/": "tests/balls",
     "varnum/lowrank/": "tests/lowrank",
     "varnum/propagate/": "tests/propagate",
@@ -99,37 +101,50 @@ def chosen_mutants(paths: list[str], sample: int | None, seed: int) -> list[Muta
     return [everything[i] for i in sorted(picked)]
 
 
-def run_all(copy: Copy, o: argparse.Namespace) -> int:
+def run_all(o: argparse.Namespace) -> int:
     """Every mutant; survivors that are not argued are printed and counted."""
     todo = chosen_mutants(o.paths, o.sample, o.seed)
-    known = {}
+    verdicts = {}
     if o.out and o.out.exists():
         lines = [json.loads(line) for line in o.out.read_text("utf-8").splitlines()]
-        known = {(e["where"], e["old"], e["new"], e["nth"]): e["verdict"] for e in lines}
-    print(f"{len(todo)} mutants, {sum(m.key in known for m in todo)} of them done", flush=True)
-    baseline: dict[str, float] = {}
-    reasons, counts = argued(), Counter[str]()
+        verdicts = {(e["where"], e["old"], e["new"], e["nth"]): e["verdict"] for e in lines}
+    print(f"{len(todo)} mutants, {sum(m.key in verdicts for m in todo)} of them done", flush=True)
+    reasons = argued()
+    here(ROOT)
+    for tests in dict.fromkeys(o.tests or _tests_of(m) for m in todo):
+        mine = [m for m in todo if m.key not in verdicts and tests == (o.tests or _tests_of(m))]
+        if mine and collect(
+            tests.split(), lambda runner, mine=mine: _try(runner, mine, o.out, verdicts)
+        ):
+            sys.exit(f"cannot collect {tests}")
+    counts = Counter[str]()
     for m in todo:
-        tests = o.tests or next(t for p, t in SELECTION.items() if m.file.startswith(p))
-        if m.key in known:
-            verdict = known[m.key]
-        else:
-            if tests not in baseline:
-                if copy.run(tests.split(), 3600, keep_bytecode=True) != "passed":
-                    sys.exit(f"the tests fail without any change: {tests}")
-                baseline[tests] = copy.seconds
-            verdict = copy.verdict(m.file, m.source, tests.split(), 10 + 2 * baseline[tests])
-            if o.out:
-                entry = {"where": m.where, "line": m.line, "old": m.old, "new": m.new, "nth": m.nth}
-                with o.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({**entry, "verdict": verdict}) + "\n")
+        verdict = verdicts[m.key]
         if verdict == "passed":
             verdict = "argued" if m.key in reasons else "SURVIVED"
         counts[verdict] += 1
         if verdict == "SURVIVED":
-            print(f"SURVIVED {m.where}:{m.line} #{m.nth}\n  - {m.old}\n  + {m.new}", flush=True)
+            print(f"SURVIVED {m.where}:{m.line} #{m.nth}\n  - {m.old}\n  + {m.new}")
     print(", ".join(f"{n} {name}" for name, n in sorted(counts.items())))
     return int(counts["SURVIVED"] > 0)
+
+
+def _tests_of(m: Mutant) -> str:
+    return next(tests for prefix, tests in SELECTION.items() if m.file.startswith(prefix))
+
+
+def _try(runner: Runner, todo: list[Mutant], out: Path | None, verdicts: Verdicts) -> None:
+    """Run the collected tests without a change, which must pass, and with each mutant."""
+    if runner.run(lambda: None, 3600) != "passed":
+        sys.exit(f"the tests fail without any change: {runner.killers}")
+    limit = 5 + 3 * sum(runner.seconds.values())
+    for m in todo:
+        verdict = runner.run(lambda m=m: exchange(m.file, m.source), limit)
+        verdicts[m.key] = verdict
+        if out:
+            entry = {"where": m.where, "line": m.line, "old": m.old, "new": m.new, "nth": m.nth}
+            with out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**entry, "verdict": verdict}) + "\n")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -150,9 +165,10 @@ def main(argv: list[str] | None = None) -> int:
     o = parser.parse_args(argv)
     for name in PRELOADED:
         importlib.import_module(name)
+    if o.verb == "all":
+        return run_all(o)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Copy(ROOT, Path(folder))
-        return run_named(copy, o.only, o.limit) if o.verb == "named" else run_all(copy, o)
+        return run_named(Copy(ROOT, Path(folder)), o.only, o.limit)
 
 
 if __name__ == "__main__":
