@@ -1,4 +1,4 @@
-"""The comparison with Sollya can fail, and one line of it where Sollya is installed."""
+"""The comparison with Sollya can fail, and a few degrees of it where Sollya is installed."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def test_without_sollya_nothing_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("sollya") is None, reason="needs Debian's package sollya")
+@pytest.mark.parametrize("degree", [3, 8, 14])
 @pytest.mark.parametrize("target", [relative(Fraction(2)), additive(Fraction(3))])
-def test_the_two_enclosures_meet(comparison: ModuleType, target: Target) -> None:
-    poly, extrema, bits = comparison.minimax(target, 8)
+def test_the_two_enclosures_meet(comparison: ModuleType, target: Target, degree: int) -> None:
+    poly, extrema, bits = comparison.minimax(target, degree)
     ours = comparison.varnum_supnorm(target, poly, bits, lambda: extrema)
     theirs = comparison.sollya_supnorm(target, poly, bits, 1, 60)
     assert 0 < max(ours.low, theirs.low) <= min(ours.high, theirs.high)

@@ -120,7 +120,7 @@ def _read_npz(path: str) -> Any:
     if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle
         raise _damaged(path, ValueError("no .npz archive"))
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib, struct and NumPy each have their own
         raise _damaged(path, error) from None
