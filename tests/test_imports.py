@@ -32,7 +32,17 @@ MAY: dict[str, set[str]] = {
     "propagate": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "question"},
     "hardness": GROUND | {"approx", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND
-    | {"approx", "lowrank", "cost", "model", "_plan", "_attention", "question", "propagate"},
+    | {
+        "floats",
+        "approx",
+        "lowrank",
+        "cost",
+        "model",
+        "_plan",
+        "_attention",
+        "question",
+        "propagate",
+    },
     "series": GROUND,
     "plots": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "propagate", "proof"},
     "loop": GROUND | {"model", "propagate"},

@@ -13,17 +13,23 @@ import numpy as np
 from varnum.balls.exact import parse
 from varnum.errors import InputError
 from varnum.floats.guard import certifying
-from varnum.floats.inputs import plain
+from varnum.floats.inputs import finite, plain
 from varnum.lowrank.arrays import check_inputs, like, merge, split_heads, to_double
-from varnum.lowrank.exact import exact_error
+from varnum.lowrank.exact import kernel_error, logit_spread
 from varnum.lowrank.factors import attend
 from varnum.lowrank.geometry import row_norms
 from varnum.lowrank.kernel import LowRankKernel, fit_kernel
 from varnum.lowrank.polynomial import PolynomialKernel, fit_polynomial
-from varnum.lowrank.rounding import UNIT, dtype_name, expm1_up
+from varnum.lowrank.rounding import UNIT, dtype_name, up
 from varnum.lowrank.varform import Outcome, attend_scales
 
 METHODS = ("auto", "pivots", "monomials", "moments", "exact")
+
+# what looking for pivots may cost; only time rests on these, measured on one core
+_BUDGET = 0.25  # of exact attention
+_MOMENT = 0.02  # seconds a head, if that is more
+_PIVOT_SECONDS = 1.3e-8  # times tokens times the square of the number of pivots
+_MOST_PIVOTS = 600
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Certificate:
     reason: str
     seconds: float
     seconds_certificate: float
+    tested: str = ""  # what ran that is only tested, in words; nothing where all is proved
 
     @property
     def reached(self) -> bool:
@@ -53,9 +60,15 @@ class Certificate:
         return bool(self.certified_error <= self.target)
 
     @property
+    def word(self) -> str:
+        """Of the table of assurance: "measured" where something ran that is only tested."""
+        return "measured" if self.tested else "proved for this run"
+
+    @property
     def assurance(self) -> str:
         """What the guarantee rests on."""
-        return (
+        tested = f"{self.tested}: tested, not proved; apart from that " if self.tested else ""
+        return tested + (
             "inequalities proved in words, float arithmetic with every rounding bounded; assumes "
             "IEEE arithmetic, matrix products as plain sums in any order, exp within 4 ulp"
         )
@@ -160,7 +173,7 @@ def _one_head(
     eps = target if kind == "eps" else 2 * target / (1 + target * target) * 0.999
     reason, spent = "asked for", 0.0
     if method != "exact":
-        found, reason, spent = _find_kernel(q, k, sigma, eps, method)
+        found, reason, spent = _find_kernel(q, k, int(v.shape[1]), sigma, eps, method)
         if found is not None:
             return _by_kernel(found, v, kind, target, scales, reason, spent)
         if method != "auto":
@@ -169,16 +182,23 @@ def _one_head(
 
 
 def _find_kernel(
-    q: Any, k: Any, sigma: float, eps: float, method: str
+    q: Any, k: Any, values: int, sigma: float, eps: float, method: str
 ) -> tuple[LowRankKernel | PolynomialKernel | None, str, float]:
-    """The certified kernel of smallest rank, why it was taken (or why none), and the seconds."""
+    """The certified kernel of smallest rank, why it was taken (or why none), and the seconds.
+
+    "auto" takes monomials first, which cost little to certify, and then as many pivots as a part of
+    the time of exact attention allows.
+    """
     began = perf_counter()
     wide_q, wide_k = to_double(q), to_double(k)
     tried: dict[str, LowRankKernel | PolynomialKernel | str] = {}
-    if method in ("auto", "pivots"):
-        tried["pivots"] = fit_kernel(wide_q, wide_k, sigma, eps)
     if method in ("auto", "monomials"):
         tried["monomials"] = fit_polynomial(wide_q, wide_k, sigma, eps)
+    if method == "pivots":
+        tried["pivots"] = fit_kernel(wide_q, wide_k, sigma, eps)
+    elif method == "auto":
+        most = _affordable_pivots(len(wide_q), len(wide_k), wide_q.shape[1] + values)
+        tried["pivots"] = fit_kernel(wide_q, wide_k, sigma, eps, most)
     found = [kernel for kernel in tried.values() if not isinstance(kernel, str)]
     said = "; ".join(
         f"{name}: {kernel}" if isinstance(kernel, str) else f"{name}: rank {kernel.rank}"
@@ -192,6 +212,13 @@ def _find_kernel(
     if best.rank >= most and method == "auto":
         return None, f"nothing pays: {said}, and there are {most} tokens", spent
     return best, said, spent
+
+
+def _affordable_pivots(queries: int, keys: int, width: int) -> int:
+    """How many pivots cost a quarter of exact attention's time, or a moment that nobody notices."""
+    exact = (2e-10 * width + 2e-8) * queries * keys
+    budget = max(_BUDGET * exact, _MOMENT)
+    return max(1, min(_MOST_PIVOTS, int((budget / (_PIVOT_SECONDS * (queries + keys))) ** 0.5)))
 
 
 def _by_kernel(
@@ -227,7 +254,7 @@ def _moment_certificate(outcome: Outcome, target: float) -> Certificate:
     return Certificate(
         "output-error", target, outcome.certified, outcome.certified,
         "moments" if low else "exact", outcome.rank, outcome.rows, outcome.exact, reason, 0.0,
-        outcome.seconds_fit + outcome.seconds_certificate,
+        outcome.seconds_fit + outcome.seconds_certificate, _tested(outcome),
     )  # fmt: skip
 
 
@@ -236,32 +263,57 @@ def _by_exact(
     scales: tuple[int, ...] | None, reason: str, spent: float,
 ) -> tuple[Any, Certificate]:  # fmt: skip
     output, outcome = attend_scales(q, k, v, scales, sigma, target, low_rank=False)
-    certified = outcome.certified if kind == "output-error" else _exact_eps(q, k, sigma)
-    if certified > target and dtype_name(q) != "float64":
-        wide = (to_double(q), to_double(k), to_double(v))
-        output, outcome = attend_scales(*wide, scales, sigma, target, low_rank=False)
-        certified = _exact_eps(wide[0], wide[1], sigma)
-        output = like(output, v, keep=True)
+    if kind == "output-error":
+        certified = outcome.certified
+    else:
+        certified, spread = _exact_eps(q, k, sigma)
+        if certified > target and dtype_name(q) != "float64":
+            wide = (to_double(q), to_double(k), to_double(v))
+            output, outcome = attend_scales(*wide, scales, sigma, target, low_rank=False)
+            certified, spread = _exact_eps(wide[0], wide[1], sigma)
+            output = like(output, v, keep=True)
+        if not certified < np.inf:
+            reason += (
+                f"; logits of one row may differ by {spread:.3g}: there exp underflows, and the "
+                "smallest entries have no digits (ask for output_error)"
+            )
     return output, Certificate(
         kind, target, certified, outcome.certified, "exact", 0, outcome.rows, outcome.rows,
-        reason, 0.0, spent,
+        reason, 0.0, spent, _tested(outcome),
     )  # fmt: skip
 
 
-def _exact_eps(q: Any, k: Any, sigma: float) -> float:
-    """Entrywise relative error of the kernel that exact attention computes, from rounding alone."""
-    far_q, far_k = (float(row_norms(to_double(part)).max()) for part in (q, k))
-    zeta = 2 * exact_error(far_q / sigma, far_k, 1, 0.0, int(q.shape[1]), q)
-    return expm1_up(zeta)
+def _tested(outcome: Outcome) -> str:
+    if not outcome.fused:
+        return ""
+    return f"{outcome.exact} of {outcome.rows} rows by torch's fused kernel, whose sums are its own"
+
+
+def _exact_eps(q: Any, k: Any, sigma: float) -> tuple[float, float]:
+    """Entrywise relative error of the kernel that exact attention computes, from rounding alone.
+
+    And a bound on the difference of two logits of one row.
+    """
+    wide_q, wide_k = to_double(q), to_double(k)
+    far_q, far_k = (float(row_norms(part).max()) for part in (wide_q, wide_k))
+    rest = (len(wide_k), int(q.shape[1]), q)
+    spread = up(2 * far_q * far_k / sigma)
+    found = kernel_error(far_q / sigma, far_k, spread, *rest)
+    if not found < np.inf:  # norms are a loose bound: look at the logits themselves
+        spread = logit_spread(wide_q, wide_k, sigma)
+        found = kernel_error(far_q / sigma, far_k, spread, *rest)
+    return found, spread
 
 
 def _worst(parts: list[Certificate]) -> Certificate:
     """One certificate for all heads: the weakest guarantee, the sums of rows and times."""
-    worst = max(parts, key=lambda part: part.certified_error)
+    worst = max(parts, key=lambda part: finite(part.certified_error))
     methods = sorted({part.method for part in parts})
     return replace(
         worst,
-        output_error=max(part.output_error for part in parts),
+        certified_error=finite(worst.certified_error),
+        output_error=max(finite(part.output_error) for part in parts),
+        tested="; ".join(sorted({part.tested for part in parts if part.tested})),
         method="+".join(methods),
         rank=max(part.rank for part in parts),
         rows=sum(part.rows for part in parts),

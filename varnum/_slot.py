@@ -19,6 +19,7 @@ from varnum._attention import Certificate, attention, parse_target
 from varnum.errors import InputError
 from varnum.floats.guard import certifying
 from varnum.floats.inputs import kind_of, plain
+from varnum.lowrank.arrays import check_kind
 from varnum.lowrank.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
 
 _HALF = ("bfloat16", "float16")
@@ -48,6 +49,8 @@ class GuaranteedKernel:
         Raises InputError for what `varnum.attention` refuses; then there is no new certificate.
         """
         q, k, v = (plain(part, name) for part, name in ((q, "q"), (k, "k"), (v, "v")))
+        for part, name in ((q, "q"), (k, "k"), (v, "v")):
+            check_kind(part, name, q)  # widening is exact for these, for integers it is not
         scale = _factor(scale, q)
         with certifying(q):
             return self._run(q, k, v, scale, blocks)

@@ -14,6 +14,9 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from varnum.errors import InputError
+from varnum.floats.guard import certified
+from varnum.floats.inputs import positive, tokens
 from varnum.lowrank.geometry import row_norms
 from varnum.lowrank.rounding import gamma, up
 
@@ -47,13 +50,21 @@ def parts_of(lengths: Sequence[int]) -> Iterator[tuple[slice, slice]]:
         yield slice(end - length, end), slice(0, end)
 
 
+@certified
 def certify_logits(
     q: Floats, k: Floats, scale: float, lengths: Sequence[int], q0: Floats
 ) -> list[Measured]:
     """M and centred spread per scale, q, k (L, d), logits scale * q.k, both sides rounded outwards.
 
     q0 (d,): any fixed vector; the exact numbers depend on it, their enclosures are right for it.
+    All is widened to float64. Raises InputError for what is not finite or does not fit together.
     """
+    q = tokens(q, "q")
+    k = tokens(k, "k", q.shape[1])
+    q0 = tokens(np.atleast_2d(q0), "q0", q.shape[1])[0]
+    scale = positive(scale, "scale")
+    if min(lengths, default=0) < 1 or not sum(lengths) == len(q) == len(k):
+        raise InputError(f"lengths: {tuple(lengths)} do not fit {len(q)} queries, {len(k)} keys")
     centred = q - q0
     found = []
     for queries, keys in parts_of(lengths):

@@ -20,16 +20,9 @@ _LARGEST = {"float64": 1e300, "float32": 1e36, "bfloat16": 1e36, "float16": 1e36
 def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] | None) -> None:
     """Raise InputError unless the plain arrays q, k, v fit together, are finite, and logits fit."""
     for name, array in (("q", q), ("k", k), ("v", v)):
-        if type(array) is not type(q):
-            raise InputError(f"{name}: {kind_of(array)}, but q is {kind_of(q)}; use one backend")
-        if dtype_name(array) not in UNIT:
-            raise InputError(f"{name}: dtype {dtype_name(array)} is not allowed; {', '.join(UNIT)}")
+        check_kind(array, name, q)
         if array.dtype != q.dtype:
             raise InputError(f"{name}: dtype {array.dtype}, but q has {q.dtype}; use one dtype")
-        if getattr(array, "device", None) != getattr(q, "device", None):
-            raise InputError(f"{name}: on {array.device}, but q is on {q.device}")
-        if len(array.shape) < 2 or 0 in array.shape:
-            raise InputError(f"{name}: shape {_shape(array)}; allowed: (.., L, d), none of them 0")
     _check_shapes(q, k, v, scales)
     for name, array in (("q", q), ("k", k), ("v", v)):
         if not bool(_finite(array)):
@@ -41,6 +34,18 @@ def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] |
     if not reach < _LARGEST[dtype_name(q)]:
         way = "scale q and k down" if dtype_name(q) == "float64" else "pass float64 or scale them"
         raise InputError(f"q, k: logits up to {reach:.3g} overflow {dtype_name(q)}; {way}")
+
+
+def check_kind(array: Any, name: str, q: Any) -> None:
+    """Raise InputError unless this is an array of floats, as q is, and no axis is empty."""
+    if type(array) is not type(q):
+        raise InputError(f"{name}: {kind_of(array)}, but q is {kind_of(q)}; use one backend")
+    if dtype_name(array) not in UNIT:
+        raise InputError(f"{name}: dtype {dtype_name(array)} is not allowed; {', '.join(UNIT)}")
+    if getattr(array, "device", None) != getattr(q, "device", None):
+        raise InputError(f"{name}: on {array.device}, but q is on {q.device}")
+    if len(array.shape) < 2 or 0 in array.shape:
+        raise InputError(f"{name}: shape {_shape(array)}; allowed: (.., L, d), none of them 0")
 
 
 def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> None:

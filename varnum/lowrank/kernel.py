@@ -63,11 +63,14 @@ class LowRankKernel:
 
 
 @inside_guard
-def fit_kernel(q: Array, k: Array, sigma: float, eps: float) -> LowRankKernel | str:
+def fit_kernel(
+    q: Array, k: Array, sigma: float, eps: float, most: int = _MOST_PIVOTS
+) -> LowRankKernel | str:
     """The smallest certified rank found at entrywise relative error `eps`, or why there is none.
 
     q (L_q, d), k (L_k, d), widened to float64; sigma within two ulps of the exact one; 0 < eps < 1.
-    Time O(L p^2) for p pivots, a small multiple of the rank. InputError for what is not finite.
+    Time O(L p^2) for p pivots, a small multiple of the rank, and at most `most`. InputError for
+    what is not finite.
     """
     q = tokens(q, "q")
     k = tokens(k, "k", q.shape[1])
@@ -79,20 +82,24 @@ def fit_kernel(q: Array, k: Array, sigma: float, eps: float) -> LowRankKernel | 
         return f"norms allow logits up to {far:.3g} after centring: no low rank at eps = {eps:g}"
     threshold = eps / 8 * np.exp(-far)
     for _ in range(3):
-        built = _attempt(frame, q, k, x, y, eps, threshold)
+        built, pivots = _attempt(frame, q, k, x, y, eps, threshold, most)
         if isinstance(built, LowRankKernel):
             return built
+        if pivots >= most:
+            return f"more than {most} pivots would be needed"
         threshold /= 16
     return built
 
 
 def _attempt(
-    frame: Frame, q: Array, k: Array, x: Array, y: Array, eps: float, threshold: float
-) -> LowRankKernel | str:
+    frame: Frame, q: Array, k: Array, x: Array, y: Array, eps: float, threshold: float, most: int
+) -> tuple[LowRankKernel | str, int]:
+    """A kernel or why there is none, and how many pivots were chosen."""
     both = np.concatenate([x, y])
-    pivots = fit_pivot_map(both, threshold, min(len(both), _MOST_PIVOTS))
+    pivots = fit_pivot_map(both, threshold, min(len(both), most))
     if pivots is None:
-        return "no pivot set could be certified in float64"
+        return "no pivot set could be certified in float64", 0
+    count = len(pivots.points)
     far_token = float(row_norms(both).max())
     error = pivots.feature_error(far_token)
     queries, keys = side(pivots, x, error), side(pivots, y, error)
@@ -101,15 +108,15 @@ def _attempt(
     except np.linalg.LinAlgError:
         turn = None
     if turn is None:
-        return f"{len(pivots.points)} pivots leave an error above eps = {eps:g}"
+        return f"{count} pivots leave an error above eps = {eps:g}", count
     kernel = certify_kernel(frame, pivots, turn, q, k)
     if kernel.certified <= eps:
-        return kernel
+        return kernel, count
     # rounding took too much: the least rank that has room for it, if all features have
     low, high = turn.rank, turn.a.shape[1]
     best = certify_kernel(frame, pivots, Turn(turn.a, turn.b, high), q, k)
     if not best.certified <= eps:
-        return f"rounding in float64 leaves {best.certified:.3g}, above eps = {eps:g}"
+        return f"rounding in float64 leaves {best.certified:.3g}, above eps = {eps:g}", count
     while high - low > 1:
         middle = (low + high) // 2
         kernel = certify_kernel(frame, pivots, Turn(turn.a, turn.b, middle), q, k)
@@ -117,7 +124,7 @@ def _attempt(
             high, best = middle, kernel
         else:
             low = middle
-    return best
+    return best, count
 
 
 @inside_guard

@@ -127,34 +127,62 @@ def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKe
     q = tokens(q, "q")
     k = tokens(k, "k", q.shape[1])
     sigma, eps = positive(sigma, "sigma"), tolerance(eps)
-    frame = _rotated(fit_frame(q, k, sigma), q, k)
+    plans = [_plan(q, k, sigma, eps, centre) for centre in (True, False)]
+    found = [plan for plan in plans if plan is not None]
+    if not found:
+        return "the norms allow logits beyond any useful degree"
+    best = min(found, key=lambda plan: plan.features)
+    if best.features > _MOST_FEATURES:
+        return f"degree {best.degree} in {best.size} coordinates needs {best.features} features"
+    return _certified(best, eps)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Coordinates of both sides (L, d'), key weights, and a degree that Taylor says is enough."""
+
+    x: Array
+    y: Array
+    weights: Array
+    degree: int
+    zeta: float  # what is left out of a logit
+    reach: float  # not below |x.y|
+
+    @property
+    def size(self) -> int:
+        return int(self.x.shape[1])
+
+    @property
+    def features(self) -> int:
+        return feature_count(self.size, self.degree)
+
+
+def _plan(q: Array, k: Array, sigma: float, eps: float, centre: bool) -> _Plan | None:
+    """The fewest features over all numbers of coordinates, centred at the means or as given.
+
+    Centring shrinks the logits of most heads, and enlarges them where tokens surround 0.
+    """
+    frame = _rotated(fit_frame(q, k, sigma, centre=centre), q, k)
     x, y = frame.queries(q), frame.keys(k)
     weights, slip = key_weights(frame, k, y, squares=False)
     base = bound_logit_residual(frame, q, k, x, y) + slip
-    best: tuple[int, int, float, float] | None = None
-    reason = "the norms allow logits beyond any useful degree"
+    best: _Plan | None = None
     for size in range(1, q.shape[1] + 1):
         zeta = up(base + _far(x[:, size:]) * _far(y[:, size:]))
         reach = up(_far(x[:, :size]) * _far(y[:, :size]))
         if not (zeta < eps / 2 and reach < 60):
             continue
         degree = _degree_for(reach, (1 + eps) / exp_up(zeta) - 1)
-        if best is None or feature_count(size, degree) < feature_count(best[0], best[1]):
-            best = (size, degree, zeta, reach)
-    if best is None:
-        return reason
-    if feature_count(best[0], best[1]) > _MOST_FEATURES:
-        return (
-            f"degree {best[1]} in {best[0]} coordinates needs {feature_count(*best[:2])} features"
-        )
-    return _certified(x[:, : best[0]], y[:, : best[0]], weights, best[2], best[3], eps)
+        plan = _Plan(x[:, :size], y[:, :size], weights, degree, zeta, reach)
+        if best is None or plan.features < best.features:
+            best = plan
+    return best
 
 
-def _certified(
-    x: Array, y: Array, weights: Array, zeta: float, reach: float, eps: float
-) -> PolynomialKernel | str:
+def _certified(plan: _Plan, eps: float) -> PolynomialKernel | str:
+    zeta = plan.zeta
     room = ((1 + eps) / exp_up(zeta) - 1) * 0.98
-    reach = max(reach, 1e-6)  # a larger interval is as good
+    reach = max(plan.reach, 1e-6)  # a larger interval is as good
     found = certify_least_degree(relative(Fraction(reach)), Fraction(room))
     if isinstance(found, Unknown):
         return found.reason
@@ -163,7 +191,7 @@ def _certified(
     rounding = gamma(4 * len(coefficients) + 8) * size * exp_up(reach)
     error = float(upper(found.upper.high)) * (1 + 4 * _U) + rounding
     certified = up((1 + error) * exp_up(zeta) * (1 + exp_relative(_U)) - 1 + 8 * _U)
-    kernel = PolynomialKernel(x, y, weights, coefficients, certified, size)
+    kernel = PolynomialKernel(plan.x, plan.y, plan.weights, coefficients, certified, size)
     if not certified <= eps:
         return f"rounding in float64 leaves {certified:.3g} at degree {kernel.degree}"
     return kernel
