@@ -18,15 +18,21 @@ from varnum.verdict import Proved, Refuted, Unknown
 if TYPE_CHECKING:
     from varnum._attention import Attention, Certificate, attention
     from varnum._plan import Plan, plan
+    from varnum._proofs import certify, check, verify
     from varnum._slot import GuaranteedKernel
+    from varnum.lowrank.varform import VarAttention
 
 _LAZY = {
     "attention": "varnum._attention",
     "Attention": "varnum._attention",
     "Certificate": "varnum._attention",
+    "VarAttention": "varnum.lowrank.varform",
+    "certify": "varnum._proofs",
+    "check": "varnum._proofs",
     "plan": "varnum._plan",
     "Plan": "varnum._plan",
     "GuaranteedKernel": "varnum._slot",
+    "verify": "varnum._proofs",
 }
 
 __all__ = [
@@ -39,9 +45,13 @@ __all__ = [
     "Proved",
     "Refuted",
     "Unknown",
+    "VarAttention",
     "__version__",
     "attention",
+    "certify",
+    "check",
     "plan",
+    "verify",
 ]
 
 

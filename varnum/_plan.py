@@ -13,17 +13,17 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from varnum.approx.certificate import certificate
+from varnum.approx.certificate import ProvedDegree
 from varnum.approx.closed import (
     certify_degree_closed_form,
     certify_degree_taylor,
     estimate_degree_curve,
 )
-from varnum.approx.degree import LeastDegree, certify_least_degree
+from varnum.approx.degree import certify_least_degree
 from varnum.approx.inverse import LargestInterval, certify_largest_interval
 from varnum.approx.target import ErrorKind, Target
 from varnum.balls.exact import round_decimal
-from varnum.balls.scalar import ball, enclosure_text, lower, precision
+from varnum.balls.scalar import ball, lower, precision
 from varnum.cost.counts import (
     Cost,
     LargestDimension,
@@ -36,25 +36,58 @@ from varnum.cost.schedule import Schedule
 from varnum.errors import InputError
 from varnum.lowrank.ranks import largest_degree, rank, rank_published
 from varnum.question import Number, Question, ask, logit_bound
+from varnum.text import big, short
+from varnum.value import Value
 from varnum.verdict import Proved, Unknown
 
 MAX_DEGREE = 400  # what the checker reads, and what is found in a minute or two
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The answer. `least` holds the proof; where it is Unknown, `degree` is the closed form's."""
+@dataclass(frozen=True, repr=False)
+class Plan(Value):
+    """The answer, a value. `least` has the proof; where it is Unknown, the closed form's degree is.
+
+    `str` is what `varnum bound` prints, `to_dict()` its JSON, `certify()` the proof as text.
+    """
 
     question: Question
-    least: LeastDegree | Unknown
+    least: ProvedDegree | Unknown
     degree_closed_form: int
     degree_taylor: int | Unknown
-    reasons: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict, compare=False)
+
+    def summary(self) -> str:
+        """The question in short, degree, rank, whether it pays."""
+        q = self.question
+        what = q.model or f"{'M' if q.error == 'relative' else 'W'}={short(q.M_high)}"
+        said = f"{what}, eps={short(q.eps)}: degree {self.degree}"
+        said += " proved least" if self.proved_minimal else " suffices"
+        if self.rank is not None:
+            said += f", rank {big(self.rank)}"
+        pays = {True: ", pays", False: ", does not pay", None: ""}[self.pays]
+        return said + pays
+
+    def __str__(self) -> str:
+        from varnum._plan_text import text
+
+        return text(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `varnum bound --json`, as `varnum/schemas/bound.json` describes it."""
+        from varnum._plan_json import document
+
+        return document(self)
+
+    def _repr_latex_(self) -> str | None:
+        """The minimax error, enclosed; None where it is not known."""
+        from varnum._plan_text import latex
+
+        return latex(self)
 
     @property
     def degree(self) -> int:
         """A degree that is proved to suffice; the least one where `proved_minimal`."""
-        if isinstance(self.least, LeastDegree):
+        if isinstance(self.least, ProvedDegree):
             return self.least.degree
         known = [self.degree_closed_form]
         if isinstance(self.degree_taylor, int):
@@ -64,15 +97,15 @@ class Plan:
     @property
     def proved_minimal(self) -> bool:
         """True only where no lower degree suffices, by proof."""
-        return isinstance(self.least, LeastDegree) and isinstance(self.least.minimal, Proved)
+        return isinstance(self.least, ProvedDegree) and isinstance(self.least.minimal, Proved)
 
     @property
     def minimax_error(self) -> tuple[str, str] | None:
         """Decimal enclosure of the minimax error at `degree`; None where it was not computed."""
         if isinstance(self.least, Unknown):
             return None
-        low, high = self.least.error
-        return enclosure_text(low, 10)[0], enclosure_text(high, 10)[1]
+        low, high = self.least.minimax
+        return round_decimal(low, 10, up=False), round_decimal(high, 10, up=True)
 
     @cached_property
     def degree_curve(self) -> float:
@@ -148,7 +181,7 @@ class Plan:
         """The certificate for `varnum check`; ArithmeticError where the degree is Unknown."""
         if isinstance(self.least, Unknown):
             raise ArithmeticError(self.least.reason)
-        return certificate(self.least)
+        return self.least.proof
 
     # --- backwards -------------------------------------------------------------------------------
 
@@ -177,8 +210,8 @@ class Plan:
             low, high = logit_bound(q.R, d, q.sigma or "1")
             factor = 1 if q.error == "relative" else 2
             found = least_degree(q.target(factor * high), q.eps, q.target(factor * low))
-            proved = isinstance(found, LeastDegree) and isinstance(found.minimal, Proved)
-            return found.degree if isinstance(found, LeastDegree) and proved else None
+            proved = isinstance(found, ProvedDegree) and isinstance(found.minimal, Proved)
+            return found.degree if isinstance(found, ProvedDegree) and proved else None
 
         return largest_dimension(q.schedule, degree_at)
 
@@ -239,21 +272,22 @@ def least_degree(
     inner: Target,
     max_degree: int = MAX_DEGREE,
     progress: Callable[[str], None] = lambda _: None,
-) -> LeastDegree | Unknown:
+) -> ProvedDegree | Unknown:
     """certify_least_degree, started at the minimax curve and stopped where it would take long."""
     guess = estimate_degree_curve(target, eps)
     if guess > max_degree + 5:
         return Unknown(f"the least degree is about {guess:.0f}, beyond --max-degree {max_degree}")
-    return certify_least_degree(
+    found = certify_least_degree(
         target, eps, inner=inner, guess=round(guess), max_degree=max_degree, progress=progress
     )
+    return found if isinstance(found, Unknown) else ProvedDegree.of(found)
 
 
 def _rounded(x: Any) -> Fraction:
     return Fraction(round_decimal(lower(x), 18, up=False))
 
 
-def _reasons(q: Question, least: LeastDegree | Unknown, taylor: int | Unknown) -> dict[str, str]:
+def _reasons(q: Question, least: ProvedDegree | Unknown, taylor: int | Unknown) -> dict[str, str]:
     """Why a part of the answer is missing."""
     reasons = {}
     open_ = least if isinstance(least, Unknown) else least.minimal

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from varnum.checker import Malformed, NotProved, Proved, check, serialise
+from varnum.checker import Checked, Malformed, NotProved, check, serialise
 from varnum.checker.certificate import Certificate, read
 from varnum.checker.proof import certify_least, certify_sup
 
@@ -25,7 +25,7 @@ def scaled(number: str, factor: str) -> str:
     return f"{x.numerator}/{x.denominator}"
 
 
-def prove(content: Content) -> Proved:
+def prove(content: Content) -> Checked:
     return check(serialise(content))
 
 

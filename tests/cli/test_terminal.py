@@ -15,7 +15,7 @@ import typer
 
 from varnum import __version__
 from varnum.cli import VERBS, build, main
-from varnum.cli.common import filled
+from varnum.text import filled
 
 PICTURES = ("degree", "rank", "error", "cost", "tightness", "budget", "phase")
 GROUPS = {"hardness": ("sat", "closest", "wrap"), "plot": ("degree", "budget", "phase")}

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 
-from varnum.cli.verify import to_json
 from varnum.errors import InputError, MissingExtra
 from varnum.proof import ledger
 from varnum.proof import verify as module
@@ -40,7 +39,7 @@ def test_the_whole_ledger():
 
 
 def test_json(report):
-    found = json.loads(json.dumps(to_json(report)))
+    found = json.loads(json.dumps(report.to_dict()))
     (claim,) = found["claims"]
     assert claim["verdict"] == "Proved"
     assert claim["assurance"] == "solver"

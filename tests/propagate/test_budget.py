@@ -42,7 +42,7 @@ def test_end_to_end(run, target):
     model, x, vectors, compose, logits = run
     budget = certify_budget(target, compose, model.var.head_dim)
     assert not isinstance(budget, Unknown)
-    assert budget.composition.reach.bound() <= Fraction(target)
+    assert budget.error <= Fraction(target)
     assert budget.rank is not None
     kernel = polynomial_kernel(budget.least.poly.coefficients())
     found = certify_run_difference(
@@ -54,8 +54,8 @@ def test_end_to_end(run, target):
         start=256,
     )
     assert not isinstance(found, Unknown)
-    assert 0 < largest_error(found[0]) <= budget.composition.reach.bound()
-    sure = certify_tokens(logits, float(budget.composition.reach.bound()))
+    assert 0 < largest_error(found[0]) <= budget.error
+    sure = certify_tokens(logits, float(budget.error))
     low, high = bounds(found[0])
     moved = logits + (low + high) / 2
     assert sure.any()
@@ -66,11 +66,11 @@ def test_budget_is_monotone_and_shows_amplification(run):
     _, _, _, compose, _ = run
     loose, tight = (certify_budget(t, compose, 8, with_degree=False) for t in ("1e-1", "1e-3"))
     assert tight.eps < loose.eps
-    assert [s.layer for s in tight.composition.steps] == [
+    assert [s.layer for s in tight.steps] == [
         "attention 0", "mlp 0", "attention 1", "mlp 1", "head",
     ]  # fmt: skip
-    assert all(s.amplification > 1 for s in tight.composition.steps[1:])
-    assert tight.domain >= max(s.logits for s in tight.composition.steps)
+    assert all(s.amplification > 1 for s in tight.steps[1:])
+    assert tight.domain >= max(s.logits for s in tight.steps)
 
 
 def test_bad_targets_are_refused(run):

@@ -8,20 +8,54 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from varnum.approx.degree import LeastDegree, LowerBound, certify_lower
+from varnum.approx.polynomial import Polynomial
 from varnum.approx.target import Target, bits_of
 from varnum.balls import to_text
-from varnum.balls.scalar import ball, precision
-from varnum.verdict import Proved
+from varnum.balls.scalar import ball, lower, precision, upper
+from varnum.verdict import Proved, Verdict
 
 SCHEMA = "varnum/certificate/1"
 
 
+@dataclass(frozen=True)
+class ProvedDegree:
+    """A degree that is proved, as plain numbers: it compares, hashes and travels between processes.
+
+    eps: the error reached; minimal: is no lower degree enough? minimax: encloses the least error at
+    `degree`; sup: encloses the error of `poly`, `counted` says how (`SupNorm`). lower_error: every
+    polynomial of degree - 1 errs by more, None where that is not proved or degree is 0. proof: the
+    certificate that `varnum check` reads.
+    """
+
+    eps: Fraction
+    degree: int
+    minimal: Verdict
+    minimax: tuple[Fraction, Fraction]
+    poly: Polynomial
+    sup: tuple[Fraction, Fraction]
+    counted: bool
+    lower_error: Fraction | None
+    proof: str = field(repr=False)
+
+    @classmethod
+    def of(cls, least: LeastDegree) -> ProvedDegree:
+        """The same without balls."""
+        below = least.lower if isinstance(least.minimal, Proved) else None
+        return cls(
+            least.eps, least.degree, least.minimal, (lower(least.error[0]), upper(least.error[1])),
+            least.poly, (lower(least.upper.low), upper(least.upper.high)), least.upper.counted,
+            None if below is None else lower(below.bound), certificate(least),
+        )  # fmt: skip
+
+
 def certificate(least: LeastDegree) -> str:
     """The certificate's text: upper bound, and the lower one where minimality was proved."""
-    lower = least.lower if isinstance(least.minimal, Proved) else None
+    below = least.lower if isinstance(least.minimal, Proved) else None
     exponent, brackets = _integers([x for pair in least.upper.brackets for x in pair])
     content: dict[str, Any] = {
         "schema": SCHEMA,
@@ -35,7 +69,7 @@ def certificate(least: LeastDegree) -> str:
             "brackets_exponent": exponent,
             "brackets": [[a, b] for a, b in zip(brackets[::2], brackets[1::2], strict=True)],
         },
-        "lower": None if lower is None else _lower(least, lower),
+        "lower": None if below is None else _lower(least, below),
         "minimal": isinstance(least.minimal, Proved),
     }
     content["digest"] = "sha256:" + hashlib.sha256(_canonical(content).encode()).hexdigest()
@@ -46,21 +80,21 @@ def _canonical(content: dict[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, indent=1) + "\n"
 
 
-def _lower(least: LeastDegree, lower: LowerBound) -> dict[str, Any]:
-    short = _shortened(least.target, lower, bits_of(least.eps))
-    exponent, points = _integers(list((short if short.bound > ball(least.eps) else lower).points))
-    return {"degree": lower.degree, "points_exponent": exponent, "points": points}
+def _lower(least: LeastDegree, below: LowerBound) -> dict[str, Any]:
+    short = _shortened(least.target, below, bits_of(least.eps))
+    exponent, points = _integers(list((short if short.bound > ball(least.eps) else below).points))
+    return {"degree": below.degree, "points_exponent": exponent, "points": points}
 
 
-def _shortened(target: Target, lower: LowerBound, error_bits: int) -> LowerBound:
+def _shortened(target: Target, below: LowerBound, error_bits: int) -> LowerBound:
     """The same points with 64-bit mantissas: the bound is flat there, so it hardly moves."""
     with precision(64):
-        middle = [ball(0) + x for x in lower.points[1:-1]]
+        middle = [ball(0) + x for x in below.points[1:-1]]
         points = [ball(target.low).upper(), *(x.mid() for x in middle), ball(target.high).lower()]
     try:
         return certify_lower(target, points, error_bits + 30)
     except ValueError:  # two points fell together
-        return lower
+        return below
 
 
 def _integers(values: list[Any]) -> tuple[int, list[str]]:

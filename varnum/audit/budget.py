@@ -8,6 +8,7 @@ float64 without a bound on its rounding, so the answer is an estimate. `compose_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +30,7 @@ from varnum.propagate.var_model import (
     BlockNorms,
     Composition,
     HeadNorms,
+    Step,
     block_norms,
     certify_composition,
     head_norms,
@@ -98,7 +100,7 @@ class BudgetWalk:
                     "zeta": _up(step.zeta),
                     "domain": _up(step.domain),
                 }
-                for before, step in _with_error_before(found.composition)
+                for before, step in _with_error_before(found.steps)
             ]
             return {"eps": below(found.eps), "domain": _up(found.domain), "steps": steps}
 
@@ -113,9 +115,9 @@ def _deviation(x: Any, eps: float) -> Any:
     return ball(float(np.sqrt(x.var(-1) + eps).min()))
 
 
-def _with_error_before(composition: Composition) -> list[tuple[Fraction, Any]]:
-    errors = [Fraction(0), *(step.error for step in composition.steps)]
-    return list(zip(errors, composition.steps, strict=False))
+def _with_error_before(steps: Sequence[Step]) -> list[tuple[Fraction, Any]]:
+    errors = [Fraction(0), *(step.error for step in steps)]
+    return list(zip(errors, steps, strict=False))
 
 
 def _head(model: Model, label: int) -> HeadNorms:

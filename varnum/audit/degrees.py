@@ -11,8 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from varnum._plan import least_degree
+from varnum.approx.certificate import ProvedDegree
 from varnum.approx.closed import certify_degree_closed_form
-from varnum.approx.degree import LeastDegree
 from varnum.approx.inverse import certify_largest_interval
 from varnum.approx.target import relative
 from varnum.balls.exact import parse, round_decimal
@@ -42,7 +42,7 @@ def certify_degree(M: Fraction, eps: Fraction) -> Degree:
 @lru_cache(maxsize=4096)
 def _degree(M: Fraction, eps: Fraction) -> Degree:
     found = least_degree(relative(M), eps, relative(M), _LONGEST)
-    if isinstance(found, LeastDegree):
+    if isinstance(found, ProvedDegree):
         return Degree(M, found.degree, isinstance(found.minimal, Proved))
     return Degree(M, certify_degree_closed_form(relative(M), eps), False)
 

@@ -7,6 +7,6 @@ with `python varnum/checker c.json`.
 """
 
 from .certificate import Malformed, load, read, serialise
-from .proof import NotProved, Proved, check
+from .proof import Checked, NotProved, check
 
-__all__ = ["Malformed", "NotProved", "Proved", "check", "load", "read", "serialise"]
+__all__ = ["Checked", "Malformed", "NotProved", "check", "load", "read", "serialise"]

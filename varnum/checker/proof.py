@@ -17,7 +17,7 @@ class NotProved(Exception):
     """A well-formed certificate whose statement does not follow from what it holds."""
 
 
-class Proved(NamedTuple):
+class Checked(NamedTuple):
     """What was proved: sup <= eps for the polynomial, least > eps for every lower degree."""
 
     certificate: Certificate
@@ -48,9 +48,9 @@ def decimal(value: Fraction, up: bool) -> str:
     return str(context.divide(Decimal(value.numerator), Decimal(value.denominator)))
 
 
-def check(data: bytes) -> Proved:
-    """Check a certificate file; raises Malformed (the file) or NotProved (the statement)."""
-    c = read(data)
+def check(data: bytes | str) -> Checked:
+    """Check a certificate (str or bytes); Malformed (the file) or NotProved (the statement)."""
+    c = read(data if isinstance(data, bytes) else data.encode("ascii", "replace"))
     sup = certify_sup(c)
     if sup > c.eps:
         raise NotProved(f"the error bound that follows, {decimal(sup, up=True)}, is above eps")
@@ -59,7 +59,7 @@ def check(data: bytes) -> Proved:
         raise NotProved(f"at degree {c.lower_degree} only {decimal(least, up=False)} follows")
     if c.minimal and c.degree > 0 and c.lower_degree != c.degree - 1:
         raise NotProved("minimal is claimed without a lower bound for the degree one below")
-    return Proved(c, sup, least)
+    return Checked(c, sup, least)
 
 
 def certify_sup(c: Certificate) -> Fraction:

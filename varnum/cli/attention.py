@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from varnum.cli.common import Json, Timeout, filled, finite, limit
+from varnum.cli.common import Json, Timeout, finite, limit
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
+from varnum.text import filled
 
 if TYPE_CHECKING:
     from varnum._attention import Certificate

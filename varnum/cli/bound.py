@@ -123,22 +123,44 @@ def bound(
         solved = None if solve is None else _solve(answer, solve)
     code = 0 if answer.proved_minimal else 3
     if json:
-        print_envelope(
-            "varnum/bound/2", as_json(answer) | ({} if solved is None else solved),
-            verdict="unknown" if code else "proved", assurance="proved", exit_code=code,
-        )  # fmt: skip
+        _print_json(answer, solved, explain, code)
     else:
-        from varnum.cli import bound_text
-
-        bound_text.show(answer, solved, explain)
+        _print(answer, solved, explain)
     return code
 
 
-FAR = "it has more than ten thousand digits"
+def _print_json(answer: Plan, solved: dict[str, Any] | None, explain: bool, code: int) -> None:
+    from varnum._plan_json import SCHEMA, content
+
+    more = {} if solved is None else solved
+    if explain:
+        from varnum.cli.explain import derivation
+
+        more = more | {"derivation": list(derivation(answer))}
+    print_envelope(
+        SCHEMA, content(answer) | more, verdict="unknown" if code else "proved",
+        assurance="proved", exit_code=code,
+    )  # fmt: skip
+
+
+def _print(answer: Plan, solved: dict[str, Any] | None, explain: bool) -> None:
+    from varnum._plan_text import backwards
+    from varnum.text import filled
+
+    print(answer)
+    if solved is not None:
+        print(filled(backwards(answer, solved["solve"]), indent=""))
+    if explain:
+        from varnum.cli.explain import steps
+
+        print("\nDerivation (claim, formula, values, source)")
+        for step in steps(answer):
+            print(step)
 
 
 def _solve(answer: Plan, what: str) -> dict[str, Any]:
     """The backwards answer, as the JSON field "solve"."""
+    from varnum._plan_json import FAR
     from varnum.balls import to_text
     from varnum.verdict import Unknown
 
@@ -156,67 +178,3 @@ def _solve(answer: Plan, what: str) -> dict[str, Any]:
     n = answer.crossover_n
     reason = None if n is not None else answer.reasons.get("crossover_n", FAR)
     return {"solve": {"for": "n", "value": n, "reason": reason}}
-
-
-def reasons(answer: Plan) -> dict[str, str]:
-    """Why a field is null, for exactly the fields that are."""
-    given = dict(answer.reasons)
-    if answer.pays is not None:
-        given.pop("pays", None)
-    if answer.question.d is not None and answer.crossover_n_at_most is None:
-        given["crossover_n"] = given["crossover_n_at_most"] = FAR
-    return given
-
-
-def as_json(answer: Plan) -> dict[str, Any]:
-    """Every field of the answer; null where there is none, with the reason in `reasons`."""
-    from varnum.balls import to_text
-    from varnum.outward import float_down, float_up
-    from varnum.verdict import Unknown
-
-    q, cost, error = answer.question, answer.cost, answer.minimax_error
-    taylor = answer.degree_taylor
-    size = "M" if q.error == "relative" else "W"
-    return {
-        "error": q.error,
-        "M": to_text(q.M_high if q.error == "relative" else q.M_high / 2),
-        "W": None if q.error == "relative" else to_text(q.M_high),
-        "interval": {"size": size, "low": to_text(q.M_low), "high": to_text(q.M_high)},
-        "eps": to_text(q.eps),
-        "output_error": None if q.output_error is None else to_text(q.output_error),
-        "d": q.d,
-        "d_v": q.d_v,
-        "sigma": q.sigma,
-        "model": q.model,
-        "schedule": None if q.schedule is None else list(q.schedule.sides),
-        "degree": answer.degree,
-        "degree_proved_minimal": answer.proved_minimal,
-        "degree_taylor": None if isinstance(taylor, Unknown) else taylor,
-        "degree_closed_form": answer.degree_closed_form,
-        "degree_curve_estimate": answer.degree_curve,
-        "minimax_error": None if error is None else [float_down(error[0]), float_up(error[1])],
-        "rank": answer.rank,
-        "rank_published": answer.rank_published,
-        "cost": None
-        if cost is None
-        else {
-            "unit": "multiply-adds, multiplications and exps, per head",
-            "exact": cost.exact,
-            "lowrank": cost.lowrank,
-            "per_scale": [vars(scale) for scale in cost.scales],
-        },
-        "memory": None
-        if cost is None
-        else {
-            "unit": "numbers kept, per head",
-            "cache": cost.cache,
-            "cache_before_last": cost.cache_before_last,
-            "state": cost.state,
-        },
-        "regime": answer.regime,
-        "crossover_n": answer.crossover_n,
-        "crossover_n_at_most": answer.crossover_n_at_most,
-        "crossover_family": f"geometric pyramid, ratio {q.alpha}, same d, M and error",
-        "pays": answer.pays,
-        "reasons": reasons(answer),
-    }

@@ -6,9 +6,10 @@ import sys
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from varnum.cli.common import aligned, filled, finite
+from varnum.cli.common import finite
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
+from varnum.text import aligned, filled
 
 if TYPE_CHECKING:
     from varnum._plan import Plan
@@ -93,7 +94,7 @@ def _given(
             "M": finite(float_up(s.logits)),
             "zeta": finite(float_up(s.zeta)),
         }
-        for s in found.composition.steps
+        for s in found.steps
     ]
     schedule = ",".join(str(side) for side in model.var.patch_nums)
     answers = "norm-composition: this run, teacher-forced on its own tokens"
@@ -174,8 +175,8 @@ def _answer(
 
 def _show(answer: dict[str, Any]) -> None:
     from varnum.balls import parse, round_decimal
-    from varnum.cli.bound_text import big
     from varnum.outward import at_most
+    from varnum.text import big
 
     columns = list(answer["steps"][0])
     rows = [

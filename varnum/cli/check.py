@@ -11,7 +11,7 @@ from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
-    from varnum.checker import Proved
+    from varnum.checker import Checked
 
 
 def check(
@@ -58,7 +58,7 @@ def check(
     return code
 
 
-def _answer(proved: Proved) -> dict[str, Any]:
+def _answer(proved: Checked) -> dict[str, Any]:
     from varnum.outward import float_down, float_up
 
     held, least = proved.certificate, proved.least

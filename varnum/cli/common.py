@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
@@ -71,31 +69,6 @@ def _without_timeout(arguments: list[str]) -> list[str]:
         else:
             kept.append(argument)
     return kept
-
-
-WIDTH = 80  # of text for people, on a terminal or not: the same output everywhere
-
-
-_KEPT = re.compile(r"(?<=\d) (?=\d{3}\b)|(?<= <=) | (?=<= )|(?<= =) | (?== )")
-
-
-def filled(text: str, indent: str = "  ") -> str:
-    """A sentence on lines of at most WIDTH columns; all but the first start with `indent`.
-
-    No line ends inside a number of several groups, or next to its sign of equality.
-    """
-    lines = textwrap.fill(
-        _KEPT.sub("\N{NO-BREAK SPACE}", text), WIDTH, subsequent_indent=indent,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-    return lines.replace("\N{NO-BREAK SPACE}", " ")
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """A table: each column as wide as its widest cell, two spaces between."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def finite(value: float) -> float | None:

@@ -1,69 +1,25 @@
-"""One JSON envelope for every verb: schema, version, verdict, assurance, exit code, then the rest.
-
-What is inside is described by `varnum/schemas/NAME.json`, one JSON Schema for each; bounds are JSON
-numbers rounded outward (`varnum.outward`), what a double cannot hold exactly and must, is a string.
-"""
+"""Printing the envelope of `varnum.envelope`."""
 
 from __future__ import annotations
 
 import json
-import math
-from pathlib import Path
 from typing import Any
 
-from varnum._version import __version__
-from varnum.balls.exact import to_text
-from varnum.verdict import ANSWER_WORDS
+from varnum.envelope import envelope, plain, schema_path
 
-VERDICTS = {
-    "proved": "the statement holds",
-    "refuted": "the statement is false, a witness is shown",
-    "unknown": "neither was reached, `reason` says why",
-    "done": "what was asked was computed; no statement is made",
-}
-
-
-def envelope(
-    schema: str, content: dict[str, Any], *, verdict: str, assurance: str, exit_code: int
-) -> dict[str, Any]:
-    """The document: `schema` as "varnum/bound/2"; `verdict` of VERDICTS; `assurance` of the table.
-
-    `assurance` may go on after a comma ("proved for this run, up to chance 1e-6"). ValueError for
-    words outside the tables and for content that would overwrite the envelope.
-    """
-    head = {"schema": schema, "version": __version__, "verdict": verdict, "assurance": assurance,
-            "exit_code": exit_code}  # fmt: skip
-    if verdict not in VERDICTS:
-        raise ValueError(f"verdict {verdict!r} is none of {[*VERDICTS]}")
-    if assurance.partition(",")[0] not in ANSWER_WORDS:
-        raise ValueError(f"assurance {assurance!r} is none of {[*ANSWER_WORDS]}")
-    if taken := head.keys() & content.keys():
-        raise ValueError(f"{sorted(taken)} belong to the envelope")
-    return head | content
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON: integers that a double cannot hold (past 2^53) as strings, inf as null."""
-    if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, int) and abs(value) > 1 << 53:
-        return to_text(value)
-    if isinstance(value, float) and math.isinf(value):
-        return None  # nothing is bounded
-    return value
+__all__ = ["print_envelope", "schema_path"]
 
 
 def print_envelope(
     schema: str, content: dict[str, Any], *, verdict: str, assurance: str, exit_code: int
 ) -> int:
     """Print the document to stdout and return the exit code."""
-    document = envelope(schema, content, verdict=verdict, assurance=assurance, exit_code=exit_code)
-    print(json.dumps(plain(document), indent=2, allow_nan=False))
+    print_document(
+        plain(envelope(schema, content, verdict=verdict, assurance=assurance, exit_code=exit_code))
+    )
     return exit_code
 
 
-def schema_path(schema: str) -> Path:
-    """Where the JSON Schema of "varnum/bound/2" is shipped."""
-    return Path(__file__).parents[1] / "schemas" / f"{schema.split('/')[1]}.json"
+def print_document(document: dict[str, Any]) -> None:
+    """Print what a result's `to_dict()` gave; NaN raises ValueError."""
+    print(json.dumps(document, indent=2, allow_nan=False))

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from varnum._plan import Plan
-from varnum.balls.scalar import enclosure_text
-from varnum.cli.bound_text import big, short
-from varnum.cli.common import filled
+from varnum.balls.exact import round_decimal
 from varnum.formulas import cost as C
 from varnum.formulas import exp as E
 from varnum.formulas import regime as G
 from varnum.formulas import softmax as S
 from varnum.formulas.core import Formula
-from varnum.verdict import Proved, Unknown
+from varnum.text import big, filled, short
+from varnum.verdict import Unknown
 
 
 def steps(answer: Plan) -> Iterator[str]:
     """One paragraph per step, in the order of the argument, no wider than a terminal."""
+    for step in _all(answer):
+        yield "\n".join(filled(line, indent=" " * 6) for line in step.split("\n"))
+
+
+def derivation(answer: Plan) -> Iterator[dict[str, Any]]:
+    """The same steps for programs: the claim's id, and the lines of the paragraph."""
+    for step in _all(answer):
+        claim, _, rest = step.strip().removeprefix("[").partition("] ")
+        yield {"claim": claim, "lines": [line.strip() for line in rest.split("\n")]}
+
+
+def _all(answer: Plan) -> Iterator[str]:
     for part in (_size_and_error, _degree, _rank_and_cost):
-        for step in part(answer):
-            yield "\n".join(filled(line, indent=" " * 6) for line in step.split("\n"))
+        yield from part(answer)
 
 
 def _step(formula: Formula, values: str, result: str) -> str:
@@ -72,21 +83,21 @@ def _degree(answer: Plan) -> Iterator[str]:
     if isinstance(least, Unknown):
         yield f"\n[minimal-degree] unknown: {least.reason}"
         return
-    low, high = enclosure_text(least.upper.low, 8)[0], enclosure_text(least.upper.high, 8)[1]
+    low, high = (round_decimal(x, 8, up=i == 1) for i, x in enumerate(least.sup))
     how = (
         f"{least.degree} sign changes of the error's derivative are all it can have"
-        if least.upper.counted
+        if least.counted
         else "all zeros of the error's derivative are isolated"
     )
     yield (
         f"\n[exp-supnorm] a polynomial of degree {least.degree} has an error in [{low}, {high}] "
         f"(proved by balls)\n    {how}\n    source: proofs/exp-supnorm.md"
     )
-    if least.lower is not None and isinstance(least.minimal, Proved):
+    if least.lower_error is not None:
         yield (
-            f"\n[minimal-degree] every polynomial of degree {least.lower.degree} errs by at least "
-            f"{enclosure_text(least.lower.bound, 6)[0]} > eps (proved by balls)\n"
-            f"    |sum (-1)^i w_i e^(x_i)| / sum w_i u(x_i) on {len(least.lower.points)} points\n"
+            f"\n[minimal-degree] every polynomial of degree {least.degree - 1} errs by at least "
+            f"{round_decimal(least.lower_error, 6, up=False)} > eps (proved by balls)\n"
+            f"    |sum (-1)^i w_i e^(x_i)| / sum w_i u(x_i) on {least.degree + 1} points\n"
             f"    source: de la Vallee Poussin; proofs/minimal-degree.md"
         )
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, filled, limit, progress
+from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.cli.envelope import print_envelope
+from varnum.text import filled
 
 if TYPE_CHECKING:
     from varnum.hardness.head import Head

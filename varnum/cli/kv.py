@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, filled, limit, progress
+from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
+from varnum.text import big, filled
 
 Option = typer.Option
 
@@ -106,7 +107,7 @@ def _only_of_the_demo(*others: object) -> None:
 
 
 def _show(r: dict[str, Any], model: str | None) -> None:
-    number = spaced
+    number = big
     rows = [
         ("lower bound, proved", f"{number(r['certified_bits'])} bits per head",
          f"{r['rows']} rows, N d_v b with d_v = {r['d_v']}, b = {r['bits_per_value']}: a cache "
@@ -137,11 +138,6 @@ def _show(r: dict[str, Any], model: str | None) -> None:
     width = max(len(name) for name, _, _ in rows)
     for name, value, note in rows:
         print(filled(f"{name:<{width}}  {value}   {note}", indent=" " * (width + 5)))
-
-
-def spaced(number: int) -> str:
-    """An integer with a space after each group of three digits."""
-    return f"{number:,}".replace(",", " ") if number > 9999 else str(number)
 
 
 def _show_demo(runs: list[dict[str, Any]], json: bool, code: int) -> int:

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, aligned, filled, limit, progress
+from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.cli.envelope import print_envelope
+from varnum.text import aligned, filled
 
 Option = typer.Option
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, filled, limit, progress
+from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.text import filled
 
 if TYPE_CHECKING:
     from varnum.series.report import SeriesAnswer, SeriesQuestion

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from varnum.cli.common import filled
-from varnum.cli.envelope import print_envelope
-from varnum.verdict import ANSWER_OF, weakest
+from varnum.cli.envelope import print_document
+from varnum.text import filled
 
 if TYPE_CHECKING:
-    from varnum.proof.verify import Item, Report
+    from varnum.proof.verify import Report
 
 
 def verify(
@@ -60,62 +59,10 @@ def verify(
     if talk:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     if as_json:
-        code = report.exit_code
-        content = to_json(report)
-        print_envelope(
-            "varnum/verify/2", content, verdict=VERDICT_OF.get(code, "unknown"),
-            assurance=_assurance(content), exit_code=code,
-        )  # fmt: skip
+        print_document(report.to_dict())
     else:
         _table(report)
     raise typer.Exit(report.exit_code)
-
-
-def to_json(report: Report) -> dict[str, Any]:
-    """The report, as `--json` prints it inside the envelope."""
-    from varnum.proof.ledger import claims
-
-    names = dict.fromkeys(item.claim for item in report.items)
-    return {
-        "solvers": report.solvers,
-        "absent": list(report.absent),
-        "claims": [
-            {
-                "id": name,
-                "assurance": claims()[name].assurance,
-                "statement": claims()[name].statement,
-                "repaired": claims()[name].repaired,
-                "tight": claims()[name].tight,
-                "verdict": type(report.verdict(name)).__name__,
-                "items": [_item(item) for item in report.of(name)],
-            }
-            for name in names
-        ],
-    }
-
-
-VERDICT_OF = {0: "proved", 1: "refuted"}
-
-
-def _assurance(content: dict[str, Any]) -> str:
-    """The weakest answer that the claims shown allow, those that assure nothing left out."""
-    words = [ANSWER_OF[c["assurance"]] for c in content["claims"] if c["assurance"] in ANSWER_OF]
-    return weakest(*words or ["estimated"])
-
-
-def _item(item: Item) -> dict[str, Any]:
-    fields: dict[str, Any] = {"kind": item.kind, "name": item.name}
-    fields["verdict"] = type(item.verdict).__name__
-    fields["detail"] = _detail(item.verdict)
-    if item.measured is not None:
-        fields |= {"measured": item.measured, "claimed": item.claimed}
-    return fields
-
-
-def _detail(verdict: Any) -> str:
-    how = getattr(verdict, "how", "") or getattr(verdict, "reason", "")
-    witness = getattr(verdict, "witness", None)
-    return f"{how}: {witness}" if witness is not None else str(how)
 
 
 SAID = {"Proved": "holds", "Refuted": "refuted", "Unknown": "unknown"}  # by all that was tried
@@ -123,6 +70,7 @@ SAID = {"Proved": "holds", "Refuted": "refuted", "Unknown": "unknown"}  # by all
 
 def _table(report: Report) -> None:
     from varnum.proof.ledger import claims
+    from varnum.proof.report import detail
 
     names = list(dict.fromkeys(item.claim for item in report.items))
     rows = [("claim", "rests on", "verdict", "tightness", "by")]
@@ -132,7 +80,7 @@ def _table(report: Report) -> None:
         ratios = [i.measured / i.claimed for i in tried if i.measured and i.claimed]
         said = SAID[type(verdict).__name__] if tried else "-"
         tight = f"{max(ratios):.6g}" if ratios else ""
-        rows.append((name, claims()[name].assurance, said, tight, _detail(verdict)))
+        rows.append((name, claims()[name].assurance, said, tight, detail(verdict)))
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     for *cells, how in rows:
         start = "".join(f"{c:<{w + 2}}" for c, w in zip(cells, widths, strict=True))
@@ -140,6 +88,6 @@ def _table(report: Report) -> None:
     for item in report.items:
         shown = item.kind == "twin" and len(names) == 1  # of all claims they would hide the table
         if shown or type(item.verdict).__name__ != "Proved":
-            print(filled(f"{item.claim}: {item.kind} {item.name}: {_detail(item.verdict)}"))
+            print(filled(f"{item.claim}: {item.kind} {item.name}: {detail(item.verdict)}"))
     solvers = [f"{n} {v}".removesuffix(" installed") for n, v in report.solvers.items()]
     print(f"solvers: {', '.join(solvers) or 'none'}; absent: {', '.join(report.absent) or 'none'}")

@@ -45,7 +45,7 @@ def numbers(
         raise InputError(f"model-error: {found.reason}")
     steps = [
         {"layer": s.layer, "error": float_up(s.error), "amplification": s.amplification}
-        for s in found.composition.steps
+        for s in found.steps
     ]
     return {
         "model": model, "model_error": model_error, "label": label, "seed": seed,

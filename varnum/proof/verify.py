@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +20,7 @@ from varnum.proof.ledger import Claim
 from varnum.proof.obligation import Obligation, all_obligations
 from varnum.proof.solvers import SOLVERS, Solver, installed
 from varnum.proof.transcendental import BACKENDS, facts
+from varnum.value import Value
 from varnum.verdict import Proved, Refuted, Unknown, Verdict
 
 _BITS = 160
@@ -38,13 +39,29 @@ class Item:
     claimed: float | None = None
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Value):
     """All items, and the worst verdict of each claim."""
 
     items: tuple[Item, ...]
-    solvers: dict[str, str]
+    solvers: dict[str, str] = field(hash=False)
     absent: tuple[str, ...]
+
+    def summary(self) -> str:
+        """How many claims were tried, and what became of them."""
+        names = dict.fromkeys(item.claim for item in self.items)
+        kinds = [type(self.verdict(name)).__name__ for name in names]
+        counts = ", ".join(f"{kinds.count(k)} {k.lower()}" for k in dict.fromkeys(kinds))
+        return f"{len(names)} claim{'s' * (len(names) != 1)}: {counts}"
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `varnum verify --json`."""
+        from varnum.proof.report import document
+
+        return document(self)
 
     def of(self, claim: str) -> tuple[Item, ...]:
         """The items of one claim."""

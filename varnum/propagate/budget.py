@@ -7,50 +7,74 @@ certainly meets the target. Degree and rank then follow for the widened kernel d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import comb
+from typing import Any
 
 import numpy as np
 
 from varnum._plan import least_degree
-from varnum.approx.degree import LeastDegree
+from varnum.approx.certificate import ProvedDegree
 from varnum.approx.target import relative
-from varnum.balls.exact import parse, round_decimal
+from varnum.balls.exact import parse, round_decimal, to_text
+from varnum.envelope import plain
 from varnum.errors import InputError
 from varnum.model.backend import Ints
 from varnum.model.generate import Model
 from varnum.model.layers import linear, silu
 from varnum.model.quantizer import teacher_maps
 from varnum.model.transformer import class_vector, conditions, embed_map, embed_start
+from varnum.outward import at_least
 from varnum.propagate.affine import AffineBound, certify_blocks, estimate_first_order
 from varnum.propagate.exact import certify_ranges
 from varnum.propagate.forms import UP, Floats
 from varnum.propagate.transfer import Reach, solve_down
 from varnum.propagate.var_model import (
     Composition,
+    Step,
     block_norms,
     certify_composition,
     head_norms,
 )
+from varnum.text import short
+from varnum.value import Value
 from varnum.verdict import Unknown
 
 
-@dataclass(frozen=True)
-class Budget:
+@dataclass(frozen=True, repr=False)
+class Budget(Value):
     """What a model error allows: kernel error, half width of the kernel's domain, degree, rank.
 
-    composition: the walk at this eps (amplification per layer); rank: C(d + degree, degree).
+    steps, error: the walk at this eps by layer, and its end; rank: C(d + degree, degree).
     affine: the bound that meets the model error, where it is not the composition's own.
     """
 
     model_error: Fraction
     eps: Fraction
     domain: Fraction
-    least: LeastDegree | Unknown
+    least: ProvedDegree | Unknown
     rank: int | None
-    composition: Composition
-    affine: AffineBound | None = None
+    steps: tuple[Step, ...]
+    error: Fraction
+    affine: AffineBound | None = field(default=None, compare=False)
+
+    def summary(self) -> str:
+        """Model error, kernel error, degree."""
+        degree = f", degree {self.least.degree}" if isinstance(self.least, ProvedDegree) else ""
+        return f"model error {short(self.model_error)}: eps {at_least(self.eps)}{degree}"
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as `varnum bound --model-error --json` names them."""
+        return {
+            "eps": to_text(self.eps),
+            "kernel_domain": to_text(self.domain),
+            "degree": self.least.degree if isinstance(self.least, ProvedDegree) else None,
+            "rank": plain(self.rank),
+        }
 
 
 def certify_budget(
@@ -83,11 +107,12 @@ def _at(
     affine: AffineBound | None = None,
 ) -> Budget:
     domain = parse(round_decimal(composition.domain, 6, up=True))
-    least: LeastDegree | Unknown = Unknown("not asked for")
+    least: ProvedDegree | Unknown = Unknown("not asked for")
     if with_degree:
         least = least_degree(relative(domain), eps, relative(domain))
-    rank = comb(head_dim + least.degree, least.degree) if isinstance(least, LeastDegree) else None
-    return Budget(target, eps, domain, least, rank, composition, affine)
+    rank = comb(head_dim + least.degree, least.degree) if isinstance(least, ProvedDegree) else None
+    error = composition.reach.bound()
+    return Budget(target, eps, domain, least, rank, composition.steps, error, affine)
 
 
 def certify_affine_budget(

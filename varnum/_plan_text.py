@@ -1,38 +1,28 @@
-"""What `varnum bound` prints for a person: a short table, a sentence, the derivation."""
+"""A plan for people: a short table and a sentence; what `varnum bound` and `print` show."""
 
 from __future__ import annotations
 
-import sys
-from decimal import Decimal
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from varnum._plan import Plan
-from varnum.balls import round_decimal, to_text
-from varnum.cli.common import filled
+from varnum.outward import at_least, at_most
+from varnum.text import big, filled, short
 from varnum.verdict import Proved, Unknown
+
+if TYPE_CHECKING:
+    from varnum._plan import Plan
 
 FAR = "an n of more than ten thousand digits on"
 
 
-def show(answer: Plan, solved: dict[str, Any] | None, explain: bool) -> None:
-    """Print to stdout."""
-    sys.set_int_max_str_digits(0)
+def text(answer: Plan) -> str:
+    """The table and the sentence, on lines of at most WIDTH columns."""
     rows = _rows(answer)
     width = max(len(name) for name, _, _ in rows)
-    print(headline(answer))
+    lines = [headline(answer)]
     for name, value, note in rows:
         line = f"  {name:<{width}}  {value}" + (f"   {note}" if note else "")
-        print(filled(line, indent=" " * (width + 4)))
-    print(filled(sentence(answer), indent=""))
-    if solved is not None:
-        print(filled(_backwards(answer, solved["solve"]), indent=""))
-    if explain:
-        from varnum.cli.explain import steps
-
-        print("\nDerivation (claim, formula, values, source)")
-        for step in steps(answer):
-            print(step)
+        lines.append(filled(line, indent=" " * (width + 4)))
+    return "\n".join([*lines, filled(sentence(answer), indent="")])
 
 
 def headline(answer: Plan) -> str:
@@ -63,7 +53,7 @@ def _rows(answer: Plan) -> list[tuple[str, str, str]]:
     rows = [("degree", str(answer.degree), how)]
     if answer.minimax_error is not None:
         low, high = answer.minimax_error
-        pair = f"{outward(low, up=False)} .. {outward(high, up=True)}"
+        pair = f"{at_least(low, 6)} .. {at_most(high, 6)}"
         rows.append(("minimax error", pair, "certified"))
     others = f"Taylor {taylor_text}, closed form {answer.degree_closed_form}"
     rows.append(("other degrees", others, f"curve {answer.degree_curve:.1f} (estimate)"))
@@ -101,7 +91,8 @@ def sentence(answer: Plan) -> str:
     )
 
 
-def _backwards(answer: Plan, solved: dict[str, Any]) -> str:
+def backwards(answer: Plan, solved: dict[str, Any]) -> str:
+    """The answer of --solve as a sentence."""
     q = answer.question
     if solved["value"] is None:
         return f"Backwards: no answer ({solved['reason']})."
@@ -119,25 +110,14 @@ def _backwards(answer: Plan, solved: dict[str, Any]) -> str:
     )
 
 
-def big(number: int) -> str:
-    """An integer in full up to 12 digits, else rounded with its power of ten."""
-    text = str(number)
-    if len(text) <= 12:
-        return f"{number:,}".replace(",", " ") if len(text) > 4 else text
-    return f"{text[0]}.{text[1:4]}e{len(text) - 1}"
-
-
-def outward(decimal: str, up: bool) -> str:
-    """A decimal to six digits, rounded to the side that keeps an enclosure one.
-
-    >>> outward("9.482471e-3", up=True), outward("2.92581e-7", up=False)
-    ('0.00948248', '2.92581e-7')
-    """
-    text = round_decimal(Fraction(decimal), 6, up)
-    return f"{Decimal(text):f}" if Fraction(text) >= Fraction(1, 10**4) else text
-
-
-def short(number: Any) -> str:
-    """An exact number if it is short, else with about ten digits and a sign of it."""
-    text = to_text(number)
-    return text if len(text) <= 16 else f"~{float(number):.10g}"
+def latex(answer: Plan) -> str | None:
+    """The enclosure of the minimax error, for notebooks; None where it was not computed."""
+    if answer.minimax_error is None:
+        return None
+    q, (low, high) = answer.question, answer.minimax_error
+    if q.error == "relative":
+        error, where = r"|P(x)e^{-x} - 1|", rf"|x| \le {short(q.M_high)}"
+    else:
+        error, where = "|P(x) - e^x|", rf"-{short(q.M_high)} \le x \le 0"
+    least = rf"\min_{{\deg P \le {answer.degree}}} \max_{{{where}}} {error}"
+    return rf"${least} \in [{at_least(low, 6)}, {at_most(high, 6)}]$"

@@ -1,0 +1,68 @@
+"""certify, check and verify from Python: a proof as text, its independent check, the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from varnum.errors import InputError
+from varnum.verdict import Proved, Refuted, Unknown
+
+if TYPE_CHECKING:
+    from varnum.proof.verify import Report
+
+
+def certify(*size: Any, **question: Any) -> str | Unknown:
+    """The certificate of the least degree, as text that `varnum check` and `vn.check` read.
+
+    Takes the arguments of `vn.plan`. Unknown where the degree is not proved at all; where it is
+    proved to suffice and not proved least, the certificate claims no more. Raises InputError.
+
+    >>> text = certify(M="1", eps="1e-3")
+    >>> check(text).how[:55]
+    'proved: the polynomial P in the file, of degree at most'
+
+    Claims exp-supnorm, minimal-degree.
+    """
+    from varnum._plan import plan
+
+    answer = plan(*size, **question)
+    return answer.least if isinstance(answer.least, Unknown) else answer.certify()
+
+
+def check(certificate: str | bytes) -> Proved | Refuted:
+    """Re-check a certificate (its text, not a file name) with the small independent checker.
+
+    Proved with the statement, or Refuted where the statement does not follow from what it holds.
+    Raises InputError where the text is no certificate, or was changed.
+    """
+    from varnum import checker
+
+    try:
+        return Proved(str(checker.check(certificate)))
+    except checker.NotProved as reason:
+        return Refuted(str(reason), "the statement does not follow from the certificate")
+    except checker.Malformed as reason:
+        raise InputError(f"certificate: {reason}") from None
+
+
+def verify(
+    claim: str | None = None,
+    *,
+    timeout: float = 10,
+    require: Sequence[str] = (),
+    trials: int = 200,
+    seed: int = 0,
+    checks: bool = True,
+) -> Report:
+    """Try the claims of the ledger again (all, or one id), as `varnum verify` does.
+
+    timeout: seconds per obligation and solver; require: solvers that must be present; trials, seed:
+    of the numerical checks, left out with checks=False. `report.verdict(claim)` says what became of
+    one. Raises InputError for an unknown claim and MissingExtra for a required solver.
+    """
+    from varnum.proof.verify import verify as run
+
+    return run(
+        claim, timeout=timeout, require=tuple(require), trials=trials, seed=seed, checks=checks
+    )

@@ -1,0 +1,52 @@
+"""Text for people: sentences that fold, tables, integers of any size, exact numbers in short."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from fractions import Fraction
+
+from varnum.balls.exact import to_text
+
+WIDTH = 80  # of text for people, on a terminal or not: the same output everywhere
+
+
+_KEPT = re.compile(r"(?<=\d) (?=\d{3}\b)|(?<= <=) | (?=<= )|(?<= =) | (?== )")
+
+
+def filled(text: str, indent: str = "  ") -> str:
+    """A sentence on lines of at most WIDTH columns; all but the first start with `indent`.
+
+    No line ends inside a number of several groups, or next to its sign of equality.
+    """
+    lines = textwrap.fill(
+        _KEPT.sub("\N{NO-BREAK SPACE}", text), WIDTH, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A table: each column as wide as its widest cell, two spaces between."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def big(number: int) -> str:
+    """An integer in full up to 12 digits, else cut to four figures and its power of ten.
+
+    >>> big(495), big(36949986), big(2 * 10**48)
+    ('495', '36 949 986', '2.000e48')
+    """
+    text = to_text(number)
+    if len(text) <= 12:
+        return f"{number:,}".replace(",", " ") if len(text) > 4 else text
+    return f"{text[0]}.{text[1:4]}e{len(text) - 1}"
+
+
+def short(number: Fraction) -> str:
+    """An exact number if it is short, else with about ten digits and a sign of it."""
+    text = to_text(number)
+    return text if len(text) <= 16 else f"~{float(number):.10g}"
