@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import typer
 
 from varnum.errors import InputError
+from varnum.text import aligned as aligned
+from varnum.text import filled as filled
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
 Timeout = Annotated[

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varnum.cli.common import Json, Timeout, filled, limit, progress
+from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.errors import InputError
+from varnum.text import filled
 
 if TYPE_CHECKING:
     from varnum.loop.orthants import Boxes

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from varnum.cli.common import Json, Timeout, aligned, limit, progress
+from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.errors import InputError
+from varnum.text import aligned
 
 if TYPE_CHECKING:
     from fractions import Fraction
