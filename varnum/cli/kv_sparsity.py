@@ -38,20 +38,20 @@ def sparsity(question: SparsityQuestion, json: bool) -> int:
 
 
 def _show(r: dict[str, Any]) -> None:
-    from varnum.cli.kv import spaced
     from varnum.outward import at_least, at_most
+    from varnum.text import big
 
     times = "" if r["factor"] is None else f": {at_least(r['factor'])} times fewer than dense"
-    least = f"{spaced(r['bits_sparse'])} bits are needed and suffice{times}"
+    least = f"{big(r['bits_sparse'])} bits are needed and suffice{times}"
     size = f"{r['rows']} rows, d_v = {r['d_v']}, b = {r['bits_per_value']}"
-    rows = [("dense", f"{spaced(r['bits_dense'])} bits per head",
+    rows = [("dense", f"{big(r['bits_dense'])} bits per head",
              f"{size}; attention within {r['error_allowed']} of V's range")]  # fmt: skip
     if "atoms" in r:
         pays = r["dictionary_pays_from"]
-        when = "never pays" if pays is None else f"pays from {spaced(pays)} rows on"
+        when = "never pays" if pays is None else f"pays from {big(pays)} rows on"
         rows += [
             ("dictionary known", least, f"{r['sparsity']} of {r['atoms']} atoms a row"),
-            ("kept as well", f"{spaced(r['bits_with_dictionary'])} bits", when),
+            ("kept as well", f"{big(r['bits_with_dictionary'])} bits", when),
         ]
     else:
         rows.append(("row sparsity", least, f"{r['sparsity']} of {r['d_v']} values nonzero"))
@@ -62,7 +62,7 @@ def _show(r: dict[str, Any]) -> None:
     )  # fmt: skip
     if "bits_rows_known" in r:
         note = f"where the {r['read_rows']} rows that are read are known when written"
-        rows.append(("", f"{spaced(r['bits_rows_known'])} bits", note))
+        rows.append(("", f"{big(r['bits_rows_known'])} bits", note))
     if "last_scales_rows" in r:
         first = ", ".join(map(str, r["last_scales_rows"][:4]))
         note = "stay if the last map reads the last 1, 2, .. scales before it"
@@ -98,10 +98,10 @@ def _scale_rows(found: dict[str, Any], r: dict[str, Any]) -> list[tuple[str, str
 
 
 def _judged_rows(judged: dict[str, Any]) -> list[tuple[str, str, str]]:
-    from varnum.cli.kv import spaced
+    from varnum.text import big
 
     held = f"{judged['keeps_bytes_per_token']} bytes per token"
-    numbers = f"{spaced(judged['kept_bits'])} of {spaced(judged['needed_bits'])} bits"
+    numbers = f"{big(judged['kept_bits'])} of {big(judged['needed_bits'])} bits"
     verdict = "BELOW what must be kept: impossible" if judged["below"] else "not excluded"
     rows = [("judged", f"{held}: {verdict}", numbers)]
     if judged["bits_excluded"] is not None:
@@ -111,15 +111,15 @@ def _judged_rows(judged: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _show_sizes(sizes: list[dict[str, Any]]) -> None:
-    from varnum.cli.kv import spaced
     from varnum.outward import at_least, at_most
+    from varnum.text import big
 
     judged = "judged" in sizes[0]
     table = [["model", "rows", "d_v", "heads", "bits dense", "bits sparse", "factor",
               "bytes/token", *(["judged", "impossible below"] if judged else [])]]  # fmt: skip
     for r in sizes:
         row = [str(r["model"]), str(r["rows"]), str(r["d_v"]), str(r["heads"]),
-               spaced(r["bits_dense"]), spaced(r["bits_sparse"]),
+               big(r["bits_dense"]), big(r["bits_sparse"]),
                at_least(r["factor"]) if r["factor"] else "-",
                at_most(r["bytes_per_token"], 5)]  # fmt: skip
         if judged:
