@@ -38,6 +38,8 @@ COMMANDS = {
     "hardness wrap f.cnf": "hardness-wrap",
     "kv --model var-d16 --rank 100": "kv",
     "kv --rows 12": "kv",
+    "kv --rows 424 --sparsity 8": "kv-sparsity",
+    "kv --model all --sparsity 8": "kv-sparsity-all",
     "kv --demo --total 1000": "kv-demo",
     "regime --b 1": "regime",
     "regime --p 1/2": "regime",
