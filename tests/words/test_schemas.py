@@ -115,12 +115,14 @@ def test_every_schema_and_every_verb_is_tried() -> None:
 def test_every_field_is_described(path: Path) -> None:
     schema = json.loads(path.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["description"]
     assert list(schema["properties"])[:5] == [
         "schema", "version", "verdict", "assurance", "exit_code",
     ]  # fmt: skip
     waiting = [schema]
     while waiting:
         part = waiting.pop()
-        assert part.get("description"), part
-        waiting += part.get("properties", {}).values()
+        for name, field in part.get("properties", {}).items():
+            assert field.get("description"), name
+            waiting.append(field)
         waiting += [part[key] for key in ("items", "additionalProperties") if part.get(key)]
