@@ -1,0 +1,77 @@
+"""The fixed-point block and generation in NumPy integers; knows no form, gate or lemma."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[Any]
+Table = dict[int, int]
+
+_isqrt = np.frompyfunc(isqrt, 1, 1)
+
+
+def look_up(table: Table, x: Ints) -> Ints:
+    """table[x] entrywise."""
+    low = min(table)
+    return np.array([table[low + i] for i in range(len(table))])[x - low]
+
+
+def floor_root(a: Ints, variance: Ints, k: int, most: int) -> Ints:
+    """floor(sqrt(k) a / sqrt(variance)), clipped to +-most."""
+    n = k * a * a
+    down = _isqrt(n // variance).astype(np.int64)
+    up = np.where(n > 0, _isqrt(np.maximum(-(-n // variance) - 1, 0)).astype(np.int64) + 1, 0)
+    return np.asarray(np.clip(np.where(a >= 0, down, -up), -most, most))
+
+
+def normalise(x: Ints, k: int, most: int, centred: bool) -> Ints:
+    """(..., C) -> (..., C)."""
+    a = x.shape[-1] * x - x.sum(axis=-1, keepdims=True) if centred else x
+    return floor_root(a, 1 + (a * a).sum(axis=-1, keepdims=True), k, most)
+
+
+def attend(q: Ints, k: Ints, v: Ints, exp: Table) -> Ints:
+    """floor(sum E v / sum E): (n, l, C), (n, L, C), (n, L, C) -> (n, l, C)."""
+    E = look_up(exp, np.einsum("nic,njc->nij", q, k))
+    return np.asarray(np.einsum("nij,njc->nic", E, v) // E.sum(axis=2)[:, :, None])
+
+
+def qkv(y: Ints, wq: Ints, wk: Ints, unit: tuple[int, int] | None) -> tuple[Ints, Ints, Ints]:
+    """Queries, keys, values of normalised tokens (n, l, C); unit: (k, B) of unit vectors."""
+    q, k, v = y @ wq.T, y @ wk.T, y @ wk.T
+    if unit is not None:
+        q, k = normalise(q, *unit, centred=False), normalise(k, *unit, centred=False)
+    return q, k, v
+
+
+def block(
+    x: Ints, kind: str, g: int, wq: Ints, wk: Ints, norm: tuple[int, int], unit: tuple[int, int],
+    exp: Table, gelu: Table, cache: list[tuple[Ints, Ints]] | None = None,
+) -> Ints:  # fmt: skip
+    """x (n, l, C) after one block; cache: keys and values of earlier scales, appended to."""
+    y = normalise(x, *norm, centred=kind != "rms")
+    q, k, v = qkv(y, wq, wk, unit if kind == "l2" else None)
+    held = [] if cache is None else cache
+    held.append((k, v))
+    keys, values = (np.concatenate([pair[i] for pair in held], axis=1) for i in (0, 1))
+    x = (x << g) + attend(q, keys, values, exp) @ wq.T
+    y = normalise(x, *norm, centred=kind != "rms")
+    active = look_up(gelu, y @ wq.T)
+    if kind == "rms":
+        return np.asarray((x << g) + (active * (y @ wk.T)) @ wk.T)
+    return np.asarray(x + active @ wk.T)
+
+
+def entry_bits(x: Ints, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    """Bits of every entry minus its least value: (n, entries) -> (n, bits)."""
+    parts = [
+        x[:, e] - low >> j & 1
+        for e, (low, high) in enumerate(ranges)
+        for j in range((high - low).bit_length())
+    ]
+    return np.stack(parts, axis=1).astype(bool)

@@ -1,0 +1,79 @@
+"""Sizes of threshold circuits from their parameters alone, without building them.
+
+Plain integer functions: N numbers, p bits, d pairs, k exponent bits, B change points of exp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def column_gates(columns: Sequence[int]) -> int:
+    """Gates of `add_columns`: columns[j] bits of weight 2^j are added, every bit of the sum.
+
+    Bit j needs the floor(M_j/2^j) multiples of 2^j up to M_j, the largest sum of columns 0..j, and
+    a gate that settles them if there is more than one; from the top column on all share M.
+    """
+    return sum(size + settled for size, settled, _, _ in _columns(columns))
+
+
+def column_wires(columns: Sequence[int]) -> int:
+    """Wires of the same circuit: each threshold has the bits of columns 0..j, each settling gate
+    the thresholds of its bit."""
+    wires = 0
+    for size, settled, bits, settles in _columns(columns):
+        wires += size * bits + (settles if settled else 0)
+    return wires
+
+
+def _columns(columns: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    """Per bit j of the sum: (thresholds, 1 if settled, bits summed, thresholds that settle)."""
+    top = len(columns) - 1
+    most = sum(count << j for j, count in enumerate(columns))
+    rows, largest, bits = [], 0, 0
+    for j, count in enumerate(columns):
+        largest, bits = largest + (count << j), bits + count
+        n = largest >> j
+        rows.append((n, int(n > 1), bits, n))
+    for j in range(top + 1, most.bit_length()):  # thresholds of column `top`, used again
+        n = most >> j
+        rows.append((0, int(n > 1), bits, n))
+    return rows
+
+
+def add_gates(N: int, p: int) -> int:
+    """Claim `circuit-add`: N numbers of p bits, n_j = floor(N (2^(j+1) - 1)/2^j),
+    H = N (2^p - 1): sum_(j <= p-2) (n_j + [n_j > 1]) + floor(H/2^(p-1))
+    + #{p - 1 <= j < bits of H: floor(H/2^j) > 1}.
+
+    >>> add_gates(64, 16), add_gates(680, 8)
+    (1933, 9540)
+    """
+    low = [N * (2 ** (j + 1) - 1) // 2**j for j in range(p - 1)]
+    H = N * (2**p - 1)
+    settled = sum(H >> j > 1 for j in range(p - 1, H.bit_length()))
+    return sum(n + (n > 1) for n in low) + (H >> (p - 1)) + settled
+
+
+def add_wires(N: int, p: int) -> int:
+    """Wires of `circuit-add`."""
+    return column_wires([N] * p)
+
+
+def product_columns(d: int, p: int) -> list[int]:
+    """Bits of weight 2^j in the d products of p-bit numbers: d min(j + 1, 2p - 1 - j)."""
+    return [d * min(j + 1, 2 * p - 1 - j) for j in range(2 * p - 1)]
+
+
+def product_gates(d: int, p: int) -> int:
+    """Claim `circuit-product`: d p^2 conjunctions, then the sum of their columns.
+
+    >>> product_gates(1, 8), product_gates(3, 3), product_gates(16, 8)
+    (197, 77, 3026)
+    """
+    return d * p * p + column_gates(product_columns(d, p))
+
+
+def product_wires(d: int, p: int) -> int:
+    """Wires of `circuit-product`: two for a conjunction."""
+    return 2 * d * p * p + column_wires(product_columns(d, p))
