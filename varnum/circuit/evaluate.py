@@ -4,53 +4,71 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from varnum.circuit.gates import Circuit, Sum
+from varnum.circuit.gates import Circuit
 
 Bits = npt.NDArray[np.bool_]
-_CHUNK = 1 << 13  # inputs at once
-_EXACT = 1 << 53  # float64 sums of integers are exact below
-_WIDE = 1 << 62
+_CHUNK = 1 << 11  # inputs at once
+_LIMITS = ((1 << 24, np.float32), (1 << 53, np.float64), (1 << 62, np.int64))  # exact below
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Gates of one depth whose sums have the same wires: one matrix product for all of them."""
+
+    nodes: npt.NDArray[np.int64]  # (k)
+    weights: Any  # (sums, k), of a type in which the products are exact
+    rows: npt.NDArray[np.int64]  # (gates) which sum
+    thresholds: Any  # (gates, 1)
+    results: npt.NDArray[np.int64]  # (gates) nodes
 
 
 def evaluate(circuit: Circuit, inputs: Bits) -> Bits:
-    """Outputs (batch, outputs) for inputs (batch, inputs)."""
+    """Outputs (batch, outputs) for inputs (batch, inputs), every sum exact."""
     inputs = np.asarray(inputs, dtype=bool)
     if inputs.ndim != 2 or inputs.shape[1] != circuit.inputs:
         raise ValueError(f"inputs: expected (batch, {circuit.inputs}), got {inputs.shape}")
-    parts = [_run(circuit, inputs[i : i + _CHUNK]) for i in range(0, len(inputs), _CHUNK)]
+    steps = _plan(circuit)
+    parts = [_run(circuit, steps, inputs[i : i + _CHUNK]) for i in range(0, len(inputs), _CHUNK)]
     return np.concatenate(parts) if parts else np.zeros((0, len(circuit.outputs)), bool)
 
 
-def _run(circuit: Circuit, inputs: Bits) -> Bits:
+def _plan(circuit: Circuit) -> list[_Step]:
+    groups: dict[tuple[int, tuple[int, ...]], list[int]] = defaultdict(list)
+    nodes_of = [tuple(node for node, _ in terms) for terms in circuit.sums]
+    for g, (index, _) in enumerate(circuit.gates):
+        groups[circuit.depths[g], nodes_of[index]].append(g)
+    steps = []
+    for (_, nodes), members in sorted(groups.items()):
+        sums = sorted({circuit.gates[g][0] for g in members})
+        size = max(sum(abs(w) for _, w in circuit.sums[i]) for i in sums)
+        largest = max(abs(circuit.gates[g][1]) for g in members)
+        kind: Any = next((kind for most, kind in _LIMITS if max(size, largest) < most), object)
+        row_of = {index: row for row, index in enumerate(sums)}
+        steps.append(
+            _Step(
+                np.array(nodes, dtype=np.int64),
+                np.array([[w for _, w in circuit.sums[i]] for i in sums], dtype=kind),
+                np.array([row_of[circuit.gates[g][0]] for g in members]),
+                np.array([[circuit.gates[g][1]] for g in members], dtype=kind),
+                np.array(members) + circuit.inputs,
+            )
+        )
+    return steps
+
+
+def _run(circuit: Circuit, steps: list[_Step], inputs: Bits) -> Bits:
     values = np.zeros((circuit.inputs + len(circuit.gates), len(inputs)), dtype=np.int8)
     values[: circuit.inputs] = inputs.T
-    groups: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-    for g, (index, theta) in enumerate(circuit.gates):
-        groups[circuit.depths[g], index].append((g, theta))
-    for (_, index), members in sorted(groups.items()):
-        sums = _sum(circuit.sums[index], values)
-        for g, theta in members:
-            values[circuit.inputs + g] = sums >= theta
+    for step in steps:
+        sums = step.weights @ values[step.nodes].astype(step.weights.dtype)
+        values[step.results] = sums[step.rows] >= step.thresholds
     return values[list(circuit.outputs)].T.astype(bool)
-
-
-def _sum(terms: Sum, values: npt.NDArray[np.int8]) -> Any:
-    """The weighted sum, exact: float64 products below 2^53, int64 below 2^62, else integers."""
-    if not terms:
-        return np.zeros(values.shape[1], dtype=np.int64)
-    nodes, weights = zip(*terms, strict=True)
-    size = sum(map(abs, weights))
-    rows = values[list(nodes)]
-    if size < _EXACT and len(terms) > 8:
-        return np.asarray(weights, dtype=np.float64) @ rows.astype(np.float64)
-    if size < _WIDE:
-        return np.asarray(weights, dtype=np.int64) @ rows.astype(np.int64)
-    return np.asarray(weights, dtype=object) @ rows.astype(object)
 
 
 def all_inputs(count: int, start: int = 0, stop: int | None = None) -> Bits:
@@ -63,17 +81,3 @@ def chunks(count: int, size: int = 1 << 15) -> Iterator[Bits]:
     """All 2^count inputs, `size` at a time."""
     for start in range(0, 1 << count, size):
         yield all_inputs(count, start, min(start + size, 1 << count))
-
-
-def pack(bits: Bits) -> npt.NDArray[Any]:
-    """Numbers (batch) from bits (batch, n), lowest first; Python integers beyond 62 bits."""
-    kind: Any = np.int64 if bits.shape[1] <= 62 else object
-    weights = np.array([1 << j for j in range(bits.shape[1])], dtype=kind)
-    return np.asarray(bits.astype(kind) @ weights)
-
-
-def unpack(numbers: Any, count: int) -> Bits:
-    """Bits (batch, count), lowest first, of non-negative integers of any size."""
-    return np.array([[int(n) >> j & 1 for j in range(count)] for n in numbers], dtype=bool).reshape(
-        -1, count
-    )

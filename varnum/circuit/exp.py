@@ -27,9 +27,9 @@ class ExpFormat:
 
     @classmethod
     def of(cls, p: int) -> ExpFormat:
-        """Half the bits after the point; constants of p + 2, a result of p bits after the point."""
-        P = p + 2
-        return cls(p, (p + 1) // 2, P, p * P - p)
+        """x in [0, 1); constants and result with about 3p/2 bits after the point."""
+        P = (3 * p) // 2 + 1
+        return cls(p, p, P, (p - 1) * P)
 
     @property
     def constants(self) -> list[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
+from varnum.balls.scalar import ball, certainly_at_most, precision, upper
 from varnum.circuit.arith import conjunction
 from varnum.circuit.exp import rounded_exp
 from varnum.circuit.form import Form, constant, total, weighted
@@ -177,6 +178,21 @@ def formula_gates(head: Head) -> int:
     exps = forms * other + N * own + (N * (N - 1) * other + N * own) * values
     spans = [high - low for low, high in map(head.output_range, range(len(head.W)))]
     return ands + exps + N * sum(span + span.bit_length() - 1 for span in spans)
+
+
+def real_bound(head: Head) -> Fraction:
+    """A rational above |output / 2^g - real softmax|: claim `circuit-head`.
+
+    Every weight has relative error <= delta = 2^-f e^M/2 <= 1/4, so with `softmax-relative` the
+    quotient moves by at most rho(v) tanh(artanh(delta)/2), and rounding down by less than 2^-g.
+    Raises ValueError where 2^f < 2 e^M: then there is no bound.
+    """
+    with precision(64):
+        delta = ball(head.M).exp() / (2 << head.f)
+        if not certainly_at_most(delta, ball("1/4")):
+            raise ValueError(f"f = {head.f} bits of E are too few for |S/scale| <= {head.M}")
+        rho = max(high - low for low, high in map(head.value_range, range(len(head.W))))
+        return upper((delta.atanh() / 2).tanh() * rho) + Fraction(1, 1 << head.g)
 
 
 def _own_range(head: Head) -> tuple[int, int]:

@@ -26,9 +26,10 @@ def telescope(b: Builder, form: Form, f: Callable[[int], int]) -> Form:
 
 
 def and_bit(b: Builder, form: Form, m: int, bit: Form) -> Form:
-    """[form >= m and bit] = [form + B bit >= m + B], B = hi - m + 1: no layer of its own.
+    """[form >= m and bit] = [form + B bit >= m + B], B >= hi - m + 1: no layer of its own.
 
-    Claim `threshold-and`; bit: an input, a gate or a constant 0 or 1.
+    Claim `threshold-and`; bit: an input, a gate or a constant 0 or 1. Here m > lo, so that
+    B = hi - lo serves every m: all of them share one sum.
     """
     if bit.constant:
         return b.gate(form, m) if bit.low else constant(0)
@@ -36,7 +37,7 @@ def and_bit(b: Builder, form: Form, m: int, bit: Form) -> Form:
         return constant(0)
     if m <= form.low:
         return bit
-    bound = form.high - m + 1
+    bound = form.high - form.low
     return b.gate(form + bit * bound, m + bound)
 
 

@@ -75,3 +75,36 @@ def entry_bits(x: Ints, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.boo
         for j in range((high - low).bit_length())
     ]
     return np.stack(parts, axis=1).astype(bool)
+
+
+def generate(bits: npt.NDArray[np.bool_], parts: dict[str, Any]) -> tuple[Ints, Ints]:
+    """Tokens (n, L) and final f_hat (n, C, P, P) of every row of input bits.
+
+    parts: sides, width, bits, codebook (V, C), head (V, C), position (L, C), noise, up and down
+    (side -> (matrix, unit)), map_unit, and `block` (the arguments of `block` after x).
+    """
+    sides, C, p = parts["sides"], parts["width"], parts["bits"]
+    n, P = len(bits), sides[-1]
+    label = bits[:, : C * p].reshape(n, C, p).astype(np.int64) @ (1 << np.arange(p))
+    noise = bits[:, C * p :].astype(np.int64)
+    cache: list[tuple[Ints, Ints]] = []
+    f_hat = np.zeros((n, C, P, P), dtype=np.int64)
+    x, start, found = label[:, None, :], 0, []
+    for s, side in enumerate(sides):
+        stop = start + side * side
+        x = block(x + parts["position"][start:stop], *parts["block"], cache=cache)
+        logits = normalise(x, *parts["block"][4], centred=True) @ parts["head"].T
+        favoured = parts["noise"] * np.arange(len(parts["head"]))
+        tokens = np.argmax(logits + noise[:, start:stop, None] * favoured, axis=2)
+        found.append(tokens)
+        start = stop
+        code = parts["codebook"][tokens].transpose(0, 2, 1).reshape(n, C, side, side)
+        up, unit = parts["up"][side]
+        f_hat = f_hat + (up @ code @ up.T) * (parts["map_unit"] // unit**2)
+        if s + 1 < len(sides):
+            down, unit = parts["down"][sides[s + 1]]
+            pooled = down @ f_hat @ down.T
+            whole = parts["map_unit"] * unit**2
+            maps = (2 * pooled + whole) // (2 * whole)
+            x = maps.reshape(n, C, -1).transpose(0, 2, 1) @ parts["block"][2].T
+    return np.concatenate(found, axis=1), f_hat

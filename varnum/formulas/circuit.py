@@ -77,3 +77,56 @@ def product_gates(d: int, p: int) -> int:
 def product_wires(d: int, p: int) -> int:
     """Wires of `circuit-product`: two for a conjunction."""
     return 2 * d * p * p + column_wires(product_columns(d, p))
+
+
+def float_digits(p: int, k: int) -> int:
+    """Digits of a floating-point word: p - 1 for each of 2^k exponents, and the implicit ones."""
+    return (p - 1) * 2**k + 2**k - 1
+
+
+def float_sum_gates(N: int, p: int, k: int) -> int:
+    """Claim `circuit-float`: digits of either sign, rounding boundaries of either sign, p - 1 + k
+    bits of the code; the sign is the first boundary below 0.
+
+    >>> float_sum_gates(3, 3, 2)
+    100
+    """
+    return 2 * N * float_digits(p, k) + 2 * (2 ** (p - 1 + k) - 1) + p - 1 + k
+
+
+def float_product_gates(p: int, k: int) -> int:
+    """Claim `circuit-float`: conjunctions of two digits, two gates for the sign, boundaries, bits
+    of the code but its highest (a boundary), the sign."""
+    return float_digits(p, k) ** 2 + 2 + 2 ** (p - 1 + k) - 1 + p - 2 + k + 1
+
+
+def float_quotient_gates(p: int, k: int) -> int:
+    """Claim `circuit-float`: the digits of both, boundaries, bits of the code but its highest.
+
+    >>> float_quotient_gates(4, 3)
+    130
+    """
+    return 2 * float_digits(p, k) + 2 ** (p - 1 + k) - 1 + p - 2 + k
+
+
+def real_head_gates(N: int, d: int, p: int, B: int, depth: int = 4) -> int:
+    """Claim `circuit-head` at real size, all N^2 pairs, p-bit q, k, v and output, B change points.
+
+    depth 4: N^2 (d p^2 + B (1 + d p)) + N d 2^p; depth 6: N^2 (2 d p^2 + 2 B) + N d 2^p, E of p
+    bits.
+    """
+    pair = d * p * p + (B * (1 + d * p) if depth == 4 else 2 * B + d * p * p)
+    return N * N * pair + N * d * 2**p
+
+
+def real_head_wires(N: int, d: int, p: int, B: int, depth: int = 4) -> int:
+    """Wires of the same: conjunctions 2; thresholds of S d p^2 (+ 1 for a value bit); quotients
+    N (B (1 + d p)) or all products; bits."""
+    s = d * p * p
+    if depth == 4:
+        pair = 2 * s + B * s + B * d * p * (s + 1)
+        quotient = N * (B + B * p)  # wires of sum E and of sum E v for one entry of v
+    else:
+        pair = 2 * s + B * s + 2 * B + 2 * s
+        quotient = N * (p + p * p)
+    return N * N * pair + N * d * 2**p * quotient + N * d * p * 2**p
