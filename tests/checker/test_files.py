@@ -185,21 +185,23 @@ def test_the_module_runs(good: Path) -> None:
 
 def test_it_is_small_and_stands_alone() -> None:
     """Standard library and itself; no float anywhere; short enough for one sitting."""
-    lines = 0
+    lines = {True: 0, False: 0}  # circuit files have a reader of their own
     for path in FOLDER.glob("*.py"):
-        lines += sum(bool(line.strip()) for line in path.read_text().splitlines())
+        lines[path.name == "circuit.py"] += sum(bool(line.strip()) for line in path.read_text().splitlines())
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 assert all(name.name in sys.stdlib_module_names for name in node.names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.level == 1 or node.module in sys.stdlib_module_names
+                top = str(node.module).split(".")[0]
+                assert node.level == 1 or top in sys.stdlib_module_names
             elif isinstance(node, ast.Constant):
                 assert not isinstance(node.value, float)
             elif isinstance(node, ast.Name):
                 assert node.id != "float"
             elif isinstance(node, ast.BinOp):
                 assert not isinstance(node.op, ast.Div) or path.name == "proof.py"
-    assert lines < 300
+    assert lines[False] < 300
+    assert lines[True] < 220
 
 
 def test_the_example_of_the_documentation() -> None:

@@ -50,6 +50,12 @@ COMMANDS = {
     "poly --function exp --degree 2 --format float32 --interval=-1,1 --eps 1e-9": "poly",
     "poly --interval -1/2,1/2 --degree 3": "poly",
     "poly --reduce --format bfloat16 --eps 1e-4": "poly",
+    "circuit add --count 2 --bits 2 --run": "circuit",
+    "circuit generate --sides 1,2": "circuit",
+    "circuit exp --bits 2 --run --inputs 3": "circuit",
+    "circuit --model var-tiny": "circuit-model",
+    "circuit --model paper --bits 40": "circuit-model",
+    "check circuit.json": "check",
     "plot rank": "plot-rank",
     "plot error --degrees 3": "plot-error",
     "plot cost": "plot-cost",
@@ -64,6 +70,8 @@ ELSEWHERE = {"plot-degree", "plot-tightness"}  # slow: their own tests run them
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from varnum import checker
     from varnum._plan import plan
+    from varnum.circuit import parts
+    from varnum.circuit.file import circuit_file
 
     folder = tmp_path_factory.mktemp("inputs")
     random = np.random.default_rng(0)
@@ -75,6 +83,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = plan("1", eps="1e-1").certify()
     (folder / "c.json").write_text(text)
     (folder / "false.json").write_bytes(checker.serialise(json.loads(text) | {"eps": "0.0001"}))
+    part = parts.add(2, 1)
+    (folder / "circuit.json").write_bytes(circuit_file(part, part.build()))
     return folder
 
 

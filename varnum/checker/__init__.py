@@ -3,10 +3,11 @@
 A certificate (docs/reference/certificate.md) says: this polynomial is within eps of exp on this
 interval, and none of lower degree is. Read in this order: `certificate` (the file: form, limits,
 digest), `arithmetic` (exp between integers), `proof` (the two theorems). Run it on a bare Python
-with `python varnum/checker c.json`.
+with `python varnum/checker c.json`. A circuit file holds threshold gates: `circuit` re-runs them.
 """
 
+from . import circuit
 from .certificate import Malformed, load, read, serialise
 from .proof import Checked, NotProved, check
 
-__all__ = ["Checked", "Malformed", "NotProved", "check", "load", "read", "serialise"]
+__all__ = ["Checked", "Malformed", "NotProved", "check", "circuit", "load", "read", "serialise"]

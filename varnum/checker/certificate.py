@@ -39,10 +39,10 @@ class Certificate(NamedTuple):
     text: dict[str, Any]  # the file itself, for the sentence to quote
 
 
-def load(path: str) -> bytes:
-    """A file's bytes (`-`: standard input), cut just past MAX_BYTES; OSError like `open`."""
+def load(path: str, most: int = MAX_BYTES) -> bytes:
+    """A file's bytes (`-`: standard input), cut just past `most`; OSError like `open`."""
     with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
-        return file.read(MAX_BYTES + 1)
+        return file.read(most + 1)
 
 
 def serialise(content: dict[str, Any]) -> bytes:

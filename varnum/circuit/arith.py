@@ -40,7 +40,9 @@ def add(count: int, bits: int) -> Circuit:
     return b.finish(add_columns(b, list(zip(*numbers, strict=True))))
 
 
-def conjunction(b: Builder, literals: Sequence[Form], name: tuple[object, ...] | None = None) -> Form:
+def conjunction(
+    b: Builder, literals: Sequence[Form], name: tuple[object, ...] | None = None
+) -> Form:
     """All literals are 1, in one gate; a literal is a bit or 1 - bit."""
     return b.gate(total(literals), len(literals), name)
 
@@ -58,4 +60,3 @@ def multiply_add(pairs: int, bits: int) -> Circuit:
             for t, second in enumerate(y):
                 columns[s + t].append(conjunction(b, [first, second], ("and", i, s, t)))
     return b.finish(add_columns(b, columns))
-

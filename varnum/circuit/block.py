@@ -5,7 +5,7 @@ Pre-norm, one head, exact residual: x <- 2^g x + W_o attention(norm x), x <- x +
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from varnum.circuit.form import Form
@@ -16,12 +16,10 @@ from varnum.circuit.layers import (
     Row,
     attend,
     matvec,
-    multiply,
     normalise,
     rounded_gelu,
-    telescope,
 )
-from varnum.circuit.lemmas import bits_of
+from varnum.circuit.lemmas import bits_of, multiply, telescope
 
 KINDS = {"plain": 8, "l2": 10, "rms": 9}  # layers of gates, outputs as forms
 
@@ -37,7 +35,7 @@ class Block:
     width: int
     bits: int
     kind: str = "plain"
-    fixed: Fixed = Fixed()
+    fixed: Fixed = field(default_factory=Fixed)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from varnum.balls.scalar import ball, lower, precision, upper
-from varnum.circuit.form import Form, narrowed, total
+from varnum.circuit.form import Form, constant, narrowed, total
 from varnum.circuit.gates import Builder, Circuit
-from varnum.circuit.lemmas import telescope
+from varnum.circuit.lemmas import bit_of, telescope
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ class ExpFormat:
     def outputs(self) -> int:
         """Bits of the result."""
         return (self.most >> self.s).bit_length()
-
 
     @property
     def remainder_gates(self) -> int:
@@ -81,9 +80,7 @@ def exp_by_table(form: ExpFormat) -> Circuit:
         math.prod(c if v >> i & 1 else 1 << form.P for i, c in enumerate(constants)) >> form.s
         for v in range(1 << form.p)
     ]
-    return b.finish(
-        [b.output(telescope(b, x, lambda m, j=j: table[m] >> j & 1)) for j in range(form.outputs)]
-    )
+    return b.finish([b.output(telescope(b, x, bit_of(table, j))) for j in range(form.outputs)])
 
 
 def odd_primes(beyond: int) -> list[int]:
@@ -113,21 +110,16 @@ def exp_by_remainders(form: ExpFormat) -> Circuit:
     for q in primes:
         logs, value = _residue(form, bits, q)
         inverse = pow(Q // q, -1, q)
-        residues.append((q, logs, lambda m, q=q, f=value, i=inverse: f(m) * i % q))
+        residues.append((q, logs, _scaled(value, inverse, q)))
     z = total(telescope(b, logs, f) * (Q // q) for q, logs, f in residues)
     count = z.high // Q + 1  # t < count
     at_least = [b.gate(z, t * Q) for t in range(1, count)]
-    chosen = [
-        narrowed((at_least[t - 1] if t else total([1])) - (at_least[t] if t < count - 1 else 0), 0, 1)
-        for t in range(count)
-    ]
+    ends = [constant(1), *at_least, constant(0)]
+    chosen = [narrowed(ends[t] - ends[t + 1], 0, 1) for t in range(count)]  # [X needs this t]
     outputs = []
     for j in range(form.outputs):
         block = 1 << (form.s + j + 1)
-        low = total(
-            telescope(b, logs, lambda m, f=f, c=Q // q % block: f(m) * c % block)
-            for q, logs, f in residues
-        )
+        low = total(telescope(b, logs, _scaled(f, Q // q, block)) for q, logs, f in residues)
         picked = []
         for t in range(count):
             shifted = low - t * Q % block + (block if t * Q % block else 0)
@@ -141,6 +133,10 @@ def exp_by_remainders(form: ExpFormat) -> Circuit:
             picked.append(b.gate(bit + chosen[t], 2))
         outputs.append(b.output(narrowed(total(picked), 0, 1)))
     return b.finish(outputs)
+
+
+def _scaled(f: Callable[[int], int], factor: int, modulus: int) -> Callable[[int], int]:
+    return lambda m: f(m) * factor % modulus
 
 
 def _residue(form: ExpFormat, bits: list[Form], q: int) -> tuple[Form, Callable[[int], int]]:

@@ -1,11 +1,12 @@
 """Small floating-point formats: sum with one rounding, product and quotient in depth 3.
 
-A word is (p - 1 fraction bits, k exponent bits, sign), lowest first. Subnormals, no infinities: what
-is too large becomes the largest number. Nearest, ties to even. Zero comes out with sign +.
+A word is (p - 1 fraction bits, k exponent bits, sign), lowest first. Subnormals; no infinities:
+what is too large becomes the largest number. Nearest, ties to even. Zero comes out with sign +.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -13,7 +14,7 @@ from itertools import pairwise
 from varnum.circuit.arith import conjunction
 from varnum.circuit.form import Form, narrowed, total
 from varnum.circuit.gates import Builder, Circuit
-from varnum.circuit.lemmas import telescope, unary_bit
+from varnum.circuit.lemmas import bit_of, telescope, unary_bit
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def boundary(low: int, high: int, even: bool, scale: Fraction = Fraction(1)) -> 
 
 
 def literals(form: Format, word: list[Form]) -> list[tuple[tuple[int, int], list[Form], int]]:
-    """Every digit of a word without its sign: (exponent code and place, literals, weight in quanta).
+    """Every digit of a word without its sign: (exponent, place), literals, weight in quanta.
 
     The digit is 1 where all its literals are; the place p - 1 is the implicit one.
     """
@@ -145,13 +146,12 @@ def float_quotient(form: Format) -> Circuit:
     return b.finish([b.output(unary_bit(steps, j)) for j in range(form.p - 1 + form.k)])
 
 
-def float_table(form: Format, f: dict[int, int] | list[int], outputs: int) -> Circuit:
+def float_table(form: Format, f: Sequence[int], outputs: int) -> Circuit:
     """Any function of one code word, by its table: depth 2 (d_exp = d_sqrt = 2).
 
     f[code] of `outputs` bits for code < 2^(p-1+k).
     """
     b = Builder()
     code, _ = b.number(form.p - 1 + form.k)
-    bits = [telescope(b, code, lambda m, j=j: f[m] >> j & 1) for j in range(outputs)]
+    bits = [telescope(b, code, bit_of(f, j)) for j in range(outputs)]
     return b.finish([b.output(x) for x in bits])
-

@@ -117,7 +117,7 @@ class Builder:
 
     def output(self, form: Form, name: tuple[object, ...] | None = None) -> Form:
         """The value 0 or 1 of a form as a gate, also where it is an input or a constant."""
-        if not (0 <= form.low and form.high <= 1):
+        if not (form.low >= 0 and form.high <= 1):
             raise ValueError(f"an output bit with the range {form.low}..{form.high}")
         if form.constant:  # [0 >= 0] or [0 >= 1]
             return self._node(constant(0), 1 - form.low, name)

@@ -16,7 +16,8 @@ from varnum.circuit.block import Block, attention_half, mlp_half
 from varnum.circuit.form import Form, constant, total
 from varnum.circuit.gates import Builder, Circuit
 from varnum.circuit.head import Matrix
-from varnum.circuit.layers import Row, matvec, normalise, telescope
+from varnum.circuit.layers import Row, matvec, normalise
+from varnum.circuit.lemmas import telescope
 from varnum.errors import InputError
 from varnum.model.interpolation import area_matrix, bicubic_matrix
 
@@ -169,7 +170,5 @@ def generation_circuit(generation: Generation) -> Circuit:
 def _token(b: Builder, generation: Generation, x: Row, noise: Form) -> Row:
     """LayerNorm, logits, noise, largest: one-hot (V)."""
     y = normalise(b, x, *generation.block.fixed.norm_bound(generation.width))
-    logits = [
-        logit + noise * (NOISE * v) for v, logit in enumerate(matvec(generation.head, y))
-    ]
+    logits = [logit + noise * (NOISE * v) for v, logit in enumerate(matvec(generation.head, y))]
     return choose(b, logits)

@@ -17,7 +17,7 @@ from varnum.circuit.arith import conjunction
 from varnum.circuit.exp import rounded_exp
 from varnum.circuit.form import Form, constant, total, weighted
 from varnum.circuit.gates import Builder, Circuit
-from varnum.circuit.lemmas import ratio_steps, settle, telescope, telescope_and
+from varnum.circuit.lemmas import bit_of, ratio_steps, settle, telescope, telescope_and
 
 Matrix = tuple[tuple[int, ...], ...]
 LOGIT = 2  # default largest |S/scale|
@@ -26,8 +26,7 @@ LOGIT = 2  # default largest |S/scale|
 def some_matrix(rows: int, columns: int) -> Matrix:
     """Small weights of either sign: 1 on the diagonal, -1 right above, 0 elsewhere."""
     return tuple(
-        tuple(1 if i == j else -1 if j == i + 1 else 0 for j in range(columns))
-        for i in range(rows)
+        tuple(1 if i == j else -1 if j == i + 1 else 0 for j in range(columns)) for i in range(rows)
     )
 
 
@@ -38,7 +37,7 @@ class Head:
     tokens: int
     width: int
     bits: int
-    f: int = 4
+    f: int = 6
     g: int = 0
     A: Matrix = field(default=())
     W: Matrix = field(default=())
@@ -75,7 +74,10 @@ class Head:
     def value_range(self, row: int) -> tuple[int, int]:
         """Range of one entry of v."""
         top = (1 << self.bits) - 1
-        return (top * sum(min(w, 0) for w in self.W[row]), top * sum(max(w, 0) for w in self.W[row]))
+        return (
+            top * sum(min(w, 0) for w in self.W[row]),
+            top * sum(max(w, 0) for w in self.W[row]),
+        )
 
     def output_range(self, row: int) -> tuple[int, int]:
         """Range of 2^g output."""
@@ -148,9 +150,7 @@ def _products_of_bits(
 ) -> tuple[Form, list[Form]]:
     """The same by the bits of E, three layers after S."""
     length = max(head.table[m] for m in range(S.low, S.high + 1)).bit_length()
-    bits = [
-        b.output(telescope(b, S, lambda m, j=j: head.table[m] >> j & 1)) for j in range(length)
-    ]
+    bits = [b.output(telescope(b, S, bit_of(head.table, j))) for j in range(length)]
     E = weighted((bit, 1 << j) for j, bit in enumerate(bits))
     E = Form(E.terms, E.const, 1, E.high)  # E >= 1 for every S
     used = [any(row[d] for row in head.W) for d in range(head.width)]

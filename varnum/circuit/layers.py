@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 from varnum.balls.scalar import ball, lower, precision, upper
 from varnum.circuit.exp import rounded_exp
@@ -92,19 +93,19 @@ def rounded_gelu(m: int, g: int, erf: bool) -> int:
     return _certain(lambda: _gelu(ball(Fraction(m, 1 << g)), erf) * (1 << g))
 
 
-def _gelu(x: object, erf: bool) -> object:
+def _gelu(x: Any, erf: bool) -> Any:
     if erf:
-        return x * (1 + (x / ball(2).sqrt()).erf()) / 2  # type: ignore[operator]
+        return x * (1 + (x / ball(2).sqrt()).erf()) / 2
     pi = 4 * ball(1).atan()
-    u = (2 / pi).sqrt() * (x + ball("0.044715") * x * x * x)  # type: ignore[operator]
-    return x * (1 + u.tanh()) / 2  # type: ignore[operator]
+    u = (2 / pi).sqrt() * (x + ball("0.044715") * x * x * x)
+    return x * (1 + u.tanh()) / 2
 
 
-def _certain(value: Callable[[], object]) -> int:
+def _certain(value: Callable[[], Any]) -> int:
     """The nearest integer, the precision raised until the enclosure leaves one."""
     for bits in (64, 128, 256, 512):
         with precision(bits):
-            shifted = value() + ball("1/2")  # type: ignore[operator]
+            shifted = value() + ball("1/2")
             low, high = math.floor(lower(shifted)), math.floor(upper(shifted))
         if low == high:
             return low

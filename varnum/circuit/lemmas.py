@@ -5,7 +5,7 @@ Each function adds gates to the builder and returns forms over them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from varnum.circuit.form import Form, constant, narrowed, total
 from varnum.circuit.gates import Builder
@@ -78,12 +78,19 @@ def ratio(b: Builder, a: Form, over: Form, q0: int, q1: int) -> Form:
 
 
 def unary_bit(steps: list[Form], j: int) -> Form:
-    """Bit j of how many of `steps` are 1, steps[m-1] = [value >= m]: it changes at multiples of 2^j.
+    """Bit j of how many of `steps` are 1, steps[m-1] = [value >= m].
+
+    It changes at multiples of 2^j.
     """
     turns = [
         steps[m - 1] * (1 if m >> j & 1 else -1) for m in range(1 << j, len(steps) + 1, 1 << j)
     ]
     return narrowed(total(turns), 0, 1)
+
+
+def bit_of(table: Mapping[int, int] | Sequence[int], j: int) -> Callable[[int], int]:
+    """The function m -> bit j of table[m]."""
+    return lambda m: table[m] >> j & 1
 
 
 def settle(b: Builder, steps: list[Form]) -> list[Form]:

@@ -160,12 +160,13 @@ def _gelu_table(block_: block.Block) -> dict[int, int]:
     return {m: rounded_gelu(m, block_.fixed.g, erf) for m in range(-most, most + 1)}
 
 
-def _block_parts(made: block.Block) -> tuple[Any, ...]:
+def _block_parts(made: block.Block) -> dict[str, Any]:
     fixed = made.fixed
-    return (
-        made.kind, fixed.g, np.array(made.q_weight), np.array(made.k_weight),
-        fixed.norm_bound(made.width), fixed.unit_bound(), made.exp_table, _gelu_table(made),
-    )  # fmt: skip
+    return {
+        "kind": made.kind, "g": fixed.g, "wq": np.array(made.q_weight),
+        "wk": np.array(made.k_weight), "norm": fixed.norm_bound(made.width),
+        "unit": fixed.unit_bound(), "exp": made.exp_table, "gelu": _gelu_table(made),
+    }  # fmt: skip
 
 
 def transformer_block(tokens: int, width: int, bits: int, kind: str) -> Part:
@@ -180,7 +181,7 @@ def transformer_block(tokens: int, width: int, bits: int, kind: str) -> Part:
 
     def expected(x: Bits) -> tuple[Bits, None]:
         tensor = reference.numbers(x, bits).reshape(len(x), tokens, width)
-        out = reference_model.block(tensor, *parts)
+        out = reference_model.block(tensor, **parts)
         return reference_model.entry_bits(out.reshape(len(x), -1), ranges), None
 
     layers = block.KINDS[kind]
@@ -198,13 +199,16 @@ def generation(sides: tuple[int, ...], vocabulary: int, bits: int) -> Part:
     _within("bits", bits, 1, 3)
     if made.tokens > 14 or vocabulary > 8:
         raise InputError("--sides, --vocabulary: at most 14 tokens (sides 1,2,3) and 8 codes")
+    inside = _block_parts(made.block)
     parts = {
         "sides": sides, "width": made.width, "bits": bits, "noise": generate.NOISE,
         "codebook": np.array(made.codebook), "head": np.array(made.head),
         "position": np.array([made.position(t) for t in range(made.tokens)]),
         "up": {s: (np.array(made.up(s)[0]), made.up(s)[1]) for s in sides},
         "down": {s: (np.array(made.down(s)[0]), made.down(s)[1]) for s in sides},
-        "map_unit": made.map_unit, "block": _block_parts(made.block),
+        "map_unit": made.map_unit, "norm": made.block.fixed.norm_bound(made.width),
+        "embed": np.array(made.block.q_weight),
+        "step": lambda x, cache: reference_model.block(x, **inside, cache=cache),
     }  # fmt: skip
 
     def expected(x: Bits) -> tuple[Bits, None]:

@@ -5,8 +5,6 @@ Kept apart: nothing here knows forms, gates or lemmas.
 
 from __future__ import annotations
 
-from fractions import Fraction
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ Ints = npt.NDArray[Any]  # int64, or Python integers where those do not fit
 
 
 def numbers(bits: Bits, width: int) -> Ints:
-    """(batch, n) unsigned numbers of `width` bits each, lowest first, from (batch, n width) bits."""
+    """(batch, n) unsigned numbers of `width` bits, lowest first, from (batch, n width) bits."""
     kind: Any = np.int64 if width <= 62 else object
     words = bits.reshape(len(bits), -1, width).astype(kind)
     return np.asarray(words @ np.array([1 << j for j in range(width)], dtype=kind))
@@ -51,13 +49,13 @@ def float_magnitudes(p: int, k: int) -> list[int]:
     found = []
     for code in range(1 << (p - 1 + k)):
         e, f = divmod(code, 1 << (p - 1))
-        found.append(f if e == 0 else (f + (1 << (p - 1))) * 2 ** (e - 1))
+        found.append(f if e == 0 else (f + (1 << (p - 1))) << (e - 1))
     return found
 
 
 def one_over_quantum(p: int, k: int) -> int:
     """How many units the number 1 has (exponent bias 2^(k-1) - 1)."""
-    return 2 ** (2 ** (k - 1) - 1 + p - 2)
+    return 1 << ((1 << (k - 1)) - 1 + p - 2)
 
 
 def float_values(bits: Bits, p: int, k: int) -> Ints:

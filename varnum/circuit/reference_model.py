@@ -18,7 +18,7 @@ _isqrt = np.frompyfunc(isqrt, 1, 1)
 def look_up(table: Table, x: Ints) -> Ints:
     """table[x] entrywise."""
     low = min(table)
-    return np.array([table[low + i] for i in range(len(table))])[x - low]
+    return np.asarray(np.array([table[low + i] for i in range(len(table))])[x - low])
 
 
 def floor_root(a: Ints, variance: Ints, k: int, most: int) -> Ints:
@@ -81,7 +81,7 @@ def generate(bits: npt.NDArray[np.bool_], parts: dict[str, Any]) -> tuple[Ints, 
     """Tokens (n, L) and final f_hat (n, C, P, P) of every row of input bits.
 
     parts: sides, width, bits, codebook (V, C), head (V, C), position (L, C), noise, up and down
-    (side -> (matrix, unit)), map_unit, and `block` (the arguments of `block` after x).
+    (side -> (matrix, unit)), map_unit, norm (k, B), embed (C, C), step (x, cache) -> x.
     """
     sides, C, p = parts["sides"], parts["width"], parts["bits"]
     n, P = len(bits), sides[-1]
@@ -92,8 +92,9 @@ def generate(bits: npt.NDArray[np.bool_], parts: dict[str, Any]) -> tuple[Ints, 
     x, start, found = label[:, None, :], 0, []
     for s, side in enumerate(sides):
         stop = start + side * side
-        x = block(x + parts["position"][start:stop], *parts["block"], cache=cache)
-        logits = normalise(x, *parts["block"][4], centred=True) @ parts["head"].T
+        x = parts["step"](x + parts["position"][start:stop], cache)
+        k, most = parts["norm"]
+        logits = normalise(x, k, most, centred=True) @ parts["head"].T
         favoured = parts["noise"] * np.arange(len(parts["head"]))
         tokens = np.argmax(logits + noise[:, start:stop, None] * favoured, axis=2)
         found.append(tokens)
@@ -106,5 +107,5 @@ def generate(bits: npt.NDArray[np.bool_], parts: dict[str, Any]) -> tuple[Ints, 
             pooled = down @ f_hat @ down.T
             whole = parts["map_unit"] * unit**2
             maps = (2 * pooled + whole) // (2 * whole)
-            x = maps.reshape(n, C, -1).transpose(0, 2, 1) @ parts["block"][2].T
+            x = maps.reshape(n, C, -1).transpose(0, 2, 1) @ parts["embed"].T
     return np.concatenate(found, axis=1), f_hat

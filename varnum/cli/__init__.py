@@ -32,6 +32,7 @@ VERBS = {  # one line each in `varnum --help`, in this order
     "kv": "Lower bounds on a key/value cache that run.",
     "series": "What a head cannot reach on a time series.",
     "loop": "Fixed points of a looped network.",
+    "circuit": "Threshold circuits that run; a model's depth.",
     "verify": "Try every claim again.",
     "plot": "Draw the answers.",
     "doctor": "Say what is installed, and test it.",

@@ -49,8 +49,8 @@ def add_gates(N: int, p: int) -> int:
     >>> add_gates(64, 16), add_gates(680, 8)
     (1933, 9540)
     """
-    low = [N * (2 ** (j + 1) - 1) // 2**j for j in range(p - 1)]
-    H = N * (2**p - 1)
+    low = [N * ((2 << j) - 1) >> j for j in range(p - 1)]
+    H = N * ((1 << p) - 1)
     settled = sum(H >> j > 1 for j in range(p - 1, H.bit_length()))
     return sum(n + (n > 1) for n in low) + (H >> (p - 1)) + settled
 
@@ -81,7 +81,7 @@ def product_wires(d: int, p: int) -> int:
 
 def float_digits(p: int, k: int) -> int:
     """Digits of a floating-point word: p - 1 for each of 2^k exponents, and the implicit ones."""
-    return (p - 1) * 2**k + 2**k - 1
+    return ((p - 1) << k) + (1 << k) - 1
 
 
 def float_sum_gates(N: int, p: int, k: int) -> int:
@@ -91,13 +91,13 @@ def float_sum_gates(N: int, p: int, k: int) -> int:
     >>> float_sum_gates(3, 3, 2)
     100
     """
-    return 2 * N * float_digits(p, k) + 2 * (2 ** (p - 1 + k) - 1) + p - 1 + k
+    return 2 * N * float_digits(p, k) + 2 * ((1 << (p - 1 + k)) - 1) + p - 1 + k
 
 
 def float_product_gates(p: int, k: int) -> int:
     """Claim `circuit-float`: conjunctions of two digits, two gates for the sign, boundaries, bits
     of the code but its highest (a boundary), the sign."""
-    return float_digits(p, k) ** 2 + 2 + 2 ** (p - 1 + k) - 1 + p - 2 + k + 1
+    return float_digits(p, k) ** 2 + 2 + (1 << (p - 1 + k)) - 1 + p - 2 + k + 1
 
 
 def float_quotient_gates(p: int, k: int) -> int:
@@ -106,7 +106,7 @@ def float_quotient_gates(p: int, k: int) -> int:
     >>> float_quotient_gates(4, 3)
     130
     """
-    return 2 * float_digits(p, k) + 2 ** (p - 1 + k) - 1 + p - 2 + k
+    return 2 * float_digits(p, k) + (1 << (p - 1 + k)) - 1 + p - 2 + k
 
 
 def real_head_gates(N: int, d: int, p: int, B: int, depth: int = 4) -> int:
@@ -116,7 +116,7 @@ def real_head_gates(N: int, d: int, p: int, B: int, depth: int = 4) -> int:
     bits.
     """
     pair = d * p * p + (B * (1 + d * p) if depth == 4 else 2 * B + d * p * p)
-    return N * N * pair + N * d * 2**p
+    return N * N * pair + (N * d << p)
 
 
 def real_head_wires(N: int, d: int, p: int, B: int, depth: int = 4) -> int:
@@ -129,4 +129,4 @@ def real_head_wires(N: int, d: int, p: int, B: int, depth: int = 4) -> int:
     else:
         pair = 2 * s + B * s + 2 * B + 2 * s
         quotient = N * (p + p * p)
-    return N * N * pair + N * d * 2**p * quotient + N * d * p * 2**p
+    return N * N * pair + (N * d << p) * (quotient + p)

@@ -1,0 +1,124 @@
+"""Circuit files: written, replayed with the standard library, and refused when changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from varnum.checker import Malformed, NotProved
+from varnum.checker import circuit as checker
+from varnum.circuit import parts
+from varnum.circuit.draw import svg
+from varnum.circuit.file import circuit_file
+from varnum.errors import InputError
+
+ADD, QUOTIENT = parts.add(3, 2), parts.floating("quotient", 2, 3, 2)
+FILES = {
+    part.name: circuit_file(part, part.build()) for part in (ADD, parts.multiply(1, 2), QUOTIENT)
+}
+
+
+def resealed(data: bytes, **changes: Any) -> bytes:
+    """The file with changes and a digest that fits them: what a forger would write."""
+    content = {k: v for k, v in (json.loads(data) | changes).items() if k != "digest"}
+    body = json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n"
+    content["digest"] = "sha256:" + hashlib.sha256(body.encode()).hexdigest()
+    return (json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n").encode()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_replayed(name: str) -> None:
+    assert checker.is_circuit(FILES[name])
+    seen = checker.replay(checker.read(FILES[name]))
+    assert seen.tried >= 12
+    assert seen.all is (name != "float")  # divisor 0 is no input
+    assert resealed(FILES[name]) == FILES[name]
+
+
+def test_what_is_too_large_to_try_whole_is_tried_in_part() -> None:
+    part = parts.add(64, 8)
+    seen = checker.replay(checker.read(circuit_file(part, part.build())))
+    assert (seen.tried, seen.all) == (64, False)
+    assert "these 64 inputs" in str(seen)
+
+
+def test_every_moved_threshold_of_a_sum_is_not_proved() -> None:
+    """Sums of binary numbers attain every value, so every threshold matters."""
+    gates = json.loads(FILES["add"])["gates"]
+    for g in range(len(gates)):
+        changed = [list(gate) for gate in gates]
+        changed[g][1] += 1
+        with pytest.raises(NotProved, match="input"):
+            checker.replay(checker.read(resealed(FILES["add"], gates=changed)))
+
+
+def test_wrong_counts_and_wrong_tables_are_not_proved() -> None:
+    content = json.loads(FILES["add"])
+    for key, value in content["counts"].items():
+        counts = content["counts"] | {key: value + 1}
+        with pytest.raises(NotProved, match=f"{key} is {value}"):
+            checker.replay(checker.read(resealed(FILES["add"], counts=counts)))
+    cases = json.loads(FILES["float"])["cases"]
+    cases["outputs"][3] = "0x7"
+    with pytest.raises(NotProved, match="right is 0x7"):
+        checker.replay(checker.read(resealed(FILES["float"], cases=cases)))
+
+
+ADDED = json.loads(FILES["add"])
+FORMS: dict[str, dict[str, Any]] = {
+    "an output that is an input": {"outputs": [0, *ADDED["outputs"][1:]]},
+    "no outputs": {"outputs": []},
+    "too few outputs": {"outputs": ADDED["outputs"][:-1]},
+    "a gate that reads itself": {"sums": [*ADDED["sums"][:-1], [6 + len(ADDED["gates"]), 1]]},
+    "a weight that is no integer": {"sums": [[0, 1.5], *ADDED["sums"][1:]]},
+    "a weight that is true": {"sums": [[0, True], *ADDED["sums"][1:]]},
+    "nodes out of order": {"sums": [[1, 1, 0, 1], *ADDED["sums"][1:]]},
+    "a sum that is not there": {"gates": [[99, 1], *ADDED["gates"][1:]]},
+    "another function": {"function": {"name": "add", "count": 2, "bits": 2}},
+    "an unknown function": {"function": {"name": "sort", "count": 3, "bits": 2}},
+    "a key too many": {"more": 1},
+    "no inputs": {"inputs": 0},
+    "no list": {"gates": {}},
+}
+
+
+@pytest.mark.parametrize("what", FORMS)
+def test_other_forms_are_refused(what: str) -> None:
+    data = resealed(FILES["add"], **FORMS[what])
+    with pytest.raises(Malformed):
+        checker.replay(checker.read(data))
+
+
+def test_a_changed_byte_is_seen() -> None:
+    data = FILES["add"]
+    for wrong in (data.replace(b'"inputs":6', b'"inputs":7'), data + b"\n", data[:-9], b"{}", b"["):
+        with pytest.raises(Malformed):
+            checker.read(wrong)
+
+
+def test_the_checker_runs_alone(tmp_path: Path) -> None:
+    """python -S: no site-packages, so nothing but the standard library."""
+    path = tmp_path / "c.json"
+    path.write_bytes(FILES["add"])
+    folder = Path(checker.__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", str(folder), str(path)], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "all 64 inputs give the outputs of integer arithmetic" in done.stdout
+
+
+def test_pictures_of_small_circuits() -> None:
+    made = ADD.build()
+    text = svg(made)
+    assert text.count("<circle") == made.inputs + len(made.gates)
+    assert text.count("<line") == made.counts().wires
+    with pytest.raises(InputError, match="--draw"):
+        svg(parts.add(40, 4).build())

@@ -1,0 +1,85 @@
+"""Threshold layers and gates of a real configuration, from the constructions that are run small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from varnum.circuit import graph, pareto
+from varnum.circuit.block import KINDS
+from varnum.errors import InputError
+from varnum.formulas import circuit as formulas
+from varnum.model.config import PRESETS, VarConfig, preset
+from varnum.model.paper import PaperConfig, geometric_sides
+
+# Layers of one operation at p = O(log n), each alone (claims circuit-float, circuit-product).
+ALONE = {"std": 3, "sum": 3, "exp": 2, "sqrt": 2, "erf": 2}
+HEAD_LAYERS = 4  # LayerNorm 2, comparisons 1, and 1
+PAPER = "paper"
+
+
+@dataclass(frozen=True)
+class ModelDepth:
+    """Fronts of the traced graph; layers of the merged construction; one head's size."""
+
+    model: str
+    scales: int
+    paths: pareto.Front
+    teacher_forced: pareto.Front | None
+    layers: int | None
+    layers_teacher_forced: int | None
+    layers_per_block: int | None
+    alone: int  # layers if every operation is its own circuit
+    tokens: int
+    head_dim: int
+    pairs: int  # query-key pairs that attention uses
+
+
+def model_depth(name: str, scales: int | None = None) -> ModelDepth:
+    """Trace a preset (`var-d16`, ..) or the paper's model with `scales` scales (default 3)."""
+    if name == PAPER:
+        K = 3 if scales is None else scales
+        if not 1 <= K <= 12:
+            raise InputError(f"--scales: {K} is not within 1 to 12")
+        paper = PaperConfig(sides=geometric_sides(K))
+        front = graph.trace_paper(paper)
+        tokens = sum(paper.lengths)
+        return ModelDepth(name, K, front, None, None, None, None, pareto.cost(front, ALONE),
+                          tokens, paper.head_dim, tokens * tokens)  # fmt: skip
+    if scales is not None:
+        raise InputError("--scales: only with --model paper; a released model has its own")
+    if name not in PRESETS:
+        raise InputError(f"--model: no {name!r}; known: {PAPER}, {', '.join(PRESETS)}")
+    var, vae = preset(name)
+    front = graph.trace_generation(var, vae)
+    layers = scale_layers(var)
+    pairs = sum(n * sum(var.lengths[: k + 1]) for k, n in enumerate(var.lengths))
+    return ModelDepth(
+        name, var.scales, front, graph.trace_teacher_forced(var, vae), var.scales * layers, layers,
+        block_layers(var), pareto.cost(front, ALONE), var.length, var.head_dim, pairs,
+    )  # fmt: skip
+
+
+def block_layers(config: VarConfig) -> int:
+    """Threshold layers of a block, and one that rounds the residual (claim `circuit-block`)."""
+    return KINDS["l2" if config.attn_l2_norm else "plain"] + 1
+
+
+def scale_layers(config: VarConfig) -> int:
+    """Threshold layers of one scale: all blocks and the head."""
+    return block_layers(config) * config.depth + HEAD_LAYERS
+
+
+def head_sizes(found: ModelDepth, bits: int) -> dict[str, Any]:
+    """Gates and wires of one head with p-bit numbers and an exp of p bits."""
+    if not 1 <= bits <= 64:
+        raise InputError(f"--bits: {bits} is not within 1 to 64")
+    changes = (1 << bits) - 1
+    N, d = found.tokens, found.head_dim
+    return {
+        "change_points": changes,
+        "gates": formulas.real_head_gates(N, d, bits, changes),
+        "gates_depth_6": formulas.real_head_gates(N, d, bits, changes, depth=6),
+        "wires": formulas.real_head_wires(N, d, bits, changes),
+        "wires_depth_6": formulas.real_head_wires(N, d, bits, changes, depth=6),
+    }
