@@ -187,7 +187,9 @@ def test_it_is_small_and_stands_alone() -> None:
     """Standard library and itself; no float anywhere; short enough for one sitting."""
     lines = {True: 0, False: 0}  # circuit files have a reader of their own
     for path in FOLDER.glob("*.py"):
-        lines[path.name == "circuit.py"] += sum(bool(line.strip()) for line in path.read_text().splitlines())
+        lines[path.name == "circuit.py"] += sum(
+            bool(line.strip()) for line in path.read_text().splitlines()
+        )
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 assert all(name.name in sys.stdlib_module_names for name in node.names)
