@@ -13,6 +13,9 @@ import numpy as np
 from varnum.loop.activations import activation
 from varnum.loop.closed import Shape, certify_cubic, certify_tanh
 from varnum.loop.coordinates import certify_coordinates
+from varnum.loop.count import certify_count
+from varnum.loop.krawczyk import newton
+from varnum.loop.net import net
 from varnum.proof.checking import Measurement, main, summarise
 
 
@@ -85,6 +88,26 @@ def _attractors(rng, trials):
     return pairs
 
 
+def _found(rng, trials):
+    """Fixed points found by Newton from many starts, against the exact count, per network."""
+    pairs = []
+    for worst in (False, True):
+        pair = []
+        for _ in range(max(1, min(trials, 5000) // 500)):
+            W = rng.normal(size=(2, 2)) * 1.5
+            b = np.zeros(2) if worst else rng.normal(size=2) * 0.2
+            f = net(W, b, "tanh")
+            counted = certify_count(f)
+            if not counted.complete:
+                continue
+            ends = np.array([newton(f, x, 30) for x in rng.uniform(-1, 1, (20, 2))])
+            still = [x for x in ends if np.abs(f.estimate(x) - x).max() < 1e-9]
+            distinct = {tuple(np.round(x, 6) + 0.0) for x in still}
+            pair.append((len(distinct), len(counted.points)))
+        pairs.append(tuple(np.array(pair).T))
+    return pairs
+
+
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
     """Orbits that should stay, distances that should shrink."""
     rng = np.random.default_rng(seed)
@@ -106,6 +129,7 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
         _kept("loop-coordinates", "least entry of an orbit", _exp_poly, other.intervals[-1],
               1, 0.01, 0.01, 0.001, rng, trials),
         summarise("loop-exit", "distance left by a step", *_distances(rng, trials)),
+        summarise("loop-count", "fixed points that Newton finds", *_found(rng, trials)),
         summarise("loop-minimal", "attracting fixed points of a cubic", *_attractors(rng, trials)),
     ]  # fmt: skip
 

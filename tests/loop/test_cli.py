@@ -134,3 +134,63 @@ def test_bad_files_are_one_line(run, tmp_path, arrays, says):
     assert code == 2
     assert says in err
     assert err.count("\n") == 1
+
+
+FLIPFLOP = (
+    [[-0.72, -0.24, -0.25, 0.91], [-0.6, 0.01, 0.08, -1.26],
+     [-0.63, 0.64, 1.41, 1.09], [0.26, -0.82, 0.1, 0.45]],
+    [-0.18, 0.02, -0.06, 0.04],
+)  # fmt: skip
+
+
+def saved(path, W, b):
+    np.savez(path, W=np.array(W, dtype=float), b=np.array(b, dtype=float))
+    return path
+
+
+def test_count_of_a_file(run, tmp_path):
+    path = saved(tmp_path / "flipflop.npz", *FLIPFLOP)
+    code, out, _ = run(path, "--count", "--json")
+    found = document(out)
+    assert code == 0
+    assert (found["count"], found["attracting"], found["complete"]) == (9, 4, True)
+    assert found["boxes"] > 9
+    for point in found["points"]:
+        assert all(a < x < b for a, x, b in zip(
+            point["low"], point["point"], point["high"], strict=True))  # fmt: skip
+    code, out, _ = run(path, "--count")
+    assert "9 in R^4, exactly" in out
+    assert "4 attracting, 5 not" in out
+
+
+def test_count_with_a_box_and_sturm(run, tmp_path):
+    path = saved(tmp_path / "two.npz", [[1, -0.05], [0, 1]], [-0.1426, 0])
+    code, out, _ = run(path, "--activation", "cubic", "--count", "--json")
+    found = document(out)
+    assert (code, found["count"], found["attracting"], found["sturm"]) == (0, 7, 3, 7)
+    code, out, _ = run(path, "--activation", "cubic", "--count", "--box", "-2,2", "--json")
+    assert document(out)["count"] == 7
+    code, out, _ = run(path, "--activation", "cubic", "--count", "--box", "-2,1", "--json")
+    found = document(out)
+    assert code == 3
+    assert found["verdict"] == "unknown"
+    assert found["count"] is None
+    assert "face" in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--count", "--box", "1"), "--box"),
+        (("--count", "--box", "2,1"), "empty"),
+        (("--box", "0,1"), "only with --count"),
+        (("--count", "--boxes", "0"), "--boxes"),
+        (("--count", "--activation", "silu"), "--box"),
+    ],
+)
+def test_bad_count_options_are_one_line(run, tmp_path, options, says):
+    path = saved(tmp_path / "one.npz", [[2.0]], [0.0])
+    code, _, err = run(path, *options)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1

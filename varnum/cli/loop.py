@@ -12,11 +12,14 @@ from varnum.errors import InputError
 from varnum.text import filled
 
 if TYPE_CHECKING:
+    from varnum.loop.count import Count
+    from varnum.loop.net import Net
     from varnum.loop.orthants import Boxes
     from varnum.verdict import Unknown
 
 Option = typer.Option
 SCHEMA = "varnum/loop/1"
+_SHOWN = 12  # points on the terminal
 
 
 def loop(
@@ -44,6 +47,18 @@ def loop(
     exit_: Annotated[
         str | None, Option("--exit", metavar="TOL", help="When may the loop stop for this error?")
     ] = None,
+    count: Annotated[
+        bool, Option("--count", help="Count every fixed point, exactly; few dimensions.")
+    ] = False,
+    box: Annotated[
+        str | None,
+        Option(metavar="LOW,HIGH", help="Of --count: in [LOW, HIGH]^d. Default: all of R^d."),
+    ] = None,
+    boxes: Annotated[int, Option(help="Of --count: give up after this many boxes.")] = 200_000,
+    jobs: Annotated[int, Option(help="Of --count: processes; 0: one per core, if it is long.")] = 1,
+    cluster: Annotated[
+        str | None, Option(metavar="ADDRESS", help="Of --count: a Dask scheduler's workers.")
+    ] = None,
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -53,12 +68,16 @@ def loop(
 
     Exit code 0: proved; 1: refuted, with a counterexample; 3: unknown.
 
-    Example: varnum loop --cubic --d 10000 --e 0.1 --beta 0.085
+    Examples: varnum loop --cubic --d 10000 --e 0.1 --beta 0.085; varnum loop net.npz --count
     """
     limit(timeout)
     from varnum.balls import parse
 
     nu = _norm(parse(noise, "--noise"), "--noise")
+    if not count and (box is not None or cluster is not None or jobs != 1):
+        raise InputError("--box, --jobs, --cluster: only with --count")
+    if count and (cubic or tanh or file is None):
+        raise InputError("--count: needs a FILE with W and b")
     if cubic or tanh or file is None:
         return _class(file, activation, cubic, tanh, dimension, e, beta, c, nu, exit_, json)
     from varnum.loop.net import net_of, read_file
@@ -67,6 +86,8 @@ def loop(
     with progress() as say:
         say(f"reading {file}")
         net = net_of(read_file(str(file)), activation, str(file))
+        if count:
+            return _count(net, str(file), _ends(box), boxes, jobs, cluster, json, say)
         say("trying the closed forms")
         found = certify_net_boxes(net, nu)
     head = {"file": str(file), "activation": activation, "d": net.d}
@@ -77,6 +98,117 @@ def _norm(value: Any, name: str) -> Any:
     if value < 0:
         raise InputError(f"{name}: {value} is negative; allowed is 0 or more")
     return value
+
+
+def _ends(text: str | None) -> tuple[Any, Any] | None:
+    from varnum.balls import parse
+
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise InputError(f"--box: {text!r} is not LOW,HIGH, such as -2,2")
+    low, high = (parse(part, "--box") for part in parts)
+    if not low < high:
+        raise InputError(f"--box: {text} is empty; LOW must be below HIGH")
+    return low, high
+
+
+def _count(
+    net: Net, file: str, box: tuple[Any, Any] | None, boxes: int, jobs: int, cluster: str | None,
+    json: bool, say: Any,
+) -> int:  # fmt: skip
+    """Every fixed point, exactly, over this process, several, or a cluster."""
+    from contextlib import nullcontext
+
+    from varnum.audit.work import Crew, default_jobs, one_thread, processes
+    from varnum.audit.work import cluster as open_cluster
+    from varnum.loop.count import certify_count
+
+    if boxes < 1 or jobs < 0:
+        raise InputError("--boxes, --jobs: negative or 0; allowed are 1 or more (--jobs 0: cores)")
+    many = jobs or default_jobs()
+    one_thread()
+    opened = open_cluster(cluster) if cluster else nullcontext(processes(many))
+    pieces = 1 if many == 1 and not cluster else max(16, 8 * many)
+    with opened as executor:
+
+        def run(work: Any, parts: Any) -> Any:
+            crew: Crew[Any, Any] = Crew(work, executor)
+            try:
+                for part in parts:
+                    crew.submit(part)
+                for i in range(len(parts)):
+                    say(f"piece {i + 1} of {len(parts)}")
+                    yield crew.next()
+            finally:
+                crew.close()
+
+        found = certify_count(net, box, run, pieces, boxes)
+    content = _count_numbers(net, file, found, box)
+    verdict = "proved" if found.complete else "unknown"
+    return _end(content, verdict, True, json, lambda _: _show_count(net, found, box))
+
+
+def _count_numbers(net: Net, file: str, found: Count, box: Any) -> dict[str, Any]:
+    from varnum.balls import to_text
+    from varnum.loop.sturm import fixed_points_of_the_plane
+    from varnum.outward import float_down, float_up
+
+    unknown = found.labelled("unknown")
+    points = [
+        {
+            "point": list(point.estimate),
+            "low": [float_down(low) for low, _ in point.box],
+            "high": [float_up(high) for _, high in point.box],
+            "stability": point.label,
+            "spectral_radius": None if point.radius is None else float_up(point.radius[1]),
+        }
+        for point in found.points
+    ]
+    content = {
+        "file": file,
+        "activation": net.g.name,
+        "d": net.d,
+        "box": None if box is None else [to_text(end) for end in box],
+        "complete": found.complete,
+        "count": len(found.points) if found.complete else None,
+        "found": len(found.points),
+        "attracting": found.labelled("attracting"),
+        "not_attracting": found.labelled("not attracting"),
+        "stability_unknown": unknown,
+        "boxes": found.boxes,
+        "points": points,
+        "sturm": fixed_points_of_the_plane(net) if box is None else None,
+    }
+    return content if found.complete else content | {"reason": found.reason}
+
+
+def _show_count(net: Net, found: Count, box: Any) -> None:
+    from varnum.balls import to_text
+    from varnum.loop.sturm import fixed_points_of_the_plane
+
+    where = f"R^{net.d}" if box is None else f"[{to_text(box[0])}, {to_text(box[1])}]^{net.d}"
+    number, attract = len(found.points), found.labelled("attracting")
+    unknown = found.labelled("unknown")
+    split = f"{attract} attracting, {found.labelled('not attracting')} not"
+    if unknown:
+        split += f", {unknown} not known"
+    if found.complete:
+        text = f"{number} in {where}, exactly ({found.boxes} boxes): {split}"
+    else:
+        text = f"unknown in {where}: {found.reason}; {number} found ({split})"
+    rows = [("fixed points", text)]
+    second = fixed_points_of_the_plane(net) if box is None else None
+    if second is not None:
+        rows.append(("Sturm", f"{second} by a second method, exact rationals, no boxes"))
+    for i, point in enumerate(found.points[:_SHOWN]):
+        place = ", ".join(f"{x:.6g}" for x in point.estimate[:6])
+        dots = ", .." if net.d > 6 else ""
+        rows.append(("" if i else "points", f"({place}{dots})  {point.label}"))
+    if number > _SHOWN:
+        rows.append(("", f".. and {number - _SHOWN} more (--json)"))
+    _rows(rows)
 
 
 def _class(

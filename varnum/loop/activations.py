@@ -19,17 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from varnum.balls.exact import parse
-from varnum.balls.scalar import arb, ball, fmpz_poly, hull
+from varnum.balls.scalar import arb, ball, fmpz_poly, hull, precision
 from varnum.errors import InputError
 
 Floats = npt.NDArray[np.float64]
-Jet = Callable[[Any], tuple[Any, Any, Any]]
+Jet = tuple[Callable[[Any], Any], ...]
+_BITS = 512
 _PIECES = 16  # of an interval where the turning points are not known
 
 
 @dataclass(frozen=True)
 class Activation:
-    """g with `jet(u)` = enclosures of g(u), g'(u), g''(u) for a ball u.
+    """g: `jet` encloses g(u), g'(u) and g''(u) for a ball u, one function each.
 
     turns: balls that hold every zero of g', of g'' and of g''' (None: not known); image: g(R) as
     an interval (None: unbounded); smooth: whether g is twice differentiable; odd: g(-u) = -g(u);
@@ -47,23 +48,23 @@ class Activation:
     def span(self, order: int, u: Any) -> Any:
         """Encloses the range of the derivative of this order (0, 1, 2) over the ball u."""
         if u.is_exact():
-            return self.jet(u)[order]
+            return self.jet[order](u)
         low, high = u.lower(), u.upper()
-        turns = self.turns[order]
+        turns, at = self.turns[order], self.jet[order]
         if turns is None:
             return self._by_pieces(order, low, high)
-        found = self.jet(low)[order].union(self.jet(high)[order])
+        found = at(low).union(at(high))
         for turn in turns:
             if turn.overlaps(u):
-                found = found.union(self.jet(turn)[order])
+                found = found.union(at(turn))
         return found
 
     def _by_pieces(self, order: int, low: Any, high: Any) -> Any:
         cuts = [low + (high - low) * k / _PIECES for k in range(_PIECES + 1)]
         pieces = [a.union(b) for a, b in pairwise(cuts)]
-        found = self.jet(pieces[0])[order]
+        found = self.jet[order](pieces[0])
         for piece in pieces[1:]:
-            found = found.union(self.jet(piece)[order])
+            found = found.union(self.jet[order](piece))
         return found
 
     def value(self, u: Any) -> Any:
@@ -80,15 +81,15 @@ class Activation:
 
     def estimate(self, u: Floats) -> Floats:
         """g in float64, entry by entry; not rigorous."""
-        return _floats(self.jet, 0, u)
+        return _floats(self.jet[0], u)
 
     def estimate_slope(self, u: Floats) -> Floats:
         """g' in float64, entry by entry; not rigorous."""
-        return _floats(self.jet, 1, u)
+        return _floats(self.jet[1], u)
 
 
-def _floats(jet: Jet, order: int, u: Floats) -> Floats:
-    flat = [_mid(jet(arb(float(x)))[order]) if math.isfinite(x) else math.nan for x in u.ravel()]
+def _floats(at: Callable[[Any], Any], u: Floats) -> Floats:
+    flat = [_mid(at(arb(float(x)))) if math.isfinite(x) else math.nan for x in u.ravel()]
     return np.array(flat, dtype=np.float64).reshape(u.shape)
 
 
@@ -99,31 +100,36 @@ def _mid(x: Any) -> float:
 # --- the table ----------------------------------------------------------------------------------
 
 
-def _tanh_jet(u: Any) -> tuple[Any, Any, Any]:
-    t = u.tanh()
-    slope = u.sech() ** 2  # of thin balls sharper than 1 - t^2
-    return t, slope, -2 * t * slope
+def _tanh_slope(u: Any) -> Any:
+    return u.sech() ** 2  # sharper than 1 - tanh^2 for thin balls
+
+
+def _tanh_curve(u: Any) -> Any:
+    return -2 * u.tanh() * _tanh_slope(u)
 
 
 def _tanh() -> Activation:
     bend = (arb(1) / arb(3).sqrt()).atanh()  # tanh'' turns where tanh^2 = 1/3
-    return Activation("tanh", _tanh_jet, ((), (arb(0),), (-bend, bend)), (-1, 1), odd=True)
+    jet = (lambda u: u.tanh(), _tanh_slope, _tanh_curve)
+    return Activation("tanh", jet, ((), (arb(0),), (-bend, bend)), (-1, 1), odd=True)
 
 
 def _sigmoid() -> Activation:
-    def jet(u: Any) -> tuple[Any, Any, Any]:
-        t, slope, curve = _tanh_jet(u / 2)
-        return (1 + t) / 2, slope / 4, curve / 8
-
     bend = 2 * (arb(1) / arb(3).sqrt()).atanh()
+    jet = (
+        lambda u: (1 + (u / 2).tanh()) / 2,
+        lambda u: _tanh_slope(u / 2) / 4,
+        lambda u: _tanh_curve(u / 2) / 8,
+    )
     return Activation("sigmoid", jet, ((), (arb(0),), (-bend, bend)), (0, 1))
 
 
 def _silu() -> Activation:
-    def jet(u: Any) -> tuple[Any, Any, Any]:
-        t, slope, _ = _tanh_jet(u / 2)
-        return u * (1 + t) / 2, (1 + t) / 2 + u * slope / 4, slope / 2 * (1 - u * t / 2)
-
+    jet = (
+        lambda u: u * (1 + (u / 2).tanh()) / 2,
+        lambda u: (1 + (u / 2).tanh()) / 2 + u * _tanh_slope(u / 2) / 4,
+        lambda u: _tanh_slope(u / 2) / 2 * (1 - u * (u / 2).tanh() / 2),
+    )
     # silu' = 0 where 1 + u + e^u = 0 (increasing); silu'' = 0 where (u/2) tanh(u/2) = 1 (even)
     low = _root(lambda u: 1 + u + u.exp(), Fraction(-2), Fraction(-1))
     bend = 2 * _root(lambda u: u * u.tanh() - 1, Fraction(1), Fraction(2))
@@ -131,44 +137,64 @@ def _silu() -> Activation:
 
 
 def _gelu() -> Activation:
-    def jet(u: Any) -> tuple[Any, Any, Any]:
-        density = (-u * u / 2).exp() / (2 * arb.pi()).sqrt()
-        mass = (1 + (u / arb(2).sqrt()).erf()) / 2
-        return u * mass, mass + u * density, density * (2 - u * u)
+    def density(u: Any) -> Any:
+        return (-u * u / 2).exp() / (2 * arb.pi()).sqrt()
 
+    def mass(u: Any) -> Any:
+        return (1 + (u / arb(2).sqrt()).erf()) / 2
+
+    def slope(u: Any) -> Any:
+        return mass(u) + u * density(u)
+
+    jet = (lambda u: u * mass(u), slope, lambda u: density(u) * (2 - u * u))
     # gelu'' = density (2 - u^2), gelu''' = density (u^3 - 4u). gelu' tends to 0 from below on the
     # left, falls to -sqrt 2, rises to sqrt 2 and falls to 1: it has one zero.
-    low = _root(lambda u: jet(u)[1], Fraction(-1), Fraction(-1, 2))
+    low = _root(slope, Fraction(-1), Fraction(-1, 2))
     bend = arb(2).sqrt()
     return Activation("gelu", jet, ((low,), (-bend, bend), (arb(-2), arb(0), arb(2))))
 
 
 def _gelu_tanh() -> Activation:
-    def jet(u: Any) -> tuple[Any, Any, Any]:
-        factor = (2 / arb.pi()).sqrt()
-        inner = factor * (u + ball(Fraction(44715, 10**6)) * u**3)
-        first = factor * (1 + 3 * ball(Fraction(44715, 10**6)) * u * u)
-        second = factor * 6 * ball(Fraction(44715, 10**6)) * u
-        t, slope, curve = _tanh_jet(inner)
-        bent = curve * first * first + slope * second
-        return u * (1 + t) / 2, (1 + t + u * slope * first) / 2, slope * first + u * bent / 2
+    factor = (2 / arb.pi()).sqrt()
+    cubic = ball(Fraction(44715, 10**6))
 
-    return Activation("gelu-tanh", jet, (None, None, None))
+    def inner(u: Any) -> tuple[Any, Any, Any]:
+        return factor * (u + cubic * u**3), factor * (1 + 3 * cubic * u * u), 6 * factor * cubic * u
+
+    def value(u: Any) -> Any:
+        return u * (1 + inner(u)[0].tanh()) / 2
+
+    def slope(u: Any) -> Any:
+        v, first, _ = inner(u)
+        return (1 + v.tanh() + u * _tanh_slope(v) * first) / 2
+
+    def curve(u: Any) -> Any:
+        v, first, second = inner(u)
+        bent = _tanh_curve(v) * first * first + _tanh_slope(v) * second
+        return _tanh_slope(v) * first + u * bent / 2
+
+    return Activation("gelu-tanh", (value, slope, curve), (None, None, None))
 
 
 def _relu() -> Activation:
-    def jet(u: Any) -> tuple[Any, Any, Any]:
-        step = arb(1) if u > 0 else arb(0) if u < 0 else hull(0, 1)
-        return u.max(arb(0)), step, arb(0)
-
+    jet = (
+        lambda u: u.max(arb(0)),
+        lambda u: arb(1) if u > 0 else arb(0) if u < 0 else hull(0, 1),
+        lambda u: arb(0),
+    )
     return Activation("relu", jet, ((), (arb(0),), ()), smooth=False)
 
 
-def _horner(powers: tuple[Fraction, ...], u: Any) -> Any:
-    total = arb(0)
-    for power in reversed(powers):
-        total = total * u + ball(power)
-    return total
+def _horner(powers: tuple[Fraction, ...]) -> Callable[[Any], Any]:
+    balls = [ball(c) for c in reversed(powers)]
+
+    def at(u: Any) -> Any:
+        total = arb(0)
+        for c in balls:
+            total = total * u + c
+        return total
+
+    return at
 
 
 def _derived(powers: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
@@ -180,10 +206,7 @@ def polynomial(powers: tuple[Fraction, ...], name: str = "poly") -> Activation:
     chain = [powers]
     for _ in range(3):
         chain.append(_derived(chain[-1]))
-
-    def jet(u: Any) -> tuple[Any, Any, Any]:
-        return _horner(chain[0], u), _horner(chain[1], u), _horner(chain[2], u)
-
+    jet = tuple(_horner(coefficients) for coefficients in chain[:3])
     turns = tuple(_real_roots(coefficients) for coefficients in chain[1:])
     odd = not any(powers[::2])
     return Activation(name, jet, turns, odd=odd, powers=powers)
@@ -202,35 +225,38 @@ def _real_roots(powers: tuple[Fraction, ...]) -> tuple[Any, ...]:
 CUBIC = (Fraction(0), Fraction(3, 2), Fraction(0), Fraction(-1, 2))
 
 
-def _exp_poly(width: Fraction) -> Activation:
+def _exp_poly(width: Fraction, name: str) -> Activation:
     """(3v - v^3)/2 at v = (e^(w u) - cosh w)/sinh w, which is +-1 at u = +-1."""
+    w = ball(width)
+    c, s = w.cosh(), w.sinh()
+    cubic = _horner(CUBIC)
 
-    def parts() -> tuple[Any, Any, Any]:
-        w = ball(width)
-        return w, w.cosh(), w.sinh()
-
-    def jet(u: Any) -> tuple[Any, Any, Any]:
-        w, c, s = parts()
+    def inner(u: Any) -> tuple[Any, Any, Any]:
         e = (w * u).exp()
         v = (e - c) / s
-        inner = (3 - 3 * v * v) / 2
-        return (
-            _horner(CUBIC, v),
-            w * e / s * inner,
-            w * w * e / s * (inner - 3 * v * e / s),
-        )
+        return v, w * e / s, (3 - 3 * v * v) / 2
 
-    w, c, s = parts()
-    first = tuple((c + sign * s).log() / w for sign in (-1, 1))  # v = -1, 1
-    # e (1 - v^2) turns at 3 e^2 - 4 c e + 1 = 0, its derivative at 9 e^2 - 8 c e + 1 = 0
-    second = tuple(((2 * c + sign * (4 * c * c - 3).sqrt()) / 3).log() / w for sign in (-1, 1))
-    third = tuple(((4 * c + sign * (16 * c * c - 9).sqrt()) / 9).log() / w for sign in (-1, 1))
-    return Activation("exp-poly", jet, (first, second, third))
+    def slope(u: Any) -> Any:
+        _, first, outer = inner(u)
+        return first * outer
+
+    def curve(u: Any) -> Any:
+        v, first, outer = inner(u)
+        return first * (w * outer - 3 * v * first)
+
+    # with e = e^(w u): v = -1, 1; e (1 - v^2) turns at 3 e^2 - 4 c e + 1 = 0, and its derivative
+    # at 9 e^2 - 8 c e + 1 = 0
+    turns = (
+        tuple((c + sign * s).log() / w for sign in (-1, 1)),
+        tuple(((2 * c + sign * (4 * c * c - 3).sqrt()) / 3).log() / w for sign in (-1, 1)),
+        tuple(((4 * c + sign * (16 * c * c - 9).sqrt()) / 9).log() / w for sign in (-1, 1)),
+    )
+    return Activation(name, (lambda u: cubic(inner(u)[0]), slope, curve), turns)
 
 
 def _root(function: Callable[[Any], Any], low: Fraction, high: Fraction) -> Any:
     """A ball with the only zero of an increasing function between low and high."""
-    for _ in range(60):
+    for _ in range(200):
         middle = (low + high) / 2
         value = function(ball(middle))
         if value > 0:
@@ -255,11 +281,16 @@ def activation(name: str) -> Activation:
     exp-poly:W sets its width (1 by default), poly:C0,C1,.. the coefficients from the constant on.
     gelu is u Phi(u), gelu-tanh the form of the released models. Raises InputError.
     """
+    with precision(_BITS):  # of the constants: tight at any precision in use
+        return _named(name)
+
+
+def _named(name: str) -> Activation:
     plain: dict[str, Callable[[], Activation]] = {
         "tanh": _tanh, "sigmoid": _sigmoid, "silu": _silu, "gelu": _gelu,
         "gelu-tanh": _gelu_tanh, "relu": _relu,
         "cubic": lambda: polynomial(CUBIC, "cubic"),
-        "exp-poly": lambda: _exp_poly(Fraction(1)),
+        "exp-poly": lambda: _exp_poly(Fraction(1), name),
     }  # fmt: skip
     if name in plain:
         return plain[name]()
@@ -270,5 +301,5 @@ def activation(name: str) -> Activation:
     if kind == "exp-poly" and len(numbers) == 1:
         if not Fraction(1, 100) <= numbers[0] <= 20:
             raise InputError(f"--activation {name}: allowed widths are 0.01 to 20")
-        return _exp_poly(numbers[0])
+        return _exp_poly(numbers[0], name)
     raise InputError(f"--activation {name}: unknown; allowed: {', '.join(NAMES)}")
