@@ -46,6 +46,8 @@ COMMANDS = {
     "series s.csv --window 3 --skip": "series",
     "loop --cubic --d 10 --e 0.1 --beta 0.05 --exit 1e-3": "loop",
     "loop --cubic --d 2 --e 0.2 --beta 0.1": "loop",
+    "loop net.npz --count": "loop",
+    "loop net.npz --count --activation cubic --box -1,2": "loop",
     "poly --degree 3 --format bfloat16 --interval=-1/2,1/2": "poly",
     "poly --function exp --degree 2 --format float32 --interval=-1,1 --eps 1e-9": "poly",
     "poly --interval -1/2,1/2 --degree 3": "poly",
@@ -77,6 +79,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     for name in "qkv":
         np.save(folder / name, random.standard_normal((60, 4)) / 4)
+    np.savez(folder / "net.npz", W=[[2.0, 0.1], [0.0, 1.0]], b=[0.1, 0.0])
     (folder / "f.cnf").write_text("p cnf 3 3\n1 -2 0\n2 3 -1 0\n-3 0\n")
     (folder / "words.txt").write_text("0110\n1010\n\n1111\n0011\n")
     (folder / "s.csv").write_text("x\n" + "\n".join(map(str, range(1, 20))) + "\n")
