@@ -156,7 +156,7 @@ def test_count_of_a_file(run, tmp_path):
     assert (found["count"], found["attracting"], found["complete"]) == (9, 4, True)
     assert found["boxes"] > 9
     for point in found["points"]:
-        assert all(a < x < b for a, x, b in zip(
+        assert all(a <= x <= b for a, x, b in zip(
             point["low"], point["point"], point["high"], strict=True))  # fmt: skip
     code, out, _ = run(path, "--count")
     assert "9 in R^4, exactly" in out
