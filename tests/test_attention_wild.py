@@ -1,5 +1,6 @@
 """Claims at the end of the format, arrays that are more than arrays, what fused kernels rest on."""
 
+import json
 import subprocess
 import sys
 
@@ -235,6 +236,19 @@ def test_tensors_that_are_more_than_tensors():
         assert torch.allclose(one, other, rtol=1e-6)
 
 
+def test_sizes_beyond_memory_and_odd_scales_are_one_line():
+    far = np.broadcast_to(Q, (10**10, *Q.shape))  # no memory at all, 32 TB if copied
+    for call in (
+        lambda: vn.attention(far, far, far, eps="1e-2"),
+        lambda: vn.attention(Q, K, V, eps="1e-2", scales=40),
+        lambda: vn.attention(Q[:2], K[:2], V[:2], eps="1e-2", scales=(True, 1)),
+        lambda: vn.attention(Q[:2], K[:2], V[:2], eps="1e-2", scales="11"),
+    ):
+        with pytest.raises(InputError, match=r"GiB would be needed|scales: ") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
 # --- what it rests on
 
 
@@ -255,6 +269,30 @@ def test_the_fused_kernel_is_called_tested():
     slot = vn.GuaranteedKernel(output_error="1e-2")
     slot(*(part[None, None] for part in given), 1.0)
     assert slot.worst.word == "measured"
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_the_command_line_says_the_same(backend, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch", reason="the fused kernel is torch's")
+    from varnum.cli import main
+
+    command = ["varnum", "attention", "--output-error", "1e-2", "--no-bounds"]
+    command += ["--backend", backend]
+    for name, part in (("q", Q), ("k", K), ("v", V)):
+        np.save(tmp_path / f"{name}.npy", part)
+        command += [f"--{name}", str(tmp_path / f"{name}.npy")]
+    said = []
+    for more in (["--json"], []):
+        monkeypatch.setattr(sys, "argv", [*command, *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        said.append(capsys.readouterr().out)
+    made = json.loads(said[0])
+    proved = backend == "numpy"
+    assert made["verdict"] == ("proved" if proved else "done")
+    assert made["assurance"] == ("proved for this run" if proved else "measured")
+    assert ("0.01: proved" if proved else "0.01: tested") in said[1]
 
 
 def test_without_asserts_the_refusals_stand():

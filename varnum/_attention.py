@@ -116,7 +116,12 @@ def attention(
         raise InputError("method: moments certifies the output only; pass output_error, or pivots")
     q, k, v = (plain(part, name) for part, name in ((q, "q"), (k, "k"), (v, "v")))
     number = resolve_sigma(sigma, int(q.shape[-1]) if q.shape else 1)
-    scales = None if scales is None else tuple(scales)
+    try:
+        scales = None if scales is None else tuple(scales)
+    except TypeError:
+        raise InputError(
+            f"scales: {scales!r} is not allowed; token counts such as (1, 4)"
+        ) from None
     with certifying(q):  # what overflows ends in an infinite bound, and so in exact rows
         check_inputs(q, k, v, number, scales)
         scales = None if scales is None else tuple(int(count) for count in scales)

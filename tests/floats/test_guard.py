@@ -1,6 +1,8 @@
 """The state of the process around a call: made irrelevant, or refused in one line."""
 
 import ctypes
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -234,3 +236,35 @@ def test_a_change_in_the_middle_is_seen_at_the_end():
         torch.set_flush_denormal(False)
     with certifying(torch.ones(1)), certifying(np.ones(1)):  # inside itself it costs nothing
         pass
+
+
+def test_what_is_remembered_does_not_come_from_a_bad_state():
+    """Probes and tables made for the first time while numbers are flushed or rounded upward."""
+    code = (
+        "import ctypes, numpy as np, torch\n"
+        "from varnum.errors import InputError\n"
+        "from varnum.floats.probes import check_numpy, check_torch\n"
+        "from varnum.lowrank.moments import tail_table\n"
+        "calls = [check_numpy, lambda: check_torch(torch.device('cpu')), tail_table]\n"
+        "def refused(call):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except InputError:\n"
+        "        return True\n"
+        "library = ctypes.CDLL(None)\n"
+        "for mode in (0x800, 0xC00):\n"
+        "    library.fesetround(mode)\n"
+        "    seen = [refused(call) for call in calls]\n"
+        "    library.fesetround(0)\n"
+        "    assert all(seen), seen\n"
+        "torch.set_flush_denormal(True)\n"
+        "seen = [refused(call) for call in calls]\n"
+        "torch.set_flush_denormal(False)\n"
+        "assert all(seen), seen\n"
+        "assert not any(refused(call) for call in calls)\n"
+        "assert not tail_table().flags.writeable\n"
+    )
+    for change in ("", "library.fesetround(0x800)", "torch.set_flush_denormal(True)"):
+        first = code.replace("calls = [", f"library = ctypes.CDLL(None)\n{change}\ncalls = [", 1)
+        done = subprocess.run([sys.executable, "-c", first], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ narrower products are read as well.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,8 +21,8 @@ _SIDE = 32  # torch hands products of at least 17 x 17 x 17 to the libraries tha
 _SPLIT = 32_768  # entries of an elementwise operation that torch gives to one thread
 
 _BITS = {"float32": 24, "float64": 53}  # of the significand
-_LOW = {"float32": (2.0**-100, 2.0**-40), "float64": (2.0**-1000, 2.0**-60)}  # product subnormal
-_TINY = {"float32": 2.0**-126, "float64": 2.0**-1022}
+_LOW = {"float32": (-100, -40), "float64": (-1000, -60)}  # exponents whose sum is subnormal
+_TINY = {"float32": -126, "float64": -1022}  # exponent of the smallest normal number
 
 _FLUSHED = (
     "arithmetic: subnormal numbers are flushed to zero in {where}, so no bound holds; call "
@@ -57,23 +58,33 @@ class _Probe:
         return (self.left @ self.right) * self.scale
 
 
+def _two(exponent: int) -> float:
+    """2^exponent, exactly whatever the rounding; never subnormal here."""
+    return math.ldexp(1.0, exponent)
+
+
 @cache
 def _numpy_probe(name: str, entries: int) -> _Probe:
-    """Elementwise: `entries` that come out subnormal between, then four that round."""
-    unit, (low, factor) = 2.0 ** -_BITS[name], _LOW[name]
+    """Elementwise: `entries` that come out subnormal between, then four that round.
+
+    Made of exact steps on normal numbers: what is remembered is right even if this state is not.
+    """
+    unit, (low, factor), tiny = _two(-_BITS[name]), _LOW[name], _TINY[name]
     some = np.ones(entries)
-    a = np.append(low * some, [1, 1, -1, -1])
-    b = np.append(factor * some, [1, 1, 1, 1])
+    a = np.append(_two(low) * some, [1, 1, -1, -1])
+    b = np.append(_two(factor) * some, [1, 1, 1, 1])
     c = np.append(0 * some, [unit, 3 * unit, -unit, -3 * unit])
-    s = np.append(some / factor, [1, 1, 1, 1])
-    value = np.append(low * some, [1, 1 + 4 * unit, -1, -1 - 4 * unit])
+    s = np.append(_two(-factor) * some, [1, 1, 1, 1])
+    above = 1 + 4 * unit
+    value = np.append(_two(low) * some, [1, above, -1, -above])
     half, shape = _SIDE // 2, (_SIDE, _SIDE)
     left, right, product = np.zeros(shape), np.zeros(shape), np.ones(shape)
     full = 2 - 2 * unit  # of all bits; its square rounds to 4 - 8 unit
     left[:, 0], right[0, :half], product[:, :half] = full, full, 4 - 8 * unit
-    left[:, -1], right[-1, half:], product[:, half:] = low, factor, low * factor / _TINY[name]
+    left[:, -1], right[-1, half:] = _two(low), _two(factor)
+    product[:, half:] = _two(low + factor - tiny)
     scale = np.ones(_SIDE)
-    scale[half:] = 1 / _TINY[name]
+    scale[half:] = _two(-tiny)
     parts = (a, b, c, s, value, left, right, scale, product)
     return _Probe(*(part.astype(name) for part in parts))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
@@ -14,6 +16,7 @@ from varnum.lowrank.rounding import UNIT, dtype_name
 
 _HALF = ("bfloat16", "float16")
 _LARGEST_SUM = 1e280
+_COPIES = 2  # in float64: the arrays widened, and something made of them
 _LARGEST = {"float64": 1e300, "float32": 1e36, "bfloat16": 1e36, "float16": 1e36}
 
 
@@ -24,6 +27,7 @@ def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] |
         if array.dtype != q.dtype:
             raise InputError(f"{name}: dtype {array.dtype}, but q has {q.dtype}; use one dtype")
     _check_shapes(q, k, v, scales)
+    _check_memory(q, k, v)
     for name, array in (("q", q), ("k", k), ("v", v)):
         if not bool(_finite(array)):
             raise InputError(f"{name}: holds nan or inf; all entries must be finite")
@@ -58,12 +62,27 @@ def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> Non
             f"q, k, v: leading axes {_shape(q)}, {_shape(k)}, {_shape(v)} differ before (L, d)"
         )
     if scales is not None:
-        if not scales or any(not isinstance(n, Integral) or n < 1 for n in scales):
+        if not scales or any(
+            not isinstance(n, Integral) or isinstance(n, bool) or n < 1 for n in scales
+        ):
             raise InputError(f"scales: {scales} is not allowed; positive token counts per scale")
         if not sum(scales) == q.shape[-2] == k.shape[-2]:
             raise InputError(
                 f"scales: sum to {sum(scales)}, but q has {q.shape[-2]} and k {k.shape[-2]} tokens"
             )
+
+
+def _check_memory(q: Any, k: Any, v: Any) -> None:
+    """Before anything is allocated: broadcast views may stand for any number of entries."""
+    if not isinstance(q, np.ndarray) and q.device.type != "cpu":
+        return
+    need = _COPIES * 8 * sum(math.prod(_shape(part)) for part in (q, k, v))
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    if have and need > have:
+        raise InputError(
+            f"q, k, v: about {need / 2**30:.3g} GiB would be needed, this machine has "
+            f"{have / 2**30:.3g}; pass fewer heads at a time"
+        )
 
 
 def _finite(array: Any) -> Any:

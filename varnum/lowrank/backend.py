@@ -23,12 +23,12 @@ def light(array: Any) -> Any:
 
 
 def caster(like: Any) -> Callable[[Any], Any]:
-    """Turns NumPy arrays into arrays of the backend, dtype and device of `like`."""
+    """Turns NumPy arrays into arrays of the backend, dtype and device of `like`: torch's copies."""
     if isinstance(like, np.ndarray):
         return lambda array: _narrow(array, like.dtype)
     import torch
 
-    return lambda array: torch.as_tensor(
+    return lambda array: torch.tensor(
         np.ascontiguousarray(array), dtype=like.dtype, device=like.device
     )
 

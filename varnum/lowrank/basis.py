@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.floats.guard import certified
 from varnum.lowrank.backend import caster, to_numpy
 from varnum.lowrank.rounding import TINY, UNIT, dtype_name, gamma, up
 
@@ -57,7 +58,7 @@ class Basis:
         return 1 + self.size + self.top * (self.top + 1) // 2
 
 
-@np.errstate(all="ignore")  # what overflows ends in an infinite bound
+@certified  # what overflows ends in an infinite bound
 def fit_basis(
     q: Array, k: Array, sigma: float, size: int, top: int, centres: int, like: Any
 ) -> Basis:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.floats.guard import certified
 from varnum.lowrank.backend import light
 from varnum.lowrank.rounding import gamma, up
 
@@ -86,10 +87,12 @@ def _tables(size: int, top: int) -> tuple[Array, Array, Array]:
     fold[size:, size:] = np.outer(multiple, multiple)
     select = np.zeros((3, len(fold)))
     select[0, :size] = select[1, top:size] = select[2, size:] = 1
+    fold.flags.writeable = select.flags.writeable = False
     return fold, np.concatenate([np.ones(1 + size), multiple / 2]), select
 
 
 @cache
+@certified  # what is remembered must not come from another arithmetic
 def tail_table() -> Array:
     """Upper bounds of h(B)/6, h(B) = 6 (e^B - 1 - B - B^2/2)/B^3, at B = 1/16, 2/16, .. and inf.
 
@@ -100,7 +103,9 @@ def tail_table() -> Array:
     total = np.full_like(far, 2.0 / math.factorial(43))
     for m in reversed(range(40)):
         total = total * far + 1.0 / math.factorial(m + 3)
-    return np.append(total * (1 + 2.0**-40), np.inf)
+    table = np.append(total * (1 + 2.0**-40), np.inf)
+    table.flags.writeable = False  # every later bound reads it
+    return table
 
 
 def row_errors(

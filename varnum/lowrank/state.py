@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.guard import certifying
+from varnum.floats.guard import certified, certifying
 from varnum.floats.inputs import kind_of
 from varnum.floats.turns import Turns
 from varnum.lowrank.backend import (
@@ -50,6 +50,7 @@ class Bounds:
 class MomentState:
     """Weighted sums of features times values and of features times features, per centre."""
 
+    @certified
     def __init__(self, basis: Basis, value_size: int) -> None:
         count = basis.centres.shape[0]
         self.basis = basis

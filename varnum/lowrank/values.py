@@ -96,8 +96,8 @@ class Offset:
     def cost(self, seen: ValueRange) -> float:
         """What subtracting c and adding it again adds to an error in units of the range.
 
-        `seen`: of v - c. The difference is off by u |v - c| <= u range, the sum by u times itself;
-        the range of v - c is at most (1 + u) times that of v.
+        `seen`: of v - c. The difference is off by u |v - c| <= u range, the sum by u times itself
+        (proofs/moment-certificate.md, lemma 8).
         """
         shift, xp = light(self.vector), namespace(seen.low)
         with np.errstate(all="ignore"):

@@ -25,7 +25,7 @@ from varnum.lowrank.backend import empty, light, namespace, row_squares
 from varnum.lowrank.basis import unit_of
 from varnum.lowrank.exact import exact_error, exact_rows
 from varnum.lowrank.policy import Choice, estimate_best
-from varnum.lowrank.rounding import TINY, dtype_name
+from varnum.lowrank.rounding import TINY, dtype_name, up
 from varnum.lowrank.state import MomentState
 from varnum.lowrank.values import Offset, ValueRange
 
@@ -148,7 +148,7 @@ class VarAttention:
         if wrong:
             worst = max(worst, self._repair(q, out, error, missed, target, all_k, all_v))
         self.outcome.seconds_certificate = self.state.seconds
-        self.outcome.absorb(worst + cost, wrong if self._can_repair(all_k) else 0, count)
+        self.outcome.absorb(_with(worst, cost, q), wrong if self._can_repair(all_k) else 0, count)
         self._restore(out)
 
     def _inner(self, seen: ValueRange) -> tuple[float, float]:
@@ -193,7 +193,7 @@ class VarAttention:
         self._range.mend(out)
         self._restore(out)
         self._note_fused(q)
-        self.outcome.absorb(bound + cost, int(q.shape[0]), int(q.shape[0]))
+        self.outcome.absorb(_with(bound, cost, q), int(q.shape[0]), int(q.shape[0]))
 
     def exact_start(self, q: Any, k: Any, v: Any, scales: tuple[int, ...], out: Any) -> int:
         """Do the small scales that come first, with one bound for all; the number of tokens done.
@@ -222,7 +222,7 @@ class VarAttention:
         self._note_fused(q)
         self._seen, self._far_key = end, far_k
         self._range = ValueRange(seen.low[-1], seen.high[-1])
-        self.outcome.absorb(bound + cost, end, end)
+        self.outcome.absorb(_with(bound, cost, q), end, end)
         return end
 
     def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
@@ -306,6 +306,11 @@ def _exact_to_target(
     ratio, lost = wide_range.ratio, TINY[dtype_name(v)] / wide_range.least
     bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio + lost
     return (out.astype(q.dtype) if isinstance(q, np.ndarray) else out.to(q.dtype)), bound
+
+
+def _with(error: float, cost: float, like: Any) -> float:
+    """The bound for v from that for v - c: ranges and sums differ by a few roundings."""
+    return up(error * (1 + 8 * unit_of(like)) + cost) if cost else error
 
 
 def _far(array: Any) -> float:
