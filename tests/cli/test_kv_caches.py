@@ -3,11 +3,14 @@
 import json
 import sys
 from importlib import resources
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from varnum.cli import main
 
+HEADS = Path(__file__).parents[1] / "data" / "heads" / "text_L160_d32.npz"
 TYPES = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "array": list,
          "object": dict, "null": type(None)}  # fmt: skip
 
@@ -77,8 +80,49 @@ def test_sparsity_text(run):
 
 
 @pytest.mark.parametrize(
+    ("options", "stages"),
+    [((HEADS,), 1), ((HEADS, "--merge", 16, "--policy", "snapkv"), 1),
+     ((HEADS, "--cut", 100, "--policy", "random", "--seed", 3), 1),
+     (("run", "--random", "var-tiny", "--merge", 4, "--label", 2), 3)],
+)  # fmt: skip
+def test_evict_json(run, options, stages, tmp_path):
+    path = tmp_path / "q.npz"
+    code, out, _ = run("--evict", *options, "--keep", "0.5", "--per-query", path, "--json")
+    document = json.loads(out)
+    check(document, schema(document))
+    assert code == 0
+    for name in ("error", "mass", "dropped"):
+        assert document[f"{name}_measured"] <= document[f"{name}_certified"]
+    assert len(document["heads"][0]["stages"]) == stages
+    with np.load(path) as arrays:
+        worst = max(arrays[n].max() for n in arrays.files if n.startswith("error_measured"))
+    assert worst == document["error_measured"]
+
+
+def test_evict_text(run):
+    code, out, _ = run("--evict", HEADS, "--merge", 16)
+    assert code == 0
+    assert "80+16/160" in out
+    assert max(map(len, out.splitlines())) <= 80
+    _, out, _ = run("--evict", "run", "--random", "var-tiny")
+    assert out.splitlines()[1].startswith("2 ")
+    assert "worst of 8 heads" in out
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
+        (("--evict", "none.npz"), "none.npz does not exist"),
+        (("--evict", HEADS, "--policy", "lru"), "--policy: no 'lru'"),
+        (("--evict", HEADS, "--keep", "1.5"), "--keep: 1.5"),
+        (("--evict", HEADS, "--cut", 5, "--schedule", "1,2"), "--cut: not with --schedule"),
+        (("--evict", HEADS, "--cut", 160), "--cut: 160 is not allowed"),
+        (("--evict", HEADS, "--random", "var-tiny"), "--random: an option of --evict run"),
+        (("--evict", HEADS, "--per-query", "x.txt"), "ending in .npz"),
+        (("--evict", "run"), "weights: give"),
+        (("--evict", "run", "--random", "var-tiny", "--label", 99), "--label: 99"),
+        (("--rows", 4, "--keep", "0.5"), "--keep: not an option of kv without --evict"),
+        (("--evict", HEADS, "--rows", 4), "--rows: not an option of --evict"),
         (("--sparsity", 4, "--rank", 3, "--rows", 4), "--rank: not an option of --sparsity"),
         (("--rows", 4, "--scale", 3), "--scale: not an option of kv without --sparsity"),
         (("--sparsity", 4, "--model", "all", "--rows", 4), "takes the sizes from the models"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,8 @@ Option = typer.Option
 
 def kv(
     model: Annotated[
-        str | None, Option(help="var-d16, var-d20, var-d24, var-d30, var-d36.")
+        str | None,
+        Option(help="var-d16 to -d36; --sparsity: infinity-125m, -2b, -8b, all."),
     ] = None,
     schedule: Annotated[str | None, Option(help="Sides of the token maps, e.g. 1,2,3,4.")] = None,
     rows: Annotated[
@@ -52,24 +54,66 @@ def kv(
     keeps: Annotated[
         str | None, Option(help="With --sparsity: bytes per token a compressor keeps, judged.")
     ] = None,
+    evict: Annotated[
+        str | None,
+        Option(metavar="HEADS.npz", help="Judge what this cache may forget; run: of a VAR run."),
+    ] = None,
+    keep: Annotated[str | None, Option(help="With --evict: share of the rows kept; 0.5.")] = None,
+    policy: Annotated[
+        str | None, Option(help="With --evict: h2o, streaming, snapkv, random; h2o.")
+    ] = None,
+    merge: Annotated[
+        int | None, Option(help="With --evict: merge the others into so many clusters.")
+    ] = None,
+    cut: Annotated[
+        int | None, Option(help="With --evict: causal, the cache is the first so many rows.")
+    ] = None,
+    per_query: Annotated[
+        Path | None, Option(metavar="FILE.npz", help="With --evict: write each query's numbers.")
+    ] = None,
+    random: Annotated[str | None, Option(help="With --evict run: weights of a preset.")] = None,
+    var: Annotated[str | None, Option(help="With --evict run: the transformer's file.")] = None,
+    vae: Annotated[str | None, Option(help="With --evict run: the VQVAE's file.")] = None,
+    config: Annotated[str | None, Option(help="With --evict run: JSON file of sizes.")] = None,
+    label: Annotated[int | None, Option(help="With --evict run: class of the image; 0.")] = None,
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
-    """How many bits a key/value cache must hold, and what the alternatives need.
+    """How many bits a key/value cache must hold, what the alternatives need, what it may forget.
 
-    Exit code 1 if a bit of the demo goes wrong at the limit.
+    --sparsity counts the bits of sparse values and judges a compressor's --keeps (--model all: for
+    every released size). --evict takes heads from an .npz of arrays q_NAME, k_NAME, v_NAME (every
+    query sees every key; --cut N or --schedule for causal ones) and certifies, per query, the mass
+    that a policy drops and the error of dropping or merging.
 
-    Examples: varnum kv --model var-d16; varnum kv --demo --bits 1
+    Exit code 1 if a bit of the demo goes wrong at the limit, or a claim of --keeps is impossible.
+
+    Examples: varnum kv --model var-d16; varnum kv --demo --bits 1;
+    varnum kv --model var-d16 --sparsity 8; varnum kv --evict heads.npz --keep 0.5 --merge 64
     """
     limit(timeout)
+    with_evict = {"--keep": keep, "--policy": policy, "--merge": merge, "--cut": cut,
+                  "--per-query": per_query, "--random": random, "--var": var, "--vae": vae,
+                  "--config": config, "--label": label}  # fmt: skip
     with_sparsity = {"--atoms": atoms, "--atom-bits": atom_bits, "--read-rows": read_rows,
                      "--scale": scale, "--heads": heads, "--keeps": keeps}  # fmt: skip
+    other = {"--rank": rank, "--vocabulary": vocabulary, "--demo": demo or None}
+    if evict is not None:
+        from varnum.cli.kv_evict import EvictQuestion
+        from varnum.cli.kv_evict import evict as run_evict
+
+        sizes = {"--sparsity": sparsity, "--model": model, "--rows": rows, "--dv": d_v, "--dk": d_k}
+        _no_others("--evict", other | with_sparsity | sizes)
+        return run_evict(
+            EvictQuestion(evict, keep or "0.5", policy or "h2o", merge or 0, sigma, cut, schedule,
+                          per_query, random, var, vae, config, label or 0, seed), json
+        )  # fmt: skip
+    _no_others("kv without --evict", with_evict)
     if sparsity is not None:
         from varnum.cli.kv_sparsity import sparsity as run_sparsity
         from varnum.hardness.caches.report import SparsityQuestion
 
-        _no_others("--sparsity", {"--sigma": sigma, "--rank": rank, "--vocabulary": vocabulary,
-                                  "--demo": demo or None})  # fmt: skip
+        _no_others("--sparsity", other | {"--sigma": sigma})
         return run_sparsity(
             SparsityQuestion(sparsity, model, schedule, rows, d_v, d_k, bits, heads, atoms,
                              atom_bits, read_rows, scale, keeps, seed), json

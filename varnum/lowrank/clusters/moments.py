@@ -1,0 +1,121 @@
+"""The sums a cluster keeps, about a fixed reference point, so that they add up.
+
+n keys y_j = k_j - m and values z_j = v_j - w about references m, w (the means of the rows that came
+first): sums of y, y y^T, z, z^2, the reach of |y|, the box of y. Adding rows in parts or at once
+gives the same sums, up to rounding that is counted by the number of additions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from varnum.errors import InputError
+from varnum.lowrank.rounding import UNIT, gamma
+
+U = UNIT["float64"]
+
+
+@dataclass
+class Moments:
+    """C clusters; arrays in float64, counts whole.
+
+    n (C,); m (C, d), w (C, d_v); y (C, d) sum of k - m; yy (C, d, d); reach (C,) largest |k - m|,
+    rounded up; low, high (C, d) box of k - m; z, zz (C, d_v) sums of v - w and of its squares.
+    """
+
+    n: Any
+    m: Any
+    w: Any
+    y: Any
+    yy: Any
+    reach: Any
+    low: Any
+    high: Any
+    z: Any
+    zz: Any
+    additions: int = 0
+
+    @classmethod
+    def empty(cls, m: Any, w: Any) -> Moments:
+        """No rows yet, about references m (C, d), w (C, d_v)."""
+        (clusters, d), d_v = m.shape, w.shape[1]
+        zero = np.zeros
+        return cls(
+            zero(clusters, dtype=np.int64), m, w, zero((clusters, d)), zero((clusters, d, d)),
+            zero(clusters), zero((clusters, d)), zero((clusters, d)), zero((clusters, d_v)),
+            zero((clusters, d_v)),
+        )  # fmt: skip
+
+    def add(self, k: Any, v: Any, labels: Any) -> None:
+        """More rows k (n, d), v (n, d_v) with labels 0 .. C-1."""
+        for c in np.unique(labels):
+            rows = labels == c
+            y, z = k[rows] - self.m[c], v[rows] - self.w[c]
+            if self.n[c]:
+                self.low[c] = np.minimum(self.low[c], y.min(0))
+                self.high[c] = np.maximum(self.high[c], y.max(0))
+            else:
+                self.low[c], self.high[c] = y.min(0), y.max(0)
+            self.n[c] += len(y)
+            self.y[c] += y.sum(0)
+            self.yy[c] += y.T @ y
+            self.reach[c] = max(self.reach[c], float(norm(y).max()))
+            self.z[c] += z.sum(0)
+            self.zz[c] += (z * z).sum(0)
+        self.additions += 1
+
+    def of_clusters(self, which: Any) -> Moments:
+        """The clusters that `which` (C,) selects."""
+        names = ("n", "m", "w", "y", "yy", "reach", "low", "high", "z", "zz")
+        return replace(self, **{name: getattr(self, name)[which] for name in names})
+
+    @property
+    def sums(self) -> int:
+        """Roundings that an entry of a sum has gone through, at most."""
+        most: int = self.n.max(initial=0)
+        return int(most) + self.additions + 4
+
+    def values(self) -> tuple[Any, Any, Any]:
+        """(C, d_v) each: mean values, a bound of their error, the deviation rounded up."""
+        n = self.n[:, None]
+        mean = self.z / n
+        square = self.zz / n * (1 + gamma(self.sums + 8))
+        slip = gamma(self.sums + 4) * np.sqrt(square) * (1 + 8 * U)  # mean |z| <= root mean z^2
+        values = self.w + mean
+        spoilt = slip + 4 * U * (np.abs(self.w) + np.abs(mean))
+        deviation = square - np.maximum(np.abs(mean) - slip, 0.0) ** 2 * (1 - 8 * U)
+        return values, spoilt, np.sqrt(np.maximum(deviation, 0.0)) * (1 + 8 * U)
+
+    @property
+    def merge_numbers(self) -> int:
+        """Numbers that the merged cache keeps of a cluster: count, mean key, mean value."""
+        return 1 + int(self.m.shape[1]) + int(self.w.shape[1])
+
+    @property
+    def certificate_numbers(self) -> int:
+        """Numbers that the bound needs beside: y y^T (half), sum of y, box, reach; z^2 and sum."""
+        d, d_v = int(self.m.shape[1]), int(self.w.shape[1])
+        return d * (d + 1) // 2 + 3 * d + 1 + 2 * d_v
+
+
+def norm(x: Any) -> Any:
+    """Euclidean norms of rows (n, d), rounded up, one rounding of the entries counted."""
+    return np.sqrt((x * x).sum(1)) * (1 + (x.shape[1] + 8) * 2 * U) + 1e-150
+
+
+def plain(name: str, x: Any) -> Any:
+    """A float64 array (n, d) of a plain NumPy array of floats; raises InputError."""
+    if type(x) is not np.ndarray or x.dtype.kind != "f" or x.dtype.itemsize > 8:
+        kind = f"{type(x).__name__} of {getattr(x, 'dtype', 'no dtype')}"
+        raise InputError(f"{name}: {kind}; allowed is a NumPy array of float16, 32 or 64")
+    if x.ndim != 2 or 0 in x.shape[1:]:
+        raise InputError(f"{name}: shape {x.shape}; allowed is (rows, width)")
+    x = x.astype(np.float64)
+    if not np.isfinite(x).all():
+        raise InputError(f"{name}: holds nan or inf; all entries must be finite")
+    if not np.abs(x).max(initial=0.0) < 1e100:
+        raise InputError(f"{name}: entries of 1e100 or more overflow sums; scale them down")
+    return x
