@@ -45,7 +45,7 @@ MAY: dict[str, set[str]] = {
     "_attention": GROUND | {"approx", "floats", "lowrank"},
     "_slot": GROUND | {"floats", "lowrank", "_attention"},
     "propagate": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "question"},
-    "hardness": GROUND | {"approx", "lowrank", "cost", "model", "_attention"},
+    "hardness": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND
     | {
         "floats",

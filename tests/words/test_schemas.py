@@ -41,6 +41,7 @@ COMMANDS = {
     "kv --rows 424 --sparsity 8": "kv-sparsity",
     "kv --model all --sparsity 8": "kv-sparsity-all",
     "kv --demo --total 1000": "kv-demo",
+    "kv --evict heads.npz --merge 4 --keep 0.3": "kv-evict",
     "regime --b 1": "regime",
     "regime --p 1/2": "regime",
     "series s.csv --window 3 --skip": "series",
@@ -79,6 +80,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     for name in "qkv":
         np.save(folder / name, random.standard_normal((60, 4)) / 4)
+    np.savez(folder / "heads.npz", **{n: random.standard_normal((20, 4)) for n in "qkv"})
     np.savez(folder / "net.npz", W=[[2.0, 0.1], [0.0, 1.0]], b=[0.1, 0.0])
     (folder / "f.cnf").write_text("p cnf 3 3\n1 -2 0\n2 3 -1 0\n-3 0\n")
     (folder / "words.txt").write_text("0110\n1010\n\n1111\n0011\n")

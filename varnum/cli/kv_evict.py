@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varnum.cli.common import aligned, filled, progress
+from varnum.cli.common import progress
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
+from varnum.text import aligned, filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from varnum.cli.common import aligned, filled, progress
+from varnum.cli.common import progress
 from varnum.cli.envelope import print_envelope
+from varnum.text import aligned, filled
 
 if TYPE_CHECKING:
     from varnum.hardness.caches.report import SparsityQuestion

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.lowrank.clusters.moments import plain
+from varnum.floats.inputs import tokens
 from varnum.model.backend import Backend
 from varnum.model.generate import Model, Settings, generate, teacher_forced_logits
 
@@ -53,7 +53,7 @@ def read_heads(path: Path, sigma: str | None = None) -> Iterator[Head]:
         if missing:
             raise InputError(f"--evict: {path}: {', '.join(missing)} missing beside q{name}")
         where = name.lstrip("_") or "head"
-        q, k, v = (plain(f"{path}: {part}{name}", arrays[f"{part}{name}"]) for part in "qkv")
+        q, k, v = (tokens(arrays[f"{part}{name}"], f"{path}: {part}{name}") for part in "qkv")
         yield _checked(Head(where, q, k, v, _sigma(sigma, q.shape[1])))
 
 

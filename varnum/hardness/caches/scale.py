@@ -16,6 +16,7 @@ import numpy as np
 
 from varnum.balls.scalar import ball, lower, precision
 from varnum.errors import InputError
+from varnum.floats.guard import certified
 from varnum.formulas import caches as forms
 from varnum.lowrank.rounding import EXP_ULPS, UNIT, gamma, up
 
@@ -49,6 +50,7 @@ class Attention:
     relative: float
 
 
+@certified
 def attention_of(keys: Any, scale: float) -> Attention:
     """The attention of the queries s k_i, with its rounding: logits, exp, sums, quotients."""
     check_scale(Fraction(scale))
@@ -69,6 +71,7 @@ def attention_of(keys: Any, scale: float) -> Attention:
     return Attention(P, relative)
 
 
+@certified
 def inverse_norm(attention: Attention) -> float:
     """kappa >= ||P^-1||_inf, from an approximate inverse R and ||I - R P|| < 1; inf if not shown.
 

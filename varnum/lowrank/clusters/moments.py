@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from varnum.errors import InputError
 from varnum.lowrank.rounding import UNIT, gamma
 
 U = UNIT["float64"]
@@ -104,18 +103,3 @@ class Moments:
 def norm(x: Any) -> Any:
     """Euclidean norms of rows (n, d), rounded up, one rounding of the entries counted."""
     return np.sqrt((x * x).sum(1)) * (1 + (x.shape[1] + 8) * 2 * U) + 1e-150
-
-
-def plain(name: str, x: Any) -> Any:
-    """A float64 array (n, d) of a plain NumPy array of floats; raises InputError."""
-    if type(x) is not np.ndarray or x.dtype.kind != "f" or x.dtype.itemsize > 8:
-        kind = f"{type(x).__name__} of {getattr(x, 'dtype', 'no dtype')}"
-        raise InputError(f"{name}: {kind}; allowed is a NumPy array of float16, 32 or 64")
-    if x.ndim != 2 or 0 in x.shape[1:]:
-        raise InputError(f"{name}: shape {x.shape}; allowed is (rows, width)")
-    x = x.astype(np.float64)
-    if not np.isfinite(x).all():
-        raise InputError(f"{name}: holds nan or inf; all entries must be finite")
-    if not np.abs(x).max(initial=0.0) < 1e100:
-        raise InputError(f"{name}: entries of 1e100 or more overflow sums; scale them down")
-    return x

@@ -18,14 +18,17 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.floats.guard import certified
+from varnum.floats.inputs import tokens
 from varnum.lowrank.clusters.limits import FAR, jensen_excess, psi0
-from varnum.lowrank.clusters.moments import Moments, norm, plain
+from varnum.lowrank.clusters.moments import Moments, norm
 from varnum.lowrank.clusters.reading import Reading
 from varnum.lowrank.rounding import EXP_ULPS, UNIT, gamma, up
 
 U = UNIT["float64"]
 KEPT = -1  # label of rows that stay as they are
 LARGEST_LOGIT = 1e6
+LARGEST_ENTRY = 1e100
 _BLOCK = 512  # queries at a time
 
 
@@ -76,7 +79,7 @@ class Clusters:
         if not 0 < sigma < np.inf:
             raise InputError(f"sigma: {sigma:g} is not allowed; a positive number")
         self.sigma = float(sigma)
-        self.moments = Moments.empty(plain("centres of keys", m), plain("centres of values", w))
+        self.moments = Moments.empty(m, w)
         self.k = np.zeros((0, m.shape[1]))
         self.v = np.zeros((0, w.shape[1]))
         self._low = np.full(w.shape[1], np.inf)
@@ -92,6 +95,7 @@ class Clusters:
         return cls(m, w, sigma)
 
     @classmethod
+    @certified
     def of(cls, k: Any, v: Any, labels: Any, *, sigma: float) -> Clusters:
         """From keys (n, d), values (n, d_v), labels (n,): KEPT or 0 .. C-1; sigma divides logits.
 
@@ -107,6 +111,7 @@ class Clusters:
         made.add(k, v, labels)
         return made
 
+    @certified
     def add(self, k: Any, v: Any, labels: Any) -> None:
         """More rows, kept or into clusters that exist; where it raises InputError none is added."""
         k, v, labels = _rows(k, v, labels)
@@ -115,8 +120,6 @@ class Clusters:
         clusters = len(self.moments.n)
         if len(labels) and int(labels.max()) >= clusters:
             raise InputError(f"labels: {int(labels.max())} names none of {clusters} clusters")
-        if not len(k):
-            return
         kept = labels == KEPT
         self.k = np.concatenate([self.k, k[kept]])
         self.v = np.concatenate([self.v, v[kept]])
@@ -129,13 +132,14 @@ class Clusters:
         """Rows in all."""
         return len(self.k) + int(self.moments.n.sum())
 
+    @certified
     def attend(self, q: Any, *, more: tuple[Any, Any] | None = None, mask: Any = None) -> Attended:
         """Outputs for queries (L_q, d) over all rows, with bounds; see `Attended`.
 
         more: keys and values (l, d), (l, d_v) that are seen as they are but not stored, such as the
         queries' own scale; mask (L_q, l): which of those each query sees. Raises InputError.
         """
-        q = plain("q", q)
+        q = _tokens(q, "q")
         if q.shape[1] != self.k.shape[1]:
             raise InputError(f"q: head dimension {q.shape[1]}, but k has {self.k.shape[1]}")
         k, v, low, high = self.k, self.v, self._low, self._high
@@ -272,10 +276,18 @@ def _spread(low: Any, high: Any) -> Any:
 
 def _rows(k: Any, v: Any, labels: Any) -> tuple[Any, Any, Any]:
     """Checked keys (n, d), values (n, d_v) in float64 and whole labels (n,) >= KEPT."""
-    k, v = plain("k", k), plain("v", v)
+    k, v = _tokens(k, "k"), _tokens(v, "v")
     labels = np.asarray(labels)
     if len(k) != len(v) or labels.shape != (len(k),):
         raise InputError(f"k, v, labels: {len(k)}, {len(v)}, {labels.shape} rows differ")
     if labels.dtype.kind not in "iu" or (len(labels) and int(labels.min()) < KEPT):
         raise InputError(f"labels: whole numbers from {KEPT} on are allowed, one a row")
     return k, v, labels
+
+
+def _tokens(x: Any, name: str) -> Any:
+    """(n, width) in float64, n >= 1, whose sums cannot overflow; InputError for all else."""
+    found = tokens(x, name)
+    if not np.abs(found).max() < LARGEST_ENTRY:
+        raise InputError(f"{name}: entries of {LARGEST_ENTRY:g} or more; scale them down")
+    return found
