@@ -218,7 +218,7 @@ class Plan(Value):
     def _with_schedule(self) -> Question:
         q = self.question
         if q.schedule is None or q.d is None:
-            raise InputError("backwards: give a head dimension and a schedule (--d and --schedule)")
+            raise InputError("backwards: give a head dimension and a schedule (d and schedule)")
         return q
 
 
@@ -250,7 +250,7 @@ def plan(
     Raises InputError.
     """
     if not 0 <= max_degree <= 4000:
-        raise InputError(f"max-degree: {max_degree} is not allowed; 0 to 4000")
+        raise InputError(f"max_degree: {max_degree} is not allowed; 0 to 4000")
     question = ask(
         M, W=W, R=R, d=d, d_v=d_v, sigma=sigma, eps=eps, output_error=output_error, error=error,
         model=model, schedule=schedule, n=n, alpha=alpha,
@@ -276,7 +276,7 @@ def least_degree(
     """certify_least_degree, started at the minimax curve and stopped where it would take long."""
     guess = estimate_degree_curve(target, eps)
     if guess > max_degree + 5:
-        return Unknown(f"the least degree is about {guess:.0f}, beyond --max-degree {max_degree}")
+        return Unknown(f"the least degree is about {guess:.0f}, beyond max_degree {max_degree}")
     found = certify_least_degree(
         target, eps, inner=inner, guess=round(guess), max_degree=max_degree, progress=progress
     )
@@ -301,10 +301,10 @@ def _reasons(q: Question, least: ProvedDegree | Unknown, taylor: int | Unknown) 
         reasons["degree_taylor"] = taylor.reason
     if q.d is None:
         for name in ("rank", "rank_published", "crossover_n", "cost", "memory", "regime", "pays"):
-            reasons[name] = "needs a head dimension: --d or --model"
+            reasons[name] = "needs a head dimension: d or model"
     elif q.schedule is None:
         for name in ("cost", "memory", "regime", "pays"):
-            reasons[name] = "needs a schedule: --schedule, --n or --model"
+            reasons[name] = "needs a schedule: schedule, n or model"
     elif q.schedule.length < 2:
         reasons["regime"] = "needs more than one token: ln L is 0"
     elif 0 < q.M_high < Fraction(1, 10**80):

@@ -133,18 +133,18 @@ def _size(
     factor = 2 if error == "additive" else 1
     if W is not None:
         if error != "additive":
-            raise InputError("W: it belongs to --error additive; for relative error give M")
+            raise InputError("W: it belongs to error additive; for relative error give M")
         return _at_least_zero(W, "W"), _at_least_zero(W, "W"), sigma
     if M is not None:
         return factor * _at_least_zero(M, "M"), factor * _at_least_zero(M, "M"), sigma
     if R is not None:
         if d is None or sigma is None:
-            raise InputError("R: it needs --d and --sigma (d, sqrt, 4sqrt, 1 or a number)")
+            raise InputError("R: it needs d and sigma (d, sqrt, 4sqrt, 1 or a number)")
         low, high = logit_bound(R, d, sigma)
         return factor * low, factor * high, sigma
     if released:
         return factor * LOGIT_CAP, factor * LOGIT_CAP, "1" if sigma is None else sigma
-    raise InputError("M: give --M, or --R with --d and --sigma, or --model")
+    raise InputError("M: give M, or R with d and sigma, or model")
 
 
 def _at_least_zero(value: Number, name: str) -> Fraction:
@@ -170,14 +170,14 @@ def _errors(
     if eps is not None and output_error is None:
         return _fraction_of_one(eps, "eps"), None
     if output_error is None or eps is not None:
-        raise InputError("eps: give exactly one of --eps and --output-error")
-    tau = _fraction_of_one(output_error, "output-error")
+        raise InputError("eps: give exactly one of eps and output_error")
+    tau = _fraction_of_one(output_error, "output_error")
     if error == "relative":
         from varnum.formulas import softmax as softmax_forms  # only here: starting is slow enough
 
         return softmax_forms.budget_eps.exact(tau=tau), tau
     if schedule is None:
-        raise InputError("output-error: with --error additive it needs a schedule (the row length)")
+        raise InputError("output_error: with error additive it needs a schedule (the row length)")
     # logits shifted so that the largest is 0: the row sum is at least 1
     return cost_forms.additive_delta.exact(tau=tau, S=1, L=schedule.length), tau
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -90,6 +91,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path(name).write_text(CNF)
     for name in ("w.txt", "words.txt"):
         Path(name).write_text(WORDS)
+    shutil.copy(Path(__file__).parents[1] / "data" / "series" / "co2.csv", "co2.csv")
     for name in "qkv":
         np.save(name, np.random.default_rng(0).standard_normal((300, 8)) / 4)
     return tmp_path

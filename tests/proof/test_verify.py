@@ -55,9 +55,9 @@ def test_progress_names_each_claim():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(InputError, match="--claim"):
+    with pytest.raises(InputError, match="claim:"):
         verify("no-such-claim")
-    with pytest.raises(InputError, match="--require"):
+    with pytest.raises(InputError, match="require:"):
         verify("nearest", require=["yices"])
 
 

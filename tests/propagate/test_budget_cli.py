@@ -59,7 +59,7 @@ def test_norm_bounds():
         (("--model-error", "1e-2", *NORMS, "--affine"), "--affine"),
         (("--model-error", "1e-2", "--norms=-1,-1,1", *NORMS[2:]), "--norms"),
         (("--model-error", "1e-2", "--norms", "1,1,0", *NORMS[2:]), "--norms"),
-        (("--model-error", "1e-2", *NORMS[:-1], "0"), "--scales"),
+        (("--model-error", "1e-2", *NORMS[:-1], "0"), "scales"),
     ],
 )
 def test_bad_input_is_one_line(arguments, says):

@@ -143,3 +143,20 @@ def test_a_budget_is_a_value() -> None:
     assert len(repr(found)) < 200
     assert found.to_dict()["kernel_domain"]
     assert not flint_inside(found)
+
+
+def test_messages_name_arguments_here_and_options_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    from varnum.cli import main
+
+    with pytest.raises(vn.InputError, match=r"^output_error: 2 is not allowed"):
+        vn.plan("1", output_error="2")
+    with pytest.raises(vn.InputError, match=r"^max_degree: 5000 "):
+        vn.plan("1", eps="1e-2", max_degree=5000)
+    monkeypatch.setattr(sys, "argv", ["varnum", "bound", "--M", "1", "--output-error", "2"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith("varnum: error: --output-error: 2 is not allowed")

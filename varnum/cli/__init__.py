@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import typer
@@ -114,7 +114,7 @@ def _run() -> int:
         print(message)  # a group without a command: its help
         return 0
     except InputError as error:
-        return _say(str(error), 2)
+        return _say(_as_option(str(error), only), 2)
     except MissingExtra as error:
         return _say(str(error), 4)
     except typer.Exit as error:
@@ -129,6 +129,23 @@ def _run() -> int:
         if "VARNUM_DEBUG" in os.environ:
             raise
         return _say(f"internal: {type(error).__name__}: {error} (VARNUM_DEBUG=1 shows where)", 3)
+
+
+def _as_option(message: str, verbs: Iterable[str]) -> str:
+    """A message of the library names an argument (`model_error: ..`); here that is an option."""
+    name, colon, rest = message.partition(":")
+    option = "--" + name.replace("_", "-")
+    known = {
+        text for command in _commands(typer.main.get_command(build(verbs))) for text in command
+    }
+    return f"{option}:{rest}" if colon and option in known else message
+
+
+def _commands(command: Any) -> Iterator[list[str]]:
+    """The options of a command and of those below it."""
+    yield [text for parameter in command.params for text in parameter.opts]
+    for below in getattr(command, "commands", {}).values():
+        yield from _commands(below)
 
 
 def _say(message: str, code: int) -> int:

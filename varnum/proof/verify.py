@@ -127,7 +127,7 @@ def verify(
     chosen = _chosen(claim)
     for name in require:
         if name not in SOLVERS:
-            raise InputError(f"--require: {name!r} is not a solver; one of {', '.join(SOLVERS)}")
+            raise InputError(f"require: {name!r} is not a solver; one of {', '.join(SOLVERS)}")
         if name not in installed():
             raise MissingExtra(name, name)
     items: list[Item] = []
@@ -157,7 +157,7 @@ def _chosen(claim: str | None) -> list[Claim]:
     if claim not in known:
         near = difflib.get_close_matches(claim, known, n=3, cutoff=0.4) or ["exp-supnorm"]
         raise InputError(
-            f"--claim: {claim!r} is not in the ledger; an id such as {', '.join(near)} "
+            f"claim: {claim!r} is not in the ledger; an id such as {', '.join(near)} "
             "(`varnum verify --no-checks` lists all)"
         )
     return [known[claim]]

@@ -88,9 +88,9 @@ def certify_budget(
     compose: eps -> Composition, e.g. partial(certify_composition, ...). Unknown if no eps above
     2^-400 is small enough.
     """
-    target = parse(model_error, "--model-error")
+    target = parse(model_error, "model_error")
     if target <= 0:
-        raise InputError(f"--model-error: {model_error} is not above 0")
+        raise InputError(f"model_error: {model_error} is not above 0")
     eps = solve_down(lambda e: compose(e).reach.error, target, Fraction(1, 2))
     if eps is None:
         return Unknown("no kernel error above 2^-400 meets this model error")
@@ -127,9 +127,9 @@ def certify_affine_budget(
     A few trials from the first-order estimate down; the last one's certified bound is within
     model_error. The kernel's domain M + zeta is still that of the norm composition at this eps.
     """
-    target = parse(model_error, "--model-error")
+    target = parse(model_error, "model_error")
     if target <= 0:
-        raise InputError(f"--model-error: {model_error} is not above 0")
+        raise InputError(f"model_error: {model_error} is not above 0")
     w, config = model.var_weights, model.var
     slope = float(estimate_first_order(w, config, x, vectors, 0.01, config.lengths).max()) / 0.01
     half = Fraction(1, 2)

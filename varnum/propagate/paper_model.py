@@ -206,10 +206,10 @@ def certify_norm_budget(
     is largest. Raises InputError where an error leaves the range in which the form holds.
     """
     if model_error <= 0 or R <= 0 or sigma <= 0 or d < 1 or K < 1:
-        raise InputError("--model-error, --R, --d, --sigma and --scales: must be above 0")
+        raise InputError("model_error, R, d, sigma and scales: must be above 0")
     b = supremum()
     if min(norms) < 0 or b * (norms[2] + residual) < 1:
-        raise InputError(f"--norms: needs w_Q, w_K >= 0 and w_V >= {1 / b - residual}")
+        raise InputError(f"norms: needs w_Q, w_K >= 0 and w_V >= {1 / b - residual}")
     given = {"R": R, "d": d, "sigma": sigma, "b": b, "w_Q": norms[0], "w_K": norms[1],
              "w_V": norms[2], "res": int(residual)}  # fmt: skip
     with precision(_BITS):
@@ -217,7 +217,7 @@ def certify_norm_budget(
         eps = Fraction(int(eps * 10**60), 10**60)
         found = certify_closed_form(R, d, sigma, K, norms, eps, residual)
         if not (found.holds and found.error <= model_error):
-            raise InputError("--model-error: too large for the closed form; give a smaller one")
+            raise InputError("model_error: too large for the closed form; give a smaller one")
         ranges = tuple(upper(closed.entry_range.ball(k=k, **given)) for k in range(1, K + 1))
         top, eta = ranges[-1], model_error
         weight = d * norms[0] * norms[1] / sigma
