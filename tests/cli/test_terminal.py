@@ -92,7 +92,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("w.txt", "words.txt"):
         Path(name).write_text(WORDS)
     shutil.copy(Path(__file__).parents[1] / "data" / "series" / "co2.csv", "co2.csv")
-    np.savez("net.npz", W=np.eye(2), b=np.zeros(2))
+    np.savez("net.npz", W=2 * np.eye(2), b=np.zeros(2))
     for name in "qkv":
         np.save(name, np.random.default_rng(0).standard_normal((300, 8)) / 4)
     return tmp_path
