@@ -1,0 +1,202 @@
+"""The steps of the certified sup norm one by one, with wide brackets and any polynomial.
+
+Oracle: zeros of D and values of h from mpmath, found by a grid of signs and bisection.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import mpmath
+import pytest
+
+from varnum.approx import supnorm
+from varnum.approx.polynomial import Polynomial
+from varnum.approx.supnorm import certify_supnorm
+from varnum.approx.target import Target, additive, relative
+from varnum.balls.scalar import ball, exact_value, precision
+from varnum.verdict import Unknown
+
+mp = mpmath.mp
+TARGETS = [relative(Fraction(2)), additive(Fraction(4)), relative(Fraction(1, 2))]
+
+
+@pytest.fixture(autouse=True)
+def digits() -> Iterator[None]:
+    with mp.workdps(40), precision(200):
+        yield
+
+
+def mpf(x: Any) -> Any:
+    x = Fraction(x) if isinstance(x, int | Fraction) else exact_value(x)
+    return mp.mpf(x.numerator) / x.denominator
+
+
+def values(poly: Polynomial, order: int, x: Any) -> Any:
+    """The derivative of P of this order at x."""
+    c = [mpf(n) * mp.mpf(2) ** poly.exponent for n in poly.numerators]
+    for _ in range(order):
+        c = [k * a for k, a in enumerate(c)][1:] or [mp.mpf(0)]
+    return mp.polyval(c[::-1], x)
+
+
+def error(target: Target, poly: Polynomial, x: Any) -> Any:
+    if target.kind == "relative":
+        return values(poly, 0, x) * mp.exp(-x) - 1
+    return values(poly, 0, x) - mp.exp(x)
+
+
+def slope(target: Target, poly: Polynomial, x: Any) -> Any:
+    return values(poly, 1, x) - (values(poly, 0, x) if target.kind == "relative" else mp.exp(x))
+
+
+def zeros(target: Target, poly: Polynomial, steps: int = 80) -> list[Any]:
+    """Zeros of D in the open interval where it changes its sign."""
+    low, high = mpf(target.low), mpf(target.high)
+    grid = [low + (high - low) * (i + mp.mpf("0.37")) / (steps + 1) for i in range(steps + 1)]
+    found = []
+    for a, b in pairwise([low, *grid, high]):
+        fa, fb = slope(target, poly, a), slope(target, poly, b)
+        if fa * fb < 0:
+            for _ in range(120):
+                m = (a + b) / 2
+                a, b = (m, b) if slope(target, poly, m) * fa > 0 else (a, m)
+            found.append((a + b) / 2)
+    return found
+
+
+def polynomials(target: Target, count: int, degrees: tuple[int, ...]) -> Iterator[Polynomial]:
+    rng = random.Random(f"{target}")
+    for i in range(count):
+        degree = degrees[i % len(degrees)]
+        scale = 40 if target.kind == "relative" else 100
+        yield Polynomial(tuple(rng.randint(-scale, scale) for _ in range(degree + 1)), -5)
+
+
+def inside(z: Any, pair: Any) -> bool:
+    near = mp.mpf("1e-30")  # how well z is known
+    return bool(mpf(pair[0].lower()) - near <= z <= mpf(pair[1].upper()) + near)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_isolation_misses_no_critical_point(target: Target) -> None:
+    """Every degree from 0 on, also the linear ones; and brackets are narrow."""
+    seen = 0
+    for poly in polynomials(target, 25, (0, 1, 2, 3, 5)):
+        brackets = supnorm._isolated(supnorm._Forms(target, poly))
+        for z in zeros(target, poly):
+            seen += 1
+            around = [pair for pair in brackets if inside(z, pair)]
+            assert around
+            assert min(mpf(b.upper()) - mpf(a.lower()) for a, b in around) < mp.mpf(2) ** -40
+    assert seen > 5
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_any_polynomial_without_guesses(target: Target) -> None:
+    """certify_supnorm against the values at the ends and at every critical point: both sides."""
+    for poly in polynomials(target, 25, (0, 1, 2, 3, 5)):
+        found = certify_supnorm(target, poly)
+        assert not isinstance(found, Unknown)
+        points = [mpf(target.low), mpf(target.high), *zeros(target, poly)]
+        exact = max(abs(error(target, poly, x)) for x in points)
+        low, high = mpf(found.low.lower()), mpf(found.high.upper())
+        assert low <= exact * (1 + mp.mpf("1e-30"))
+        assert exact <= high * (1 + mp.mpf("1e-30"))
+        assert high - low <= exact * mp.mpf("1e-9")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("before", [1, 0.5, 0.01])
+def test_the_bound_of_a_wide_bracket_holds(target: Target, counted: bool, before: float) -> None:
+    """From a to just after the zero of D: all of the rise of |h| lies inside the bracket."""
+    used = 0.0
+    for poly in polynomials(target, 15, (1, 2, 3)):
+        for z in zeros(target, poly):
+            forms = supnorm._Forms(target, poly)
+            room = min(z - mpf(target.low), mpf(target.high) - z)
+            start, end = z - room * mp.mpf(before), z + room / 100
+            a, b = (ball(Fraction(int(x * 2**60), 2**60)) for x in (start, end))
+            others = [y for y in zeros(target, poly) if y != z and mpf(a) <= y <= mpf(b)]
+            if others:
+                continue
+            low, high = supnorm._range(forms, [(a, b)], counted)
+            ends = [abs(error(target, poly, mpf(x))) for x in (target.low, target.high)]
+            exact = max(*ends, abs(error(target, poly, z)))
+            assert exact <= mpf(high.upper()) * (1 + mp.mpf("1e-30"))
+            at_a = abs(error(target, poly, mpf(a)))
+            assert abs(mpf(low.mid()) - max(*ends, at_a)) < mp.mpf(2) ** -90
+            rise = abs(error(target, poly, z) - error(target, poly, mpf(a)))
+            allowed = mpf(high.upper()) - at_a
+            used = max(used, float(rise / allowed))
+    assert used > 0.02 or before < 0.1  # elsewhere the ends are far above
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_counted_brackets_hold_their_zeros(target: Target) -> None:
+    """Only given when there are `degree` of them, disjoint, inside, one zero of D in each."""
+    given = 0
+    for poly in polynomials(target, 24, (1, 2, 3, 4)):
+        forms, exact = supnorm._Forms(target, poly), zeros(target, poly)
+        guesses = [ball(Fraction(int(z * 2**12), 2**12)) for z in exact]
+        for digits in (None, 6, 20):
+            found = supnorm.counted_brackets(forms, guesses, digits)
+            if found is None:
+                continue
+            assert len(found) == len(guesses)
+            ends = [mpf(x) for pair in found for x in pair]
+            assert all(x < y for x, y in pairwise([mpf(target.low), *ends, mpf(target.high)]))
+            for z, pair in zip(exact, found, strict=True):
+                assert inside(z, pair)
+                width = mpf(pair[1]) - mpf(pair[0])
+                goal = 2 * mpf(target.high - target.low) / mp.mpf(2) ** (digits or 50)
+                assert width <= goal * mp.mpf("1.3")
+            given += 1
+    assert given > 10
+
+
+def test_guesses_that_give_no_brackets() -> None:
+    """Twice the same, in the wrong order, outside, at the very end: no bracket, not a false one."""
+    target = relative(Fraction(2))
+    poly = Polynomial((0, 0, 3), -1)  # D = 3x - 3x^2/2: zeros 0 and 2, the second at the end
+    forms = supnorm._Forms(target, poly)
+    zero = ball(0)
+    assert supnorm.counted_brackets(forms, [zero]) is not None
+    for guesses in ([zero, zero], [ball(2)], [zero, ball(2)], [ball(2), zero]):
+        assert supnorm.counted_brackets(forms, guesses) is None, guesses
+    flat = supnorm._Forms(target, Polynomial((0,), 0))
+    assert supnorm.counted_brackets(flat, [zero]) is None  # D = 0: Newton's step is not finite
+    cubic = Polynomial((0, 0, 0, 1), 0)  # D = 3x^2 - x^3: a double zero at 0, no change of sign
+    assert supnorm.counted_brackets(supnorm._Forms(target, cubic), [zero]) is None
+
+
+def test_short_numbers_stay_near() -> None:
+    rng = random.Random(0)
+    for _ in range(200):
+        x, radius = (
+            Fraction(rng.randint(-(10**12), 10**12), 10**9),
+            Fraction(1, rng.randint(1, 10**9)),
+        )
+        moved = supnorm._short(ball(x).mid(), ball(radius).mid())
+        assert moved.is_exact()
+        assert abs(mpf(moved) - mpf(x)) < mpf(radius) / 4
+        size = exact_value(moved)
+        assert size.denominator <= 64 / radius
+
+
+@pytest.mark.parametrize("degree", [2, 3, 6])
+def test_taylor_polynomials_touch_at_the_end(degree: int) -> None:
+    """D has a multiple zero at 0, the end of the interval: its neighbourhood is a bracket."""
+    target = additive(Fraction(3))
+    with precision(300):
+        poly = Polynomial.rounded([1 / ball(int(mp.factorial(k))) for k in range(degree + 1)], 120)
+        found = certify_supnorm(target, poly)
+    assert not isinstance(found, Unknown)
+    exact = max(abs(error(target, poly, mpf(target.low) * k / 500)) for k in range(501))
+    assert exact <= mpf(found.high.upper()) <= exact * mp.mpf("1.000001")
+    assert mpf(found.low.lower()) <= exact
