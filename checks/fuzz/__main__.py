@@ -49,7 +49,13 @@ def main() -> int:
         corpus = o.corpus or Path(folder)
         corpus.mkdir(parents=True, exist_ok=True)
         options = [f"-max_total_time={max(1, round(o.minutes * 60))}", f"-seed={o.seed}"]
-        options += ["-rss_limit_mb=4096", "-timeout=60", "-max_len=20000", "-print_final_stats=1"]
+        options += [
+            "-rss_limit_mb=4096",
+            "-timeout=60",
+            "-max_len=20000",
+            "-print_final_stats=1",
+            "-len_control=0",
+        ]
         folders = [str(corpus), str(targets.SEEDS / o.target)]
         atheris.Setup([sys.argv[0], *options, *folders], targets.TARGETS[o.target])
         start = time.monotonic()
