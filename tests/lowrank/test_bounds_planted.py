@@ -6,11 +6,17 @@ make A = R/(1 + e), within eps of rank r for certain; no bound may exclude r.
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 
 from varnum.errors import InputError
-from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
+from varnum.lowrank.bounds import (
+    _excluded,
+    _scaled_kernel,
+    certify_rank_lower,
+    estimate_rank_reference,
+)
 
 
 def planted(n, rank, eps, seed, spread=1.0):
@@ -102,3 +108,105 @@ def test_beyond_the_range_nothing_is_proved():
     q = np.array([[400.0], [-400.0]])
     assert certify_rank_lower(q, np.array([[1.0], [-1.0]]), 1.0, 0.1) == 1
     assert certify_rank_lower(q / 2, np.array([[1.0], [-1.0]]), 1.0, 0.1) == 2
+
+
+# --- the exclusion itself, with singular vectors that are not quite orthogonal -------------------
+
+
+def bad_svd(matrix, off, rng):
+    """A decomposition U S V' that is wrong by about `off` in every part, values still falling."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    left = left * (1 + off * rng.uniform(-1, 1)) + off / 8 * rng.normal(size=left.shape)
+    right = right * (1 + off * rng.uniform(-1, 1)) + off / 8 * rng.normal(size=right.shape)
+    values = np.sort(np.abs(values * (1 + off * rng.uniform(-1, 1, values.shape))))[::-1]
+    return left, values, right
+
+
+def ratios(matrix):
+    """tail_F(r)/|B|_F for r = 0, 1, .."""
+    values = np.linalg.svd(matrix, compute_uv=False)
+    return np.sqrt(np.cumsum(values[::-1] ** 2)[::-1]) / np.linalg.norm(values)
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-9, 1e-4, 1e-2, 0.1])
+@pytest.mark.parametrize("relative", [0.0, 1e-6, 1e-2, 0.2])
+def test_an_inexact_decomposition_excludes_only_what_the_exact_one_does(off, relative):
+    rng = np.random.default_rng(int(1e6 * (off + relative)))
+    excluded = 0
+    for case in range(120):
+        rows, columns = rng.integers(2, 9, size=2)
+        matrix = rng.uniform(0.5, 1.5, (rows, columns)) * rng.choice([1e-3, 1.0, 1e3])
+        if case % 2:
+            matrix[: min(rows, columns), : min(rows, columns)] += np.eye(min(rows, columns)) * 9
+        exact = matrix / (1 + relative * rng.uniform(-1, 1, matrix.shape))
+        true = ratios(exact)
+        left, values, right = bad_svd(matrix, off, rng)
+        if case % 3 == 0:  # all tails wrong in the same direction
+            values = values * (1 + off)
+        for r in range(len(values)):
+            for eps in (true[r] * (1 + 1e-13), true[r] * 0.9, true[r] * 0.5):
+                found = _excluded(matrix, left, values, right, relative, eps)
+                assert np.all(true[:found] > eps)
+                excluded += found > r
+    assert excluded > 0 or off + relative > 0.1
+
+
+def test_a_decomposition_of_something_else_excludes_nothing():
+    """Longer vectors, larger values, another matrix: what U S V' says does not count by itself."""
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        matrix = np.outer(rng.uniform(1, 2, 5), rng.uniform(1, 2, 5))  # rank 1
+        left, values, right = np.linalg.svd(matrix + rng.normal(size=(5, 5)))
+        assert _excluded(matrix, left, values, right, 0.0, 1e-6) <= 1
+        left, values, right = np.linalg.svd(matrix)
+        assert _excluded(matrix, left, values + 1e-3, right, 0.0, 1e-6) <= 1
+        for stretched in (1.4, 0.6):
+            assert _excluded(matrix, left * stretched, values / stretched, right, 0.0, 1e-6) <= 1
+            assert _excluded(matrix, left, values / stretched, right * stretched, 0.0, 1e-6) <= 1
+        swapped = np.vstack([left[:, 1:].T, left[:, 1:].T[:1]]).T  # not orthogonal at all
+        assert _excluded(swapped * values @ right, swapped, values, right, 0.0, 1e-6) <= 5
+
+
+def test_not_orthogonal_vectors_make_less_of_their_values():
+    """U with two equal columns has rank 4: the fifth value says nothing."""
+    rng = np.random.default_rng(5)
+    for side in (0, 1):
+        u, _, v = np.linalg.svd(rng.normal(size=(5, 5)))
+        values = np.full(5, 1.0)
+        if side == 0:
+            u[:, 4] = u[:, 3]
+        else:
+            v[4] = v[3]
+        matrix = (u * values) @ v
+        true = ratios(matrix)
+        for eps in (1e-6, 0.1, true[3] * 1.01, true[1] * 1.01):
+            assert np.all(true[: _excluded(matrix, u, values, v, 0.0, eps)] > eps)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 7.0])
+def test_the_scaled_kernel_is_within_its_error(sigma):
+    rng = np.random.default_rng(6)
+    for size in (0.1, 1.0, 9.0):
+        q, k = rng.normal(size=(2, 12, 4)) * size
+        scaled, error = _scaled_kernel(q, k, sigma)
+        if not np.isfinite(error):
+            continue
+        middle = np.log(scaled).max(1) + np.log(scaled).min(1)
+        assert np.all(np.abs(middle) < 1e-9)
+        with mpmath.workdps(40):
+            for i in range(12):
+                exact = [
+                    mpmath.exp(
+                        mpmath.fsum(
+                            mpmath.mpf(a) * mpmath.mpf(b) for a, b in zip(q[i], y, strict=True)
+                        )
+                        / sigma
+                    )
+                    for y in k
+                ]
+                ratio = [mpmath.mpf(s) / e for s, e in zip(scaled[i], exact, strict=True)]
+                # a factor per row is free: compare with the one that suits best
+                spread = max(ratio) / min(ratio)
+                assert spread <= ((1 + mpmath.mpf(error)) / (1 - mpmath.mpf(error)))
+        far = np.sqrt((q**2).sum(1)).max() * np.sqrt((k**2).sum(1)).max() / sigma
+        assert error >= 4 * 2.0**-53 * far  # every logit may have lost that much
