@@ -1,9 +1,11 @@
 """exp and polynomials between two integers: against exact rationals and flint."""
 
+import random
 from fractions import Fraction
 from itertools import pairwise
 
 import flint
+import mpmath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,3 +62,29 @@ def test_polynomial_lies_between_its_bounds(p: list[int], x: Fraction, bits: int
 def test_derivative(p: list[int]) -> None:
     assert flint.fmpz_poly(derivative(p)) == flint.fmpz_poly(p).derivative()
     assert len(derivative(p)) == len(p)
+
+
+@pytest.mark.parametrize("bits", [0, 1, 2, 5, 13, 40])
+def test_exp_just_beside_an_integer(bits: int) -> None:
+    """2^bits e^x within 2^-200 of an integer n: one rounding in the wrong direction would show.
+
+    Just above n the upper bound is at least n + 1, just below it the lower one at most n - 1.
+    """
+    rng = random.Random(bits)
+    sizes = [n for n in range(2, 40) if n != 1 << bits]
+    sizes += [rng.randrange(2, 1 << bits + 6) for _ in range(200)]
+    with mpmath.workdps(90):
+        for n in sizes:
+            x = Fraction(int(mpmath.log(mpmath.mpf(n) / 2**bits) * 2**200), 1 << 200)
+            assert exp_bounds(x + Fraction(2, 1 << 200), bits)[1] >= n + 1
+            assert exp_bounds(x - Fraction(2, 1 << 200), bits)[0] <= n - 1
+
+
+def test_exp_stays_between_where_guard_bits_are_few() -> None:
+    rng = random.Random(7)
+    with mpmath.workdps(60):
+        for _ in range(2000):
+            x, bits = Fraction(rng.randint(-(10**6), 10**6), 10**5), rng.randint(0, 12)
+            exact = mpmath.exp(mpmath.mpf(x.numerator) / x.denominator) * 2**bits
+            low, high = exp_bounds(x, bits)
+            assert low <= exact <= high
