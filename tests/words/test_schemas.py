@@ -59,6 +59,7 @@ COMMANDS = {
     "circuit --model var-tiny": "circuit-model",
     "circuit --model paper --bits 40": "circuit-model",
     "check circuit.json": "check",
+    "precision --random var-tiny --labels 3 --bits 8,24 --no-enclosure": "precision",
     "plot rank": "plot-rank",
     "plot error --degrees 3": "plot-error",
     "plot cost": "plot-cost",

@@ -22,18 +22,18 @@ def wire(kind: str, sizes: tuple[int, ...], u: Name, v: Name) -> int:
     """Weight of the wire from u to v; kind add: (N, p), multiply: (d, p), float: (N, p, k)."""
     match (u[0], v[0]):
         case ("x", "threshold") if kind == "add":  # bit a counts modulo 2^(j+1) if a <= j
-            return (u[2] <= v[1]) << u[2]
+            return int(u[2] <= v[1]) << int(u[2])
         case ("x", "and"):  # number 2i is the first of pair i, 2i + 1 the second
             return int(u[1] // 2 == v[1] and u[2] == v[2 + u[1] % 2])
         case ("and", "threshold"):
-            return 1 << (u[2] + u[3]) if u[2] + u[3] <= v[1] else 0
+            return int(u[2] + u[3] <= v[1]) << int(u[2] + u[3])
         case ("threshold", "bit"):  # the alternating multiples of 2^j
             top = sizes[1] - 1 if kind == "add" else 2 * sizes[1] - 2
             return _alternates(u[2], v[1] - u[1]) if u[1] == min(v[1], top) else 0
         case ("x", "digit"):
             return _literal(sizes, u[2], v) if u[1] == v[1] else 0
         case ("digit", "above" | "below"):  # +-2^(max(e,1) - 1 + a) quanta
-            size = 1 << (max(u[3], 1) - 1 + u[4])
+            size = 1 << int(max(u[3], 1) - 1 + u[4])
             return size if (u[2] == 0) == (v[0] == "above") else -size
         case ("above" | "below", "bit"):
             return _alternates(u[1] + 1, v[1])

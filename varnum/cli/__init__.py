@@ -33,6 +33,7 @@ VERBS = {  # one line each in `varnum --help`, in this order
     "series": "What a head cannot reach on a time series.",
     "loop": "Fixed points of a looped network.",
     "circuit": "Threshold circuits that run; a model's depth.",
+    "precision": "How many bits a model's tokens need.",
     "verify": "Try every claim again.",
     "plot": "Draw the answers.",
     "doctor": "Say what is installed, and test it.",
