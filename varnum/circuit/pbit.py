@@ -78,7 +78,7 @@ class Rounding:
         near = terms.sum(axis=axis)
         slack = terms.shape[axis] * 2.0**-52 * abs(terms).sum(axis=axis)
         out = round_to(near - slack, self.p)
-        for where in zip(*np.nonzero(out != round_to(near + slack, self.p)), strict=True):
+        for where in map(tuple, np.argwhere(out != round_to(near + slack, self.p))):
             entries = np.moveaxis(terms, axis, -1)[where]
             out[where] = round_exactly(sum(map(Fraction, entries.tolist()), Fraction(0)), self.p)
         return out
@@ -139,7 +139,7 @@ def _near(x: PArray, f: Any, exact: Callable[[Any], Any]) -> PArray:
     """A function of NumPy, rounded; by balls where its own error could decide the rounding."""
     p, y = x.rounding.p, f(x.values)
     out = round_to(y * (1 - _SLACK), p)
-    for where in zip(*np.nonzero(out != round_to(y * (1 + _SLACK), p)), strict=True):
+    for where in map(tuple, np.argwhere(out != round_to(y * (1 + _SLACK), p))):
         out[where] = _by_balls(exact, float(x.values[where]), p)
     return PArray(out, x.rounding)
 
@@ -154,7 +154,7 @@ def _by_balls(exact: Callable[[Any], Any], x: float, p: int) -> float:
     raise ArithmeticError("a rounding that no precision decides")
 
 
-def _matmul(x: PArray, y: PArray) -> PArray:
+def matmul(x: PArray, y: PArray) -> PArray:
     """Products rounded one by one, then summed; rows in pieces."""
     a, b = x.values, y.values
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -201,7 +201,7 @@ def _namespace(rounding: Rounding) -> Any:
         exp=lambda x: _near(x, np.exp, lambda v: v.exp()),
         tanh=lambda x: _near(x, np.tanh, lambda v: v.tanh()),
         sqrt=lambda x: PArray(round_to(np.sqrt(x.values), rounding.p), rounding),
-        sum=_sum, mean=_mean, matmul=_matmul,
+        sum=_sum, mean=_mean, matmul=matmul,
         max=_exact(np.max), reshape=_exact(np.reshape), take=_exact(np.take),
         permute_dims=_exact(np.transpose), broadcast_to=_exact(np.broadcast_to),
         ones_like=_exact(np.ones_like), zeros_like=_exact(np.zeros_like),

@@ -40,8 +40,8 @@ def precision(
     """Run a model with p-bit numbers, enclose its error, and estimate the bits each token needs.
 
     Weights, inputs and every operation are rounded to p bits (nearest, ties to even); a sum is
-    exact with one rounding, or --in-order. 8 bits are bfloat16's, 11 float16's, 24 float32's. Logits
-    are teacher-forced. The error is proved for this run; the bits a token needs are a first order.
+    exact with one rounding, or --in-order. bfloat16 has 8 bits, float16 11, float32 24. Logits are
+    teacher-forced. The error is proved for this run; the bits a token needs are a first order.
 
     Exit code 0; 3: the real model's logits could not be enclosed.
 

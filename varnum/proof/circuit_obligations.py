@@ -34,7 +34,7 @@ LEMMAS = (
     Obligation(
         name="threshold-telescope",
         claim="threshold-telescope",
-        says="the sum up to m - 1 is f(min(S, m - 1)); with the step at [S >= m] it is f(min(S, m))",
+        says="the sum up to m - 1 is f(min(S, m - 1)); a step at [S >= m] makes it f(min(S, m))",
         assume=(
             *_bit(g, h),
             sp.Ge(g * (S - m), 0),

@@ -111,12 +111,13 @@ def _script(
 
 def all_obligations() -> tuple[Obligation, ...]:
     """Every obligation of every section, in ledger order."""
+    from varnum.proof.circuit_obligations import LEMMAS
     from varnum.proof.hardness_obligations import HARDNESS
     from varnum.proof.layer_obligations import LAYERS
     from varnum.proof.loop_obligations import LOOPS
     from varnum.proof.softmax_obligations import SOFTMAX
 
-    return (*SOFTMAX, *LAYERS, *HARDNESS, *LOOPS)
+    return (*SOFTMAX, *LAYERS, *HARDNESS, *LOOPS, *LEMMAS)
 
 
 def write(folder: Path) -> list[Path]:

@@ -1,0 +1,79 @@
+"""precision-product, pbit-run, pbit-adjoint, token-precision: p-bit runs against their bounds.
+
+Random weights of the smallest preset; `varnum precision --var ..` does the same on a checkpoint.
+"""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+
+import numpy as np
+
+from varnum.circuit import precision
+from varnum.circuit.pbit import PArray, Rounding, matmul, round_to
+from varnum.model.config import preset
+from varnum.model.random_weights import random_model
+from varnum.proof.checking import Measurement, main, summarise
+
+
+def product_error(w, x, p, in_order=False):
+    """(|y^ - w.x|, (1 + u) u sum|w x| + u |w.x|) of one dot product of p-bit numbers, exactly."""
+    r = Rounding(p, in_order)
+    got = Fraction(float(matmul(PArray(w[None, :], r), PArray(x[:, None], r)).values[0, 0]))
+    terms = [Fraction(a) * Fraction(b) for a, b in zip(w.tolist(), x.tolist(), strict=True)]
+    u, t = Fraction(1, 1 << p), sum(terms)
+    return float(abs(got - t)), float((1 + u) * u * sum(map(abs, terms)) + u * abs(t))
+
+
+def _products(trials, seed):
+    rng = np.random.default_rng(seed)
+    random, worst = [], []
+    for _ in range(trials):
+        p, n = int(rng.integers(3, 12)), int(rng.integers(1, 40))
+        w, x = (round_to(rng.standard_normal(n), p) for _ in range(2))
+        random.append(product_error(w, x, p))
+        ones = np.full(n, 1 + 2.0 ** (1 - p))  # (1 + 2u)^2 rounds down by nearly u
+        worst.append(product_error(ones, ones, p))
+    return summarise("precision-product", "error of a dot product", tuple(np.transpose(random)),
+                     tuple(np.transpose(worst)))  # fmt: skip
+
+
+def _runs(seed, bits=(8, 11, 24)):
+    model = random_model(*preset("var-tiny"), seed=seed)
+    labels = np.array([3])
+    tokens = precision.greedy_tokens(model, labels)
+    margins = precision.estimate_margins(model, labels, tokens)
+    real = precision.certify_logits(model, labels, tokens)
+    return model, labels, tokens, margins, real, bits
+
+
+def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
+    found = [_products(min(trials, 2000), seed)]
+    model, labels, tokens, margins, real, bits = _runs(seed)
+    enclosed, first, wrong = [], [], 0
+    for p in bits:
+        logits = precision.run_pbit(model, labels, tokens, Rounding(p))
+        low, high, _ = precision.compare(logits, real, True)
+        near = abs(logits - margins.logits).max()  # float64: inside but for its own rounding
+        enclosed += [(low, high), (near, high + 1e-12)]
+        ahead = [np.take_along_axis(logits, i[..., None], -1)[..., 0]
+                 for i in (margins.best, margins.second)]  # fmt: skip
+        moved = abs(ahead[0] - ahead[1] - margins.margin)
+        first += list(zip((moved * 2.0**p).ravel(), margins.constant.ravel(), strict=True))
+        certain = margins.least_bits() <= p
+        wrong += int((logits.argmax(-1) != margins.best)[certain].sum())
+    none = (np.zeros(0), np.zeros(0))
+    tokens_seen = margins.best.size * len(bits)
+    return [
+        *found,
+        summarise("pbit-run", "error of logits, enclosed", tuple(np.transpose(enclosed)), none),
+        summarise("pbit-adjoint", "2^p change of a margin over C1", tuple(np.transpose(first)),
+                  none),
+        Measurement("token-precision", "certain tokens that changed", float(wrong), 0.0,
+                    tokens_seen, 0, wrong),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main(measure))

@@ -1,0 +1,27 @@
+; twin of precision-product: 1 % less is false: every rounding upwards
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const A Real)
+(declare-const s Real)
+(declare-const t Real)
+(declare-const u Real)
+(declare-const y Real)
+(assert (>= u 0.0))
+(assert (<= u 1.0))
+(assert (>= A 0.0))
+(assert (<= (+ s (* (- 1.0) t)) (* A u)))
+(assert (>= (+ s (* (- 1.0) t)) (* (- 1.0) A u)))
+(assert (<= (+ y (* (- 1.0) s)) (* u (ite (>= s 0.0) s (- s)))))
+(assert (>= (+ y (* (- 1.0) s)) (* (- 1.0) u (ite (>= s 0.0) s (- s)))))
+; the witness
+(assert (= A 1.0))
+(assert (= s (/ 3.0 2.0)))
+(assert (= t 1.0))
+(assert (= u (/ 1.0 2.0)))
+(assert (= y (/ 9.0 4.0)))
+; the conclusion, negated
+(assert (not (<= (+ y (* (- 1.0) t)) (+ (* (/ 99.0 100.0) u (ite (>= t 0.0) t (- t))) (* (/ 99.0 100.0) A u (+ 1.0 u))))))
+(check-sat)
+(get-model)

@@ -1,0 +1,20 @@
+; precision-product: rounded products that sum to s, |s - t| <= u A, rounded once: within (1 + u) u A + u |t|
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const A Real)
+(declare-const s Real)
+(declare-const t Real)
+(declare-const u Real)
+(declare-const y Real)
+(assert (>= u 0.0))
+(assert (<= u 1.0))
+(assert (>= A 0.0))
+(assert (<= (+ s (* (- 1.0) t)) (* A u)))
+(assert (>= (+ s (* (- 1.0) t)) (* (- 1.0) A u)))
+(assert (<= (+ y (* (- 1.0) s)) (* u (ite (>= s 0.0) s (- s)))))
+(assert (>= (+ y (* (- 1.0) s)) (* (- 1.0) u (ite (>= s 0.0) s (- s)))))
+; the conclusion, negated
+(assert (not (and (<= (+ y (* (- 1.0) t)) (+ (* u (ite (>= t 0.0) t (- t))) (* A u (+ 1.0 u)))) (>= (+ y (* (- 1.0) t)) (+ (* (- 1.0) u (ite (>= t 0.0) t (- t))) (* (- 1.0) A u (+ 1.0 u)))))))
+(check-sat)

@@ -1,0 +1,26 @@
+; twin of threshold-telescope-base: a negated gate adds its step at once
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const S Real)
+(declare-const after Real)
+(declare-const before Real)
+(declare-const g Real)
+(declare-const held Real)
+(declare-const m Real)
+(assert (= (* g (+ (- 1.0) g)) 0.0))
+(assert (>= (* g (+ S (* (- 1.0) m))) 0.0))
+(assert (<= S (+ (- 1.0) m)))
+(assert (= held before))
+; the witness
+(assert (= S 0.0))
+(assert (= after 1.0))
+(assert (= before 0.0))
+(assert (= g 0.0))
+(assert (= held 0.0))
+(assert (= m 1.0))
+; the conclusion, negated
+(assert (not (= (+ held (* (+ 1.0 (* (- 1.0) g)) (+ after (* (- 1.0) before)))) before)))
+(check-sat)
+(get-model)

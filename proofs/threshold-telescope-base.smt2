@@ -1,0 +1,18 @@
+; threshold-telescope: at the least value no step is taken, and the form is f(lo)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const S Real)
+(declare-const after Real)
+(declare-const before Real)
+(declare-const g Real)
+(declare-const held Real)
+(declare-const m Real)
+(assert (= (* g (+ (- 1.0) g)) 0.0))
+(assert (>= (* g (+ S (* (- 1.0) m))) 0.0))
+(assert (<= S (+ (- 1.0) m)))
+(assert (= held before))
+; the conclusion, negated
+(assert (not (= (+ held (* g (+ after (* (- 1.0) before)))) before)))
+(check-sat)
