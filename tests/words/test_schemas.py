@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "bound --model-error 1e-2 --norms 1,1,1 --R 1 --d 8 --sigma d --scales 2": "bound-model-error",
     "check c.json": "check",
     "check false.json": "check",
+    "check poly.json": "check-polynomial",
     "verify --claim softmax-logit": "verify",
     "verify --claim affine --no-checks": "verify",
     "run --random var-tiny --labels 1 --attention lowrank": "run",
@@ -74,8 +76,13 @@ ELSEWHERE = {"plot-degree", "plot-tightness"}  # slow: their own tests run them
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from varnum import checker
     from varnum._plan import plan
+    from varnum.approx.ship.certificate import certificate
+    from varnum.approx.ship.formats import FORMATS
+    from varnum.approx.ship.goal import Goal
+    from varnum.approx.ship.kernel import certify_kernel
     from varnum.circuit import parts
     from varnum.circuit.file import circuit_file
+    from varnum.verdict import Unknown
 
     folder = tmp_path_factory.mktemp("inputs")
     random = np.random.default_rng(0)
@@ -91,6 +98,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "false.json").write_bytes(checker.serialise(json.loads(text) | {"eps": "0.0001"}))
     part = parts.add(2, 1)
     (folder / "circuit.json").write_bytes(circuit_file(part, part.build()))
+    kernel = certify_kernel(Goal("exp2", Fraction(0), Fraction(1)), FORMATS["float32"], 3)
+    assert not isinstance(kernel, Unknown)
+    (folder / "poly.json").write_text(certificate(kernel))
     return folder
 
 

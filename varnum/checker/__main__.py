@@ -9,7 +9,7 @@ if not __package__:  # the folder was run: let its parent be searched, so that i
     folder = Path(__file__).resolve().parent
     sys.path[0], __package__ = str(folder.parent), folder.name
 
-from . import circuit
+from . import circuit, evaluation
 from .certificate import load
 from .proof import NotProved, check
 
@@ -23,8 +23,12 @@ def main(arguments: list[str]) -> int:
         return say("usage: python -m varnum.checker FILE   (- for standard input)", sys.stderr, 2)
     try:
         data = load(arguments[0], circuit.MAX_BYTES)
-        held = circuit.is_circuit(data)
-        answer, code = str(circuit.replay(circuit.read(data)) if held else check(data)), 0
+        if circuit.is_circuit(data):
+            answer = str(circuit.replay(circuit.read(data)))
+        else:
+            is_evaluation = evaluation.is_evaluation(data)
+            answer = str(evaluation.check(data) if is_evaluation else check(data))
+        code = 0
     except NotProved as reason:
         answer, code = f"not proved: {reason}", 1
     except (OSError, ValueError) as reason:  # Malformed is a ValueError

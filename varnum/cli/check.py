@@ -13,10 +13,13 @@ from varnum.errors import InputError
 if TYPE_CHECKING:
     from varnum.checker import Checked
     from varnum.checker.circuit import Replayed
+    from varnum.checker.evaluation import Evaluated
 
 
 def check(
-    file: Annotated[str, typer.Argument(help="Certificate, or circuit file; - for stdin.")],
+    file: Annotated[
+        str, typer.Argument(help="Certificate, code with one, or circuit file; - for stdin.")
+    ],
     coq: Annotated[bool, typer.Option("--coq", help="Let Coq's kernel check it as well.")] = False,
     axioms: Axioms = "primitive",
     as_json: Json = False,
@@ -25,7 +28,8 @@ def check(
     """Re-check a certificate, or re-run a circuit file, and say exactly what it proves.
 
     Uses the standard library alone, exact integers and none of the code that wrote the file. With
-    --coq, Coq checks the same two theorems too (the first time, seconds to compile its library).
+    --coq, Coq checks the same two theorems too (the first time, seconds to compile its library). Of
+    code from `varnum poly` the certificate in its comment is read, never the code.
 
     Exit code 0: proved, or a circuit right on all inputs that were tried; 1: the statement does not
     follow; 2: damaged, changed or no certificate; 3: with --coq, coqc failed for another reason; 4:
@@ -46,6 +50,10 @@ def check(
                 raise ValueError("--coq is for certificates of degrees, not for circuits")
             replayed = checker.circuit.replay(checker.circuit.read(data))
             return _replayed(replayed, as_json)
+        if checker.evaluation.is_evaluation(data):
+            if coq:
+                raise ValueError("--coq is for certificates of degrees, not of evaluations")
+            return _evaluated(checker.evaluation.check(data), as_json)
         proved = checker.check(data)
     except checker.NotProved as reason:
         answer: dict[str, Any] = {"reason": str(reason)}
@@ -77,6 +85,26 @@ def _replayed(seen: Replayed, as_json: bool) -> int:
     }  # fmt: skip
     verdict, word = ("proved", "proved") if seen.all else ("done", "measured")
     return print_envelope("varnum/check/2", content, verdict=verdict, assurance=word, exit_code=0)
+
+
+def _evaluated(proved: Evaluated, as_json: bool) -> int:
+    if not as_json:
+        print(proved)
+        return 0
+    text = proved.certificate.text
+    content = {
+        "statement": str(proved),
+        **{key: text[key] for key in ("function", "error", "interval", "format", "eps", "by")},
+        "domain": text["domain"] or text["interval"],
+        "polynomial_eps": text["polynomial_eps"],
+        "inputs_tried": proved.tried,
+        "rests_on": "proofs in words (shipped-error, evaluation-error, range-reduction) and "
+        "exact integer arithmetic",
+        "digest": text["digest"],
+    }
+    return print_envelope(
+        "varnum/check-polynomial/1", content, verdict="proved", assurance="proved", exit_code=0
+    )
 
 
 def _answer(proved: Checked) -> dict[str, Any]:

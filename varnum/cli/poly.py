@@ -56,6 +56,17 @@ def poly(
     fix: Annotated[
         list[str] | None, typer.Option("--fix", help="K=VALUE: coefficient K is given; repeatable.")
     ] = None,
+    emit: Annotated[
+        Literal["c", "cuda", "triton", "python"] | None,
+        typer.Option("--emit", help="Print source code, its certificate in a comment."),
+    ] = None,
+    certificate: Annotated[
+        str | None, typer.Option("--certificate", metavar="FILE", help="Write the certificate.")
+    ] = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option("--vectors", metavar="FILE", help="Write inputs with their exact results."),
+    ] = None,
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -67,10 +78,12 @@ def poly(
 
     Exit code 0: proved; 1: --eps is refuted for this degree; 3: not known.
 
-    Examples: varnum poly --function exp2 --interval -1/2,1/2 --format float32 --degree 6;
-    varnum poly --reduce --format float16 --eps 1e-3 --json
+    Examples: varnum poly --function exp2 --interval -1/2,1/2 --degree 6;
+    varnum poly --reduce --degree 5 --emit c > f.c && varnum check f.c
     """
     limit(timeout)
+    if emit is not None and json:
+        raise InputError("--emit: prints code; leave --json out")
     from varnum.approx.ship.formats import format_named
     from varnum.balls import parse
     from varnum.verdict import Unknown
@@ -87,6 +100,12 @@ def poly(
         found = _find(question, degree, wanted, say)
     if isinstance(found, Unknown):
         return _unknown(found.reason, json)
+    if emit is not None or certificate is not None or vectors is not None:
+        from varnum.cli.poly_files import write
+
+        code = write(found, emit, certificate, vectors)
+        if code or emit is not None:
+            return code or _reached(found, wanted)[1]
     return _report(found, wanted, json)
 
 
@@ -190,9 +209,7 @@ def _report(kernel: Kernel, eps: Fraction | None, json: bool) -> int:
     from varnum.cli.envelope import print_envelope
     from varnum.outward import at_least, at_most
 
-    verdict, code = "proved", 0
-    if eps is not None:
-        verdict, code = _reached(kernel, eps)
+    verdict, code = _reached(kernel, eps)
     content = as_json(kernel)
     if code:
         content["reason"] = f"the proved total error, {content['total_error']}, is above --eps"
@@ -225,11 +242,11 @@ def _report(kernel: Kernel, eps: Fraction | None, json: bool) -> int:
     return code
 
 
-def _reached(kernel: Kernel, eps: Fraction) -> tuple[str, int]:
+def _reached(kernel: Kernel, eps: Fraction | None) -> tuple[str, int]:
     """Whether the total error is at most eps, with the exit code."""
     from varnum.balls.scalar import ball
 
-    if kernel.total_error <= ball(eps):
+    if eps is None or kernel.total_error <= ball(eps):
         return "proved", 0
     if kernel.seen is not None and kernel.seen.low > ball(eps):
         return "refuted", 1
