@@ -263,13 +263,10 @@ def test_triton_refuses_what_it_cannot_keep(form: str, fma: bool) -> None:
 def test_the_certificate_in_the_comment_is_checked(language: str) -> None:
     kernel = made("exp2", "float32", 4)
     source = LANGUAGES[language](kernel, certificate(kernel))
-    assert "for every float32 x in [-125" in str(checker.evaluation.check(source.encode())).replace(
-        "-0x1.f400000000000p+6", "-125"
-    )
+    said = str(checker.evaluation.check(source.encode()))
+    assert "for every float32 x in [-0x1.f400000000000p+6, 0x1.fc" in said
     with pytest.raises(checker.Malformed):
-        checker.evaluation.check(
-            source.replace('"degree"', "").replace('"eps": "0', '"eps": "1').encode()
-        )
+        checker.evaluation.check(source.replace('"eps": "0', '"eps": "1').encode())
 
 
 def test_vectors_are_read_back() -> None:

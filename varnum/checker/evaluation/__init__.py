@@ -41,7 +41,10 @@ class Evaluated(NamedTuple):
 
 
 def check(data: bytes) -> Evaluated:
-    """Check a certificate, alone or in the comment of a source file; raises Malformed (the file) or NotProved (the statement)."""
+    """Check a certificate, alone or in the comment of a source file.
+
+    Raises Malformed (the file) or NotProved (the statement).
+    """
     c = read(extract(data))
     if c.enumeration:  # the inputs themselves are tried, their reduction with them
         check_pieces(c, None)
