@@ -12,7 +12,7 @@ import numpy as np
 
 from varnum.balls.exact import parse
 from varnum.errors import InputError
-from varnum.floats.guard import certifying
+from varnum.floats.guard import certifying, eagerly
 from varnum.floats.inputs import finite, plain
 from varnum.lowrank.arrays import check_inputs, like, merge, split_heads, to_double
 from varnum.lowrank.exact import kernel_error, logit_spread
@@ -81,6 +81,7 @@ class Attention(NamedTuple):
     certificate: Certificate
 
 
+@eagerly
 def attention(
     q: Any,
     k: Any,

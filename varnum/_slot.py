@@ -17,7 +17,7 @@ import numpy as np
 
 from varnum._attention import Certificate, attention, parse_target
 from varnum.errors import InputError
-from varnum.floats.guard import certifying
+from varnum.floats.guard import certifying, eagerly
 from varnum.floats.inputs import kind_of, plain
 from varnum.lowrank.arrays import check_kind
 from varnum.lowrank.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
@@ -41,6 +41,7 @@ class GuaranteedKernel:
         self.kind, self.target = parse_target(eps, output_error)
         self.certificates: list[Certificate] = []
 
+    @eagerly
     def __call__(
         self, q: Any, k: Any, v: Any, scale: Any, blocks: tuple[int, ...] | None = None
     ) -> Any:

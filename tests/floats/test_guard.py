@@ -264,7 +264,53 @@ def test_what_is_remembered_does_not_come_from_a_bad_state():
         "assert not any(refused(call) for call in calls)\n"
         "assert not tail_table().flags.writeable\n"
     )
-    for change in ("", "library.fesetround(0x800)", "torch.set_flush_denormal(True)"):
-        first = code.replace("calls = [", f"library = ctypes.CDLL(None)\n{change}\ncalls = [", 1)
-        done = subprocess.run([sys.executable, "-c", first], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    change = "library = ctypes.CDLL(None)\nlibrary.fesetround(0x800)\ncalls = ["
+    code = code.replace("calls = [", change, 1)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_modes_that_see_every_operation_are_refused():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    q, k, v = tokens()
+    for mode, message in (
+        (FakeTensorMode(), "without numbers"),
+        (FakeTensorMode(allow_non_fake_inputs=True), "without numbers"),
+        (FlopCounterMode(display=False), "is active in torch"),
+    ):
+        with mode, pytest.raises(InputError, match=message) as caught:
+            vn.attention(q, k, v, eps="1e-2")
+        assert "\n" not in str(caught.value)
+    assert vn.attention(q, k, v, eps="1e-2").certificate.reached
+
+
+def test_a_choice_of_fused_kernels_is_followed_or_refused():
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    q, k, v = tokens()
+    with sdpa_kernel([SDPBackend.MATH]):
+        found = vn.attention(q, k, v, output_error="1e-3", method="exact")
+    assert off(found.output, q, k, v, 8**0.5) <= found.certificate.output_error
+    with sdpa_kernel([SDPBackend.CUDNN_ATTENTION]), pytest.raises(InputError) as caught:
+        vn.attention(q, k, v, output_error="1e-3", method="exact")
+    assert "fused attention does not run here" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_compiler_does_not_look_inside():
+    q, k, v = tokens()
+    work = VarAttention(8**0.5, 1e-3)
+    kernel = vn.GuaranteedKernel(output_error="1e-3")
+
+    @torch.compile(backend="eager")
+    def model(q, k, v):
+        slot = kernel(q[None, None], k[None, None], v[None, None], 0.3)
+        return vn.attention(q, k, v, output_error="1e-3").output + work.step(q, k, v), slot
+
+    both, slot = model(q, k, v)
+    plain = vn.attention(q, k, v, output_error="1e-3").output
+    assert (both == plain + VarAttention(8**0.5, 1e-3).step(q, k, v)).all()
+    other = vn.GuaranteedKernel(output_error="1e-3")
+    assert (slot == other(q[None, None], k[None, None], v[None, None], 0.3)).all()

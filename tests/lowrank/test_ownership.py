@@ -239,3 +239,34 @@ def test_a_copy_goes_its_own_way(count, how):
     again.add(k, v)
     assert (made.keys, again.keys) == (300, 600)
     assert made.grams is not again.grams
+
+
+def test_an_output_of_the_sums_is_checked_too():
+    made, q, k, v = state()
+    made.add(k, v)
+    wide = np.empty((300, 4))
+    for out in (
+        v[:7],
+        v.astype(np.float32),
+        v.astype(int),
+        wide[:, :3].view(np.recarray),
+        q[:, :3],
+    ):
+        with pytest.raises(InputError, match="out: "):
+            made.attend(q, out)
+    made.attend(q, wide[:, :3])
+
+
+def test_what_is_certified_is_not_written_to():
+    from varnum.lowrank.factors import attend
+    from varnum.lowrank.kernel import fit_kernel
+    from varnum.lowrank.polynomial import fit_polynomial
+
+    q, k, v = (part / 4 for part in scale(40, 0))
+    low, monomials = fit_kernel(q, k, SIGMA, 1e-2), fit_polynomial(q, k, SIGMA, 1e-2)
+    for array in (low.phi, low.psi, low.weights, monomials.x, monomials.y, monomials.weights):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    for scales in ((40, 1), (30,), (), (41, -1), (0, 40)):
+        with pytest.raises(InputError, match="scales"):
+            attend(low, v, scales)

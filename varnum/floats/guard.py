@@ -7,6 +7,7 @@ and after, and refused in one line. Entering it again inside itself costs nothin
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from varnum.errors import InputError
 from varnum.floats.probes import check_numpy, check_torch
 
 _here = threading.local()  # the floating-point environment belongs to a thread
@@ -38,6 +40,8 @@ def certifying(*arrays: Any) -> Iterator[None]:
         return
     with ExitStack() as stack:
         stack.enter_context(np.errstate(all="ignore"))
+        if any(device is not None for device in fresh.values()):
+            _refuse_modes()
         for device in fresh.values():
             if device is not None:
                 _settle(stack, device)
@@ -61,12 +65,36 @@ def certified(function: Callable[P, T]) -> Callable[P, T]:
     return guarded
 
 
+def eagerly(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that torch.compile does not look into: it would rewrite the arithmetic."""
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "torch._dynamo" not in sys.modules:
+            return function(*args, **kwargs)
+        import torch
+
+        outside: Callable[P, T] = torch.compiler.disable(function)
+        return outside(*args, **kwargs)
+
+    return called
+
+
 def _check(places: dict[str, Any]) -> None:
     for device in places.values():
         if device is None:
             check_numpy()
         else:
             check_torch(device)
+
+
+def _refuse_modes() -> None:
+    """Fake tensors have no numbers; any other dispatch mode may do what it likes to ours."""
+    from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+    mode = _get_current_dispatch_mode()
+    if mode is not None:
+        raise InputError(f"arithmetic: {type(mode).__name__} is active in torch; leave it first")
 
 
 def _settle(stack: ExitStack, device: Any) -> None:

@@ -21,7 +21,7 @@ def plain(array: Any, name: str) -> Any:
     """
     if isinstance(array, np.ndarray):
         return _plain_numpy(array, name)
-    if not _is_tensor(array):
+    if not is_tensor(array):
         raise InputError(f"{name}: expected a NumPy array or torch tensor, got {kind_of(array)}")
     return _plain_torch(array, name)
 
@@ -49,7 +49,13 @@ def _plain_torch(array: Any, name: str) -> Any:
         raise InputError(
             f"{name}: requires a gradient, and none is computed; call it under torch.no_grad()"
         )
-    return array.detach().resolve_neg()
+    try:
+        made = array.detach().resolve_neg()
+    except (RuntimeError, AssertionError):  # tensors without numbers around one with them
+        made = None
+    if type(made) is not torch.Tensor:
+        raise InputError(f"{name}: a mode of torch makes tensors without numbers; leave it first")
+    return made
 
 
 def tokens(array: Any, name: str, width: int | None = None) -> Array:
@@ -91,6 +97,12 @@ def owned(array: Any) -> Any:
     import torch
 
     return array.clone(memory_format=torch.contiguous_format)
+
+
+def freeze(*arrays: Array) -> None:
+    """What a certificate is about is not written to any more."""
+    for array in arrays:
+        array.flags.writeable = False
 
 
 def overlap(one: Any, other: Any) -> bool:
@@ -159,7 +171,8 @@ def kind_of(array: Any) -> str:
     return f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
 
 
-def _is_tensor(array: Any) -> bool:
+def is_tensor(array: Any) -> bool:
+    """Of torch, subclasses included; torch is not loaded for it."""
     return any(
         base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(array).__mro__
     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.errors import InputError
 from varnum.floats.inputs import finite
 from varnum.lowrank.basis import unit_of
 from varnum.lowrank.geometry import row_norms
@@ -26,9 +27,12 @@ def exact_rows(q: Any, k: Any, v: Any, sigma: float) -> Any:
         )
     from torch.nn.functional import scaled_dot_product_attention
 
-    return scaled_dot_product_attention(
-        q[None, None], k[None, None], v[None, None], scale=1 / sigma
-    )[0, 0]
+    given = (q[None, None], k[None, None], v[None, None])
+    try:
+        return scaled_dot_product_attention(*given, scale=1 / sigma)[0, 0]
+    except RuntimeError as error:
+        why = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"torch: fused attention does not run here: {why}") from None
 
 
 def _numpy_rows(q: Any, k: Any, v: Any, sigma: float) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from varnum.errors import InputError
 from varnum.floats.guard import certified
 from varnum.floats.inputs import tokens
 from varnum.lowrank.rounding import TINY, UNIT, gamma, up
@@ -58,6 +59,8 @@ def attend(
     `unit`: unit roundoff of the type that the output will be rounded to.
     """
     v = tokens(v, "v")
+    if scales is not None and (min(scales, default=0) < 1 or sum(scales) != len(v)):
+        raise InputError(f"scales: {tuple(scales)} do not sum to the {len(v)} tokens of v")
     blocks = _blocks(scales)
     middle = 0.5 * v.max(0) + 0.5 * v.min(0)
     shifted = np.column_stack([v - middle, np.ones(len(v))])

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varnum.floats.guard import certified as inside_guard
-from varnum.floats.inputs import positive, tokens, tolerance
+from varnum.floats.inputs import freeze, positive, tokens, tolerance
 from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights, row_norms
 from varnum.lowrank.pivots import PivotMap, fit_pivot_map
 from varnum.lowrank.recompress import Turn, certify_relative, fit_turn, side
@@ -38,6 +38,9 @@ class LowRankKernel:
     frame: Frame
     map: PivotMap
     turn: Turn
+
+    def __post_init__(self) -> None:
+        freeze(self.phi, self.psi, self.weights)
 
     @property
     def rank(self) -> int:

@@ -18,7 +18,7 @@ from varnum.approx.degree import certify_least_degree
 from varnum.approx.target import relative
 from varnum.balls.scalar import upper
 from varnum.floats.guard import certified as inside_guard
-from varnum.floats.inputs import positive, tokens, tolerance
+from varnum.floats.inputs import freeze, positive, tokens, tolerance
 from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights, row_norms
 from varnum.lowrank.monomials import exponents, feature_count, fill_monomials, multinomials
 from varnum.lowrank.rounding import UNIT, exp_relative, exp_up, gamma, up
@@ -40,6 +40,9 @@ class PolynomialKernel:
     coefficients: tuple[float, ...]
     certified: float
     size: float  # P_abs(M): sum |c_m| M^m, bounds the sum of |features| of any pair
+
+    def __post_init__(self) -> None:
+        freeze(self.x, self.y, self.weights)
 
     @property
     def degree(self) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 
 from varnum.errors import InputError
 from varnum.floats.guard import certified, certifying
-from varnum.floats.inputs import kind_of
+from varnum.floats.inputs import check_out, kind_of
 from varnum.floats.turns import Turns
 from varnum.lowrank.backend import (
     caster,
@@ -191,6 +191,8 @@ class MomentState:
         if self.values is None:
             raise InputError("MomentState: keys come first; call add")
         self._check("q", q, int(self.basis.key_map.shape[1]))
+        size = (int(q.shape[0]), int(self.states.shape[2]))
+        out = check_out(out, size, self.basis.query_map, q)
         with self._turns.one(), certifying(q):
             ratio = self.values.ratio
             step = QUERIES if len(self.grams) == 1 else 2 * QUERIES  # each centre takes a part

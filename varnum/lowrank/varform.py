@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.guard import certified, certifying
+from varnum.floats.guard import certified, certifying, eagerly
 from varnum.floats.inputs import check_out, finite, owned, plain, positive, write
 from varnum.floats.turns import Turns
 from varnum.lowrank.arrays import check_inputs
@@ -82,6 +82,7 @@ class VarAttention:
         """A copy goes its own way: it shares no state."""
         return deepcopy(self)
 
+    @eagerly
     def step(self, q: Any, k: Any, v: Any, out: Any | None = None) -> Any:
         """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v).
 
