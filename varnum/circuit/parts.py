@@ -49,13 +49,22 @@ def _terms(count: int, what: str) -> None:
         raise InputError(f"{what}: about {count:.1e} wires to store; at most {MOST_TERMS:.0e}")
 
 
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _sizes(tokens: int, width: int, bits: int) -> str:
+    return f"{_many(tokens, 'token')} of {_many(width, 'number')} of {_many(bits, 'bit')}"
+
+
 def add(count: int, bits: int) -> Part:
     """Iterated addition; raises InputError beyond what can be stored."""
     _within("count", count, 1, 10**6)
     _within("bits", bits, 1, 4096)
     _terms(count * bits * (bits + 1) // 2 + 2 * count * bits, "--count, --bits")
     return Part(
-        "add", {"count": count, "bits": bits}, f"sum of {count} numbers of {bits} bits",
+        "add", {"count": count, "bits": bits},
+        f"sum of {_many(count, 'number')} of {_many(bits, 'bit')}",
         "circuit-add", lambda: arith.add(count, bits),
         lambda x: (reference.add(x, bits), None), formulas.add_gates(count, bits),
     )  # fmt: skip
@@ -68,7 +77,7 @@ def multiply(count: int, bits: int) -> Part:
     _terms(count * bits**3 * 2, "--count, --bits")
     return Part(
         "multiply", {"count": count, "bits": bits},
-        f"sum of {count} product{'s' * (count > 1)} of two numbers of {bits} bits",
+        f"sum of {_many(count, 'product')} of two numbers of {_many(bits, 'bit')}",
         "circuit-product", lambda: arith.multiply_add(count, bits),
         lambda x: (reference.multiply_add(x, bits), None), formulas.product_gates(count, bits),
     )  # fmt: skip
@@ -146,7 +155,7 @@ def softmax_head(tokens: int, width: int, bits: int, depth: int) -> Part:
 
     return Part(
         "head", {"tokens": tokens, "width": width, "bits": bits, "depth": depth},
-        f"softmax head over {tokens} tokens of {width} numbers of {bits} bits", "circuit-head",
+        f"softmax head over {_sizes(tokens, width, bits)}", "circuit-head",
         lambda: head.head_circuit(made, depth), expected,
         head.formula_gates(made) if depth == 4 else None,
         notes=(f"real softmax within {at_most(head.real_bound(made))} of the output",),
@@ -187,7 +196,7 @@ def transformer_block(tokens: int, width: int, bits: int, kind: str) -> Part:
     layers = block.KINDS[kind]
     return Part(
         "block", {"tokens": tokens, "width": width, "bits": bits, "kind": kind},
-        f"{kind} block over {tokens} tokens of {width} numbers of {bits} bits", "circuit-block",
+        f"{kind} block over {_sizes(tokens, width, bits)}", "circuit-block",
         lambda: block.block_circuit(made), expected,
         notes=(f"{layers} layers of the block, 2 more to make bits of its result",),
     )  # fmt: skip
