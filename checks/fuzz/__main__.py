@@ -41,6 +41,7 @@ def main() -> int:
     with atheris.instrument_imports(include=WATCHED):
         import targets
 
+        import varnum.audit.report
         import varnum.audit.rows
         import varnum.audit.summary
         import varnum.hardness.cnf

@@ -65,6 +65,7 @@ def checkpoint(data: bytes) -> None:
 
 def rows(data: bytes) -> None:
     """A file of audit rows, continued; each row gets the checksum that it should have."""
+    from varnum.audit.report import page
     from varnum.audit.rows import CHECK, RowFile, key_of
     from varnum.audit.summary import summarise, text
 
@@ -83,7 +84,9 @@ def rows(data: bytes) -> None:
         file = RowFile(path, {"digest": "0", "question": {}}, resume=True)
         try:
             file.check_order(key_of(row) for row in file.rows)
-            text(summarise(file.rows))
+            groups = summarise(file.rows)
+            text(groups)
+            page(file.rows, groups, {}, "varnum audit")
         finally:
             file.close()
     except InputError as error:
