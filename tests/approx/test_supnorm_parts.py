@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +55,7 @@ def slope(target: Target, poly: Polynomial, x: Any) -> Any:
     return values(poly, 1, x) - (values(poly, 0, x) if target.kind == "relative" else mp.exp(x))
 
 
+@cache
 def zeros(target: Target, poly: Polynomial, steps: int = 80) -> list[Any]:
     """Zeros of D in the open interval where it changes its sign."""
     low, high = mpf(target.low), mpf(target.high)
