@@ -1,6 +1,9 @@
 """DIMACS: the right answer or one clear line, never something else."""
 
+import gzip
 import random
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varnum.errors import InputError
-from varnum.hardness.cnf import Cnf, parse_cnf, read_cnf
+from varnum.hardness.cnf import MAX_BYTES, Cnf, parse_cnf, read_cnf
 from varnum.hardness.reduce import MAX_SIDE, sat_to_ov
 from varnum.hardness.solve import solve_sat
 
@@ -129,3 +132,33 @@ def test_huge_formulas_are_refused_before_anything_is_allocated():
 def test_an_assignment_set_both_ways_is_no_assignment():
     with pytest.raises(ValueError, match="both ways"):
         Cnf(1, (frozenset({1}), frozenset({-1}))).satisfied_by({1, -1})
+
+
+TEXT = b"p cnf 2 2\n1 2 0\n-1 0\n"
+
+
+def test_packed_marked_and_piped_formulas(tmp_path):
+    right = parse_cnf(TEXT.decode())
+    for name, content in (("f.cnf.gz", gzip.compress(TEXT)), ("f.cnf", b"\xef\xbb\xbf" + TEXT)):
+        (tmp_path / name).write_bytes(content)
+        assert read_cnf(tmp_path / name) == right
+    done = subprocess.run(
+        [sys.executable, "-m", "varnum", "hardness", "sat", "-"], input=TEXT, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"SATISFIABLE")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(TEXT)[:-9], b"\x1f\x8b", b"\x1f\x8b" + bytes(30),
+        gzip.compress(TEXT)[:12] + b"\xff" * 20, gzip.compress(bytes(MAX_BYTES + 1)),
+        b"\xff\xfe" + TEXT.decode().encode("utf-16-le"), b"BZh91AY&SY",
+    ],
+)  # fmt: skip
+def test_packed_files_that_are_none(tmp_path, content):
+    (tmp_path / "f.cnf.gz").write_bytes(content)
+    with pytest.raises(InputError, match="f.cnf.gz: ") as caught:
+        read_cnf(tmp_path / "f.cnf.gz")
+    assert "\n" not in str(caught.value)

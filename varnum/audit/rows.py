@@ -20,6 +20,7 @@ from itertools import zip_longest
 from typing import Any, BinaryIO
 
 from varnum.errors import InputError
+from varnum.model.npfile import readable_file
 
 SCHEMA = "varnum/audit-rows/1"
 CHECK = "crc32"
@@ -39,9 +40,9 @@ def digest_of(question: dict[str, Any]) -> str:
 
 
 def digest_of_file(path: str) -> str:
-    """SHA-256 of a file's content."""
+    """SHA-256 of a plain file's content."""
     try:
-        with open(path, "rb") as file:
+        with readable_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot read it ({error.strerror})") from None

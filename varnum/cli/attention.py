@@ -92,15 +92,18 @@ def _verdict(certificate: Certificate) -> str:
 def _load(path: str, name: str, backend: str) -> Any:
     import numpy as np
 
+    from varnum.model.npfile import Damaged, read_arrays, readable_file
+
+    readable_file(path, f"--{name}: cannot read ")
     try:
-        array = np.load(path, allow_pickle=False)
+        array = read_arrays(path)
     except OSError as error:
         raise InputError(f"--{name}: cannot read {path!r}: {error.strerror or error}") from None
-    except (ValueError, EOFError):
-        raise InputError(f"--{name}: {path!r} is not a .npy file of numbers") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+    except Damaged as error:
+        reason = str(error)[:120]
+        raise InputError(f"--{name}: {path!r} is no .npy file of numbers ({reason})") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.itemsize > 8:
         raise InputError(f"--{name}: {path!r} must hold one array of float16, float32 or float64")
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if backend == "numpy":
         return array
     try:

@@ -31,6 +31,9 @@ def load_model(
         model = random_model(*with_settings(random, settings), seed)
     elif var and vae:
         model = checkpoint.load_model(var, vae, settings)
+        if not model.var.attn_l2_norm and "attn_l2_norm" not in settings:
+            note = f"{var}: no scale_mul_1H11 in it; l2 normalisation was assumed off"
+            print(f"varnum: note: {note}", file=sys.stderr)
     else:
         raise InputError("weights: give --var and --vae (files), or --random (a preset)")
     if ignored:
@@ -62,19 +65,18 @@ def read_tokens(path: str) -> Any:
     """Token ids (B, L) from a .npy, or a .npz with `tokens`, `tf_tokens` or `tokens_s0`, .."""
     import numpy as np
 
-    from varnum.model.checkpoint import readable_file
+    from varnum.model.npfile import read_arrays, readable_file
 
     readable_file(path, "tokens: ")
     try:
-        with open(path, "rb") as file:
-            found: Any = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return found
-            for name in ("tokens", "tf_tokens"):
-                if name in found.files:
-                    return found[name]
-            scales = sorted((int(n[8:]), n) for n in found.files if n.startswith("tokens_s"))
-            return np.concatenate([found[name] for _, name in scales], axis=1)
+        found: Any = read_arrays(path)
+        if isinstance(found, np.ndarray):
+            return found
+        for name in ("tokens", "tf_tokens"):
+            if name in found:
+                return found[name]
+        scales = sorted((int(n[8:]), n) for n in found if n.startswith("tokens_s"))
+        return np.concatenate([found[name] for _, name in scales], axis=1)
     except Exception as error:  # zipfile, zlib and NumPy each have their own
         raise InputError(f"tokens: {path}: no readable tokens ({str(error)[:120]})") from None
 

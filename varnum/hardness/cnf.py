@@ -6,9 +6,13 @@ Wrong counts, unknown variables, unended clauses and stray words raise InputErro
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from varnum.errors import InputError
@@ -42,15 +46,28 @@ def read_cnf(path: Path) -> Cnf:
 
 
 def read_text(path: Path) -> str:
-    """A small ASCII file; raises InputError where it cannot be read or has no early end."""
+    """A small ASCII file, also gzipped, `-` for stdin; a byte order mark is skipped.
+
+    Raises InputError where it cannot be read or has no early end.
+    """
     try:
-        with path.open("rb") as file:  # a device says 0 bytes and never ends
-            content = file.read(MAX_BYTES + 1)
+        with open(0 if str(path) == "-" else path, "rb", closefd=str(path) != "-") as file:
+            content = file.read(MAX_BYTES + 1)  # a device says 0 bytes and never ends
+        if content.startswith(_GZIP):
+            if len(content) > MAX_BYTES:
+                raise InputError(f"{path}: more than {MAX_BYTES} bytes; no more are read")
+            with gzip.open(BytesIO(content)) as packed:
+                content = packed.read(MAX_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: no whole gzip file ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if len(content) > MAX_BYTES:
         raise InputError(f"{path}: more than {MAX_BYTES} bytes; no more are read")
-    return content.decode("ascii", errors="replace")
+    return content.removeprefix(codecs.BOM_UTF8).decode("ascii", errors="replace")
+
+
+_GZIP = b"\x1f\x8b"
 
 
 def split_lines(text: str) -> list[str]:

@@ -7,8 +7,10 @@ trainer/vae_local.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -22,16 +24,19 @@ from varnum.errors import InputError, MissingExtra
 from varnum.model.backend import import_torch
 from varnum.model.config import VaeConfig, VarConfig, read_settings
 from varnum.model.generate import Model
+from varnum.model.npfile import Damaged, check_archive, read_arrays, readable_file
 from varnum.model.statedict import (
     LEVELS,
     MASK,
     check_state,
+    decoder_only,
     expected_levels,
     vae_shapes,
     var_shapes,
     without_buffers,
 )
 
+SCALE = "blocks.0.attn.scale_mul_1H11"  # with l2-normalised heads only
 State = dict[str, Any]  # key name -> NumPy array or torch tensor
 Config = TypeVar("Config", VarConfig, VaeConfig)
 
@@ -50,13 +55,18 @@ def load_model(var: str, vae: str, settings: Mapping[str, Any] | None = None) ->
     vae_state = read_state(vae, "vae_local")
     known = {"patch_nums": config.patch_nums, **settings}  # the VQVAE's weights don't show them
     vae_config = infer_vae_config(vae_state, known, vae)
-    check_state(vae_state, vae_shapes(vae_config), vae)
+    check_state(vae_state, vae_shapes(vae_config, decoder_only(vae_state)), vae)
     return Model(config, vae_config, without_buffers(state), without_buffers(vae_state))
+
+
+MAX_SETTINGS = 1 << 20  # bytes
 
 
 def read_settings_file(path: str) -> tuple[dict[str, Any], list[str]]:
     """Settings of a JSON file, and the names in it that mean nothing here."""
     file = readable_file(path)
+    if file.stat().st_size > MAX_SETTINGS:
+        raise InputError(f"{path}: more than {MAX_SETTINGS} bytes are no settings")
     try:
         pairs = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -77,15 +87,27 @@ def read_state(path: str, part: str) -> State:
     if suffix not in readers:
         raise InputError(f"{path}: unknown kind {suffix!r}; allowed: {', '.join(readers)}")
     state = readers[suffix](path)
-    for level in ("trainer", part):
-        if isinstance(state, Mapping) and level in state:
+    for level in ("trainer", part, *_WRAPPERS):
+        if isinstance(state, Mapping) and isinstance(state.get(level), Mapping):
             state = state[level]
     if not isinstance(state, Mapping) or not state:
         raise InputError(f"{path}: holds no state dict (key names with arrays)")
     for name, x in state.items():
         if not (isinstance(name, str) and hasattr(x, "shape") and hasattr(x, "dtype")):
             raise InputError(f"{path}: entry {str(name)[:60]!r} is no array; not a state dict")
-    return {name: _plain(x, f"{path}: {name}") for name, x in state.items()}
+    plain = {name: _plain(x, f"{path}: {name}") for name, x in state.items()}
+    return _without_prefixes(plain)
+
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model")  # what others save a state dict under
+_PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and torch.compile
+
+
+def _without_prefixes(state: State) -> State:
+    """Names without the prefixes that wrappers of modules put before all of them."""
+    while prefix := next((p for p in _PREFIXES if all(n.startswith(p) for n in state)), ""):
+        state = {name.removeprefix(prefix): x for name, x in state.items()}
+    return state
 
 
 def _plain(x: Any, where: str) -> Any:
@@ -96,19 +118,9 @@ def _plain(x: Any, where: str) -> Any:
         return x
     if str(x.layout) != "torch.strided" or x.is_meta or x.is_quantized:
         raise InputError(f"{where} is a sparse, quantised or empty tensor, expected a dense one")
+    if x.numel() * x.itemsize > x.untyped_storage().nbytes():
+        raise InputError(f"{where} of shape {tuple(x.shape)} repeats what the file holds once")
     return x.detach()
-
-
-def readable_file(path: str, what: str = "") -> Path:
-    """The path of a file that can be opened; else raises InputError, `what` in front."""
-    reason = "no such file"
-    try:
-        if Path(path).is_file():  # opening a pipe would wait for its other end
-            with open(path, "rb"):
-                return Path(path)
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-    raise InputError(f"{what}{path[:200]}: {reason}")
 
 
 def _damaged(path: str, error: Exception) -> InputError:
@@ -117,12 +129,9 @@ def _damaged(path: str, error: Exception) -> InputError:
 
 
 def _read_npz(path: str) -> Any:
-    if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle
-        raise _damaged(path, ValueError("no .npz archive"))
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile, zlib, struct and NumPy each have their own
+        return read_arrays(path)
+    except (OSError, Damaged) as error:
         raise _damaged(path, error) from None
 
 
@@ -144,15 +153,30 @@ def _read_torch(path: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on old pickles before it reads them
-            return torch.load(path, map_location="cpu", weights_only=True)
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    check_archive(archive, Path(path).stat().st_size)
+            with torch.serialization.safe_globals(_harmless()):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch each have their own
         if "Weights only" in str(error):
             if "Unsupported operand" in str(error):  # garbage, or too new a pickle protocol
                 raise _damaged(path, ValueError("no pickle of plain arrays")) from None
+            named = re.search(r"GLOBAL ([\w.]{1,60})", str(error))
+            what = named[1] if named else "a pickle with code"
             raise InputError(
-                f"{path}: holds more than plain arrays (a pickle with code); refused, not executed"
+                f"{path}: holds more than plain arrays ({what}); refused, not executed; "
+                "save the state dict alone"
             ) from None
         raise _damaged(path, error) from None
+
+
+def _harmless() -> list[Any]:
+    """What training scripts leave beside the weights and what runs nothing: options, scalars."""
+    plain = [np.float64, np.float32, np.int64, np.int32, np.bool_]
+    kinds = [type(np.dtype(kind)) for kind in plain]
+    rebuild = np.float64(0).__reduce__()[0]  # NumPy's own, from dtype and bytes
+    return [argparse.Namespace, np.dtype, rebuild, *kinds]
 
 
 # --- sizes --------------------------------------------------------------------------------------
@@ -174,14 +198,17 @@ def infer_var_config(state: State, settings: Mapping[str, Any], where: str) -> V
         "vocab_size": _shape(state, "head.weight", 2, where)[0],
         "Cvae": cvae,
         "num_classes": _shape(state, "class_emb.weight", 2, where)[0] - 1,
-        "attn_l2_norm": "blocks.0.attn.scale_mul_1H11" in state,
+        "attn_l2_norm": SCALE in state,
         "shared_aln": "shared_ada_lin.1.weight" in state,
     }
     if inferred["attn_l2_norm"]:
-        inferred["num_heads"] = _shape(state, "blocks.0.attn.scale_mul_1H11", 4, where)[1]
+        inferred["num_heads"] = _shape(state, SCALE, 4, where)[1]
     elif "num_heads" not in settings:
         if width != 64 * depth:
-            raise InputError(f"{where}: num_heads is not in the shapes; give it in the config")
+            raise InputError(
+                f"{where}: no {SCALE} in it, so l2 normalisation was assumed off, and num_heads is "
+                "not in the shapes; give num_heads in the config"
+            )
         inferred["num_heads"] = depth
     if width and round(width * settings.get("mlp_ratio", 4.0)) != hidden:
         inferred["mlp_ratio"] = hidden / width
@@ -189,15 +216,24 @@ def infer_var_config(state: State, settings: Mapping[str, Any], where: str) -> V
 
 
 def infer_vae_config(state: State, settings: Mapping[str, Any], where: str) -> VaeConfig:
-    """The VQVAE's sizes from its shapes; `patch_nums` and `quant_resi` come from `settings`."""
+    """The VQVAE's sizes from its shapes; `patch_nums` and `quant_resi` come from `settings`.
+
+    The decoder is enough; without an encoder `ch` is the largest width of which all are multiples.
+    """
     vocab, cvae = _shape(state, "quantize.embedding.weight", 2, where)
-    ch = _shape(state, "encoder.conv_in.weight", 4, where)[0]
+    alone = decoder_only(state)
+    base = "decoder.up" if alone else "encoder.down"
     widths: list[int] = []
-    while (name := f"encoder.down.{len(widths)}.block.0.conv2.weight") in state:
+    while (name := f"{base}.{len(widths)}.block.0.conv2.weight") in state:
         widths.append(_shape(state, name, 4, where)[0])
     blocks = 0
-    while f"encoder.down.0.block.{blocks}.conv1.weight" in state:
+    while f"{base}.0.block.{blocks}.conv1.weight" in state:
         blocks += 1
+    if alone:
+        ch, blocks = settings.get("ch", math.gcd(*widths)), blocks - 1
+        _shape(state, "decoder.conv_in.weight", 4, where)
+    else:
+        ch = _shape(state, "encoder.conv_in.weight", 4, where)[0]
     shared = sum(name.startswith("quantize.quant_resi.qresi_ls.") for name in state) // 2
     if not shared and "quantize.quant_resi.qresi.weight" in state:
         shared = 1
@@ -208,7 +244,7 @@ def infer_vae_config(state: State, settings: Mapping[str, Any], where: str) -> V
         "ch_mult": tuple(width // max(ch, 1) for width in widths),
         "num_res_blocks": blocks,
         "share_quant_resi": shared,
-        "quant_conv_ks": _shape(state, "quant_conv.weight", 4, where)[2],
+        "quant_conv_ks": _shape(state, "post_quant_conv.weight", 4, where)[2],
     }
     return _merge(VaeConfig, inferred, settings, where)
 
@@ -255,9 +291,11 @@ def _check_buffers(state: State, config: VarConfig, where: str) -> None:
     levels = expected_levels(config)
     if not np.array_equal(_host(state[LEVELS]), levels):
         raise InputError(f"{where}: {LEVELS} does not list the scales in order")
-    mask = np.where(levels[0][:, None] >= levels[0][None, :], 0.0, -np.inf)
-    if not np.array_equal(_host(state[MASK])[0, 0], mask):
-        raise InputError(f"{where}: {MASK} is not the block-causal mask of these scales")
+    mask, columns = state[MASK][0, 0], np.arange(config.length)
+    ends = np.cumsum(config.lengths)
+    for start, end in zip(ends - config.lengths, ends, strict=True):  # L x L numbers can be many
+        if not (_host(mask[start:end]) == np.where(columns < end, 0.0, -np.inf)).all():
+            raise InputError(f"{where}: {MASK} is not the block-causal mask of these scales")
 
 
 def _host(x: Any) -> Any:

@@ -7,11 +7,13 @@ comparisons of dtypes compare arithmetic only. Each array depends on (seed, its 
 from __future__ import annotations
 
 import math
+import os
 import zlib
 from typing import Any
 
 import numpy as np
 
+from varnum.errors import InputError
 from varnum.model.config import VaeConfig, VarConfig
 from varnum.model.generate import Model
 from varnum.model.statedict import (
@@ -29,10 +31,27 @@ Float32 = np.typing.NDArray[np.float32]
 
 
 def random_model(var: VarConfig, vae: VaeConfig, seed: int) -> Model:
-    """A model with NumPy float32 weights; the same seed gives the same model everywhere."""
+    """A model with NumPy float32 weights; the same seed gives the same model everywhere.
+
+    Raises InputError, before any is made, where they do not fit into this machine's memory.
+    """
+    sizes = [*var_shapes(var).values(), *vae_shapes(vae).values()]
+    needed, there = 4 * sum(map(math.prod, sizes)), memory()
+    if needed > there:
+        raise InputError(
+            f"sizes: the weights take {needed / 1e9:.3g} GB, this machine has {there / 1e9:.3g}"
+        )
     return Model(
         var, vae, random_weights(var_shapes(var), seed), random_weights(vae_shapes(vae), seed)
     )
+
+
+def memory() -> int:
+    """Bytes of memory of this machine; without limit where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 62
 
 
 def random_weights(shapes: Shapes, seed: int) -> dict[str, Float32]:

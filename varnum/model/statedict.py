@@ -54,15 +54,22 @@ def var_shapes(config: VarConfig) -> Shapes:
     return shapes | _linear("head_nm.ada_lin.1", c, 2 * c) | _linear("head", c, v)
 
 
-def vae_shapes(config: VaeConfig) -> Shapes:
-    """Keys and shapes of the VQVAE's state dict."""
+def decoder_only(state: Mapping[str, Any]) -> bool:
+    """Whether a VQVAE's state dict leaves out the encoder, which no token map needs."""
+    return not any(name.startswith(("encoder.", "quant_conv.")) for name in state)
+
+
+def vae_shapes(config: VaeConfig, decoder_alone: bool = False) -> Shapes:
+    """Keys and shapes of the VQVAE's state dict; `decoder_alone`: what generation needs of it."""
     z, ks = config.Cvae, config.quant_conv_ks
-    shapes = {**_encoder(config), **_decoder(config)}
+    shapes = _decoder(config) if decoder_alone else {**_encoder(config), **_decoder(config)}
     shapes[HITS] = (len(config.patch_nums), config.vocab_size)
     for name in phi_names(config):
         shapes |= _conv(name, z, z)
     shapes["quantize.embedding.weight"] = (config.vocab_size, z)
-    return shapes | _conv("quant_conv", z, z, ks) | _conv("post_quant_conv", z, z, ks)
+    if not decoder_alone:
+        shapes |= _conv("quant_conv", z, z, ks)
+    return shapes | _conv("post_quant_conv", z, z, ks)
 
 
 def _linear(name: str, inputs: int, outputs: int) -> Shapes:
