@@ -159,6 +159,6 @@ def test_packed_marked_and_piped_formulas(tmp_path):
 )  # fmt: skip
 def test_packed_files_that_are_none(tmp_path, content):
     (tmp_path / "f.cnf.gz").write_bytes(content)
-    with pytest.raises(InputError, match="f.cnf.gz: ") as caught:
+    with pytest.raises(InputError, match=r"f\.cnf\.gz: ") as caught:
         read_cnf(tmp_path / "f.cnf.gz")
     assert "\n" not in str(caught.value)
