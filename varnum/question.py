@@ -14,6 +14,7 @@ from varnum.cost.schedule import Schedule, geometric, parse_schedule
 from varnum.errors import InputError
 from varnum.formulas import cost as cost_forms
 from varnum.model.config import PRESETS
+from varnum.outward import at_most
 
 Number = str | int | Fraction
 LARGEST_M = Fraction(10**6)  # beyond it even the closed form's rank is of no use
@@ -85,9 +86,7 @@ def ask(
     low, high, text = _size(M, W, exact_R, d, text, error, preset is not None)
     if high > LARGEST_M:
         name = "W" if error == "additive" else "M"
-        raise InputError(
-            f"{name}: {float(high):.3g} is beyond what a bound is of use for; up to 1e6"
-        )
+        raise InputError(f"{name}: {at_most(high)} is beyond what a bound is of use for; up to 1e6")
     shape = _schedule(schedule, n, alpha, preset)
     kernel, tau = _errors(eps, output_error, error, shape)
     return Question(

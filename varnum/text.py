@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from varnum.balls.exact import to_text
+from varnum.outward import at_most
 
 WIDTH = 80  # of text for people, on a terminal or not: the same output everywhere
 
@@ -49,4 +50,4 @@ def big(number: int) -> str:
 def short(number: Fraction) -> str:
     """An exact number if it is short, else with about ten digits and a sign of it."""
     text = to_text(number)
-    return text if len(text) <= 16 else f"~{float(number):.10g}"
+    return text if len(text) <= 16 else f"~{at_most(number, 10)}"

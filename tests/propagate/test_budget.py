@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from varnum.balls.questions import bounds
+from varnum.balls.scalar import precision
 from varnum.errors import InputError
 from varnum.propagate.budget import (
     certify_affine_budget,
@@ -98,3 +99,26 @@ def test_the_affine_budget_allows_far_more(tiny_model):
     assert np.all(high <= found.affine.high)
     assert np.all(low >= found.affine.low)
     assert largest_error(moved[0]) > Fraction(1, 10**6)  # the budget is used, not idle
+
+
+def test_ranges_need_more_bits_than_they_start_with(run, monkeypatch):
+    """The balls of deep models widen until they bound nothing: more precision, or Unknown."""
+    from varnum.propagate import budget, exact
+
+    model, x, vectors, _, _ = run
+    w, var, few = model.var_weights, model.var, (1, 4)
+    monkeypatch.setattr(exact, "BITS", 4)
+    with pytest.raises(ArithmeticError, match="unbounded"), precision(4):
+        run_blocks(w, var, x[:5], vectors, few, ranges=exact.Ranges())
+    out, found = certify_ranges(w, var, x[:5], vectors, few)
+    assert np.isfinite(out.bounds()).all()
+    assert f"x2.{var.depth - 1}" in found.s_min
+    monkeypatch.setattr(exact, "MOST_BITS", 5)
+    with pytest.raises(ArithmeticError, match="unbounded at 5 bits"):
+        certify_ranges(w, var, x[:5], vectors, few)
+    monkeypatch.setattr(budget, "estimate_first_order", lambda *_: np.ones(1))
+    found = certify_affine_budget("1", model, x, vectors, with_degree=False)
+    assert isinstance(found, Unknown)
+    assert "unbounded at 5 bits" in found.reason
+    monkeypatch.setattr(budget, "estimate_first_order", lambda *_: np.full(1, np.inf))
+    assert "overflows" in certify_affine_budget("1", model, x, vectors).reason

@@ -126,6 +126,8 @@ def _run() -> int:
         return _say(f"not enough memory{': ' if str(error) else ''}{error}", 3)
     except streams.OutputLost:
         raise
+    except ArithmeticError as error:  # numbers beyond what is computed with
+        return _say(f"unknown: no bound can be computed for these numbers: {error}", 3)
     except Exception as error:
         if "VARNUM_DEBUG" in os.environ:
             raise

@@ -101,7 +101,7 @@ def _load(path: str, name: str, backend: str) -> Any:
         raise InputError(f"--{name}: cannot read {path!r}: {error.strerror or error}") from None
     except Damaged as error:
         reason = str(error)[:120]
-        raise InputError(f"--{name}: {path!r} is no .npy file of numbers ({reason})") from None
+        raise InputError(f"--{name}: {path!r} is not a .npy file of numbers ({reason})") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.itemsize > 8:
         raise InputError(f"--{name}: {path!r} must hold one array of float16, float32 or float64")
     if backend == "numpy":

@@ -82,7 +82,10 @@ def _given(
     if affine:
         found = certify_affine_budget(model_error, model, x, vectors, False)
     else:
-        compose = compose_run(model, x, vectors)
+        try:
+            compose = compose_run(model, x, vectors)
+        except ArithmeticError as error:
+            return Unknown(str(error))
         found = certify_budget(model_error, compose, model.var.head_dim, False)
     if isinstance(found, Unknown):
         return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from varnum.cli.envelope import print_document
+from varnum.errors import InputError
 from varnum.text import filled
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ def verify(
     """
     from varnum.proof.verify import verify as run
 
+    for name, given, most in (("timeout", timeout, 1e7), ("trials", trials, 10**9)):
+        if not given <= most:
+            raise InputError(f"--{name}: {given:g} is not allowed; up to {most:g}")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed: {seed} is not allowed; from 0 to 2^63 - 1")
     talk = sys.stderr.isatty()
 
     def progress(name: str) -> None:

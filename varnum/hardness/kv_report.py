@@ -92,7 +92,9 @@ def _query_norm(query: Fraction, sigma: str | None, d: int) -> str:
         if sigma in ("sqrt", "4sqrt"):
             value = ball(d).sqrt() * (4 if sigma == "4sqrt" else 1)
         else:
-            number = Fraction(d) if sigma == "d" else parse(sigma or "1", "sigma")
+            number = (
+                Fraction(d) if sigma == "d" else parse("1" if sigma is None else sigma, "sigma")
+            )
             if number <= 0:
                 raise InputError(f"sigma: {sigma} is not allowed; d, sqrt, 4sqrt or above 0")
             value = ball(number)

@@ -64,7 +64,8 @@ def certify_blocks(
         raise InputError(f"affine: sums of {longest} terms; rounding is covered up to {LONGEST}")
     exact, _ = certify_ranges(weights, config, x, conditions, lengths)
     radius = float(upper(ball(eps).atanh())) * UP
-    moved = forward(weights, config, x, conditions, radius, lengths)
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        moved = forward(weights, config, x, conditions, radius, lengths)
     below, above = bounds(exact)
     reach = moved.radius()
     low = moved.centre - above
@@ -88,7 +89,8 @@ def estimate_first_order(
     The affine form at a kernel radius of 1e-5, where its second-order part is negligible, scaled.
     """
     tiny = 1e-5
-    form = forward(weights, config, x, conditions, tiny, lengths)
+    with np.errstate(all="ignore"):
+        form = forward(weights, config, x, conditions, tiny, lengths)
     return np.asarray(form.symbols.radius(form.matrix) * (np.arctanh(eps) / tiny))
 
 

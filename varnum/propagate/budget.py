@@ -130,8 +130,23 @@ def certify_affine_budget(
     target = parse(model_error, "model_error")
     if target <= 0:
         raise InputError(f"model_error: {model_error} is not above 0")
+    try:
+        return _affine(target, model, x, vectors, with_degree)
+    except (ArithmeticError, np.linalg.LinAlgError) as error:  # no finite number in it
+        return Unknown(f"the affine bound is not finite on this run ({error})")
+
+
+def _affine(
+    target: Fraction,
+    model: Model,
+    x: Floats,
+    vectors: Sequence[tuple[Floats, ...]],
+    with_degree: bool,
+) -> Budget | Unknown:
     w, config = model.var_weights, model.var
     slope = float(estimate_first_order(w, config, x, vectors, 0.01, config.lengths).max()) / 0.01
+    if not np.isfinite(slope):
+        raise ArithmeticError("the first-order estimate overflows")
     half = Fraction(1, 2)
     trial = float(min(half, Fraction(97, 100) * target / Fraction(slope) if slope > 0 else half))
     compose = compose_run(model, x, vectors)
@@ -141,7 +156,7 @@ def certify_affine_budget(
             break
         try:
             found = certify_blocks(w, config, x, vectors, eps, config.lengths)
-        except ArithmeticError:  # the expansion does not hold this far out
+        except (ArithmeticError, np.linalg.LinAlgError):  # does not hold this far out
             trial /= 4
             continue
         reached = float(found.bound.max())

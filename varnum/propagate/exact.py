@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from varnum.balls.array import BallArray
-from varnum.balls.questions import bounds, raise_precision_until
+from varnum.balls.questions import bounds, precisions, raise_precision_until
 from varnum.balls.scalar import ball, precision
 from varnum.model.attention import Kernel, exact_attention
 from varnum.model.config import VarConfig
@@ -24,7 +24,7 @@ from varnum.propagate.forms import Floats
 from varnum.propagate.transfer import Reach
 from varnum.verdict import Unknown
 
-BITS = 128
+BITS, MOST_BITS = 128, 4096
 
 
 @dataclass
@@ -113,9 +113,9 @@ def _see(ranges: Ranges, name: str, x: Any) -> None:
 
     norms = xp.sqrt(xp.sum(xp.square(x), axis=-1))
     low, high = bounds(norms)
-    size = max(Fraction(float(e)) for e in bounds(xp.max(abs(x)))[1].ravel())
-    ranges.reach[name] = Reach.of(x.shape[-1], size, 0, Fraction(float(high.max())))
-    ranges.min_norm[name] = ball(Fraction(float(low.min())))
+    size = _number(bounds(xp.max(abs(x)))[1].max(), name)
+    ranges.reach[name] = Reach.of(x.shape[-1], size, 0, _number(high.max(), name))
+    ranges.min_norm[name] = ball(_number(low.min(), name))
 
 
 def _see_norm(ranges: Ranges | None, name: str, x: Any, eps: Fraction) -> None:
@@ -124,7 +124,14 @@ def _see_norm(ranges: Ranges | None, name: str, x: Any, eps: Fraction) -> None:
     from varnum.balls import namespace as xp
 
     low, _ = bounds(xp.sqrt(xp.var(x, axis=-1) + eps))
-    ranges.s_min[name] = ball(Fraction(float(low.min())))
+    ranges.s_min[name] = ball(_number(low.min(), name))
+
+
+def _number(bound: Any, name: str) -> Fraction:
+    """A bound as a rational; raises ArithmeticError where the enclosure bounds nothing."""
+    if not np.isfinite(bound):
+        raise ArithmeticError(f"{name}: the enclosure of the run is unbounded")
+    return Fraction(float(bound))
 
 
 def certify_ranges(
@@ -134,10 +141,23 @@ def certify_ranges(
     conditions: Sequence[Sequence[Floats]],
     lengths: tuple[int, ...],
 ) -> tuple[Any, Ranges]:
-    """(output in balls, ranges) of the exact run on x (L, C)."""
-    ranges = Ranges()
-    with precision(BITS):
-        return run_blocks(weights, config, x, conditions, lengths, ranges=ranges), ranges
+    """(output in balls, ranges) of the exact run on x (L, C).
+
+    Balls widen block by block: where they bound nothing any more, the precision is doubled. Raises
+    ArithmeticError where MOST_BITS do not suffice.
+    """
+    for bits in precisions(BITS, MOST_BITS):
+        ranges = Ranges()
+        try:
+            with precision(bits):
+                found = run_blocks(weights, config, x, conditions, lengths, ranges=ranges)
+        except ArithmeticError as error:
+            reason = str(error)
+            continue
+        if all(b.is_finite() for b in found.entries()):
+            return found, ranges
+        reason = "the output's enclosure is unbounded"
+    raise ArithmeticError(f"{reason} at {MOST_BITS} bits")
 
 
 def certify_run_difference(

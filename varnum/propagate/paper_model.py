@@ -18,12 +18,15 @@ from varnum.balls.scalar import arb, ball, lower, precision, upper
 from varnum.errors import InputError
 from varnum.formulas import paper_model as closed
 from varnum.model.paper import PaperConfig
+from varnum.outward import at_most, float_up
 from varnum.propagate import transfer as t
 from varnum.propagate.interpolation import growth, supremum
 from varnum.propagate.transfer import Operator, Reach
 from varnum.propagate.var_model import Composition, Step
 
 _BITS = 256
+FAR = Fraction(10**100)  # what lies beyond says nothing of a model
+MOST_SCALES = Fraction(1000)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def _attention(
 def _step(layer: str, new: Reach, steps: list[Step]) -> Step:
     error = upper(new.error)
     before = steps[-1].error if steps else Fraction(0)
-    return Step(layer, error, float(error / before) if before else float("inf"))
+    return Step(layer, error, float_up(error / before) if before else float("inf"))
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,12 @@ def certify_norm_budget(
     if model_error <= 0 or R <= 0 or sigma <= 0 or d < 1 or K < 1:
         raise InputError("model_error, R, d, sigma and scales: must be above 0")
     b = supremum()
+    given_sizes = {"--model-error": model_error, "--R": R, "--sigma": sigma}
+    given_sizes |= {"--norms": max(norms), "--d": Fraction(d), "--scales": Fraction(K)}
+    for name, value in given_sizes.items():
+        most = MOST_SCALES if name == "--scales" else FAR
+        if not 1 / FAR <= value <= most:
+            raise InputError(f"{name}: {at_most(value)} is beyond use; 1e-100 to {at_most(most)}")
     if min(norms) < 0 or b * (norms[2] + residual) < 1:
         raise InputError(f"norms: needs w_Q, w_K >= 0 and w_V >= {1 / b - residual}")
     given = {"R": R, "d": d, "sigma": sigma, "b": b, "w_Q": norms[0], "w_K": norms[1],

@@ -15,6 +15,7 @@ import numpy as np
 
 from varnum.balls.scalar import arb, ball, precision, upper
 from varnum.model.config import VarConfig
+from varnum.outward import float_up
 from varnum.propagate import transfer as t
 from varnum.propagate.exact import Ranges
 from varnum.propagate.forms import UP, Floats
@@ -153,7 +154,9 @@ def _compose(
     floor = ball(norm_eps).sqrt()
 
     def record(layer: str, new: Reach, old: Reach, **more: Any) -> Reach:
-        gain = float(upper(new.error) / upper(old.error)) if upper(old.error) > 0 else float("inf")
+        gain = (
+            float_up(upper(new.error) / upper(old.error)) if upper(old.error) > 0 else float("inf")
+        )
         steps.append(Step(layer, upper(new.error), gain, **more))
         return new
 
