@@ -17,11 +17,16 @@ Row = dict[str, Any]
 _KIND = {PROVED: "proved", RUN: "run", ESTIMATED: "estimated", MEASURED: "measured"}
 
 
-def page(rows: Sequence[Row], groups: Sequence[Row], question: dict[str, Any], command: str) -> str:
-    """The whole HTML document. Every string from outside is escaped."""
+def page(
+    rows: Sequence[Row], groups: Sequence[Row], question: dict[str, Any], command: str,
+    note: str = "",
+) -> str:  # fmt: skip
+    """The whole HTML document. Every string from outside is escaped; `note`: what to know first."""
     heads = [row for row in rows if row["kind"] == "head"]
     budgets = [row for row in rows if row["kind"] == "budget"]
     parts = [_opening(groups, command)]
+    if note:
+        parts.append(f"<p><strong>{escape(note)}.</strong></p>")
     for group in groups:
         mine = [
             row for row in heads

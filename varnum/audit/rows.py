@@ -3,7 +3,8 @@
 The header holds a digest of the question; a file is only continued for the question it began with.
 A last line without its end was being written when the process died: it is cut off and its row is
 computed again. Rows come in one fixed order, so an interrupted file ends the same, byte for byte.
-Each carries a CRC-32 of the rest of it, so that a damaged or edited row is not taken for a result.
+Each carries a CRC-32 of the rest of it, so that a damaged row is not taken for a result. An edited
+row whose checksum was made anew is: `taken` counts the rows that stand as they were found.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any, BinaryIO
 
+from varnum.audit.row_fields import wrong_field
 from varnum.errors import InputError
 from varnum.model.npfile import readable_file
 
 SCHEMA = "varnum/audit-rows/1"
 CHECK = "crc32"
+MOST_BYTES = 1 << 30
+_KEY_KINDS = (str, int, type(None))
 KEY = ("kind", "model", "layer", "prompt", "head", "output_error")
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -55,6 +59,7 @@ class RowFile:
         self.rows: list[Row] = []
         self.known: set[Key] = set()
         self.path = path
+        self.taken = 0  # rows that were in the file: trusted, not computed
         self._file: BinaryIO | None = None
         if path is None:
             return
@@ -73,7 +78,10 @@ class RowFile:
     def _read(self, path: str, head: dict[str, Any], resume: bool) -> int:
         """Take in the whole lines; returns how many bytes of the file they are."""
         assert self._file is not None
-        lines = self._file.read().split(b"\n")
+        content = self._file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise InputError(f"{path}: more than {MOST_BYTES} bytes; no more are read")
+        lines = content.split(b"\n")
         if lines != [b""] and not resume:
             raise InputError(f"{path}: exists; --resume continues it, another name begins anew")
         lines.pop()  # what follows the last line end: nothing, or a torn line
@@ -83,18 +91,23 @@ class RowFile:
                 _check_header(row, head, path)
             elif row.pop(CHECK, None) != _checksum(row):
                 raise InputError(f"{path}: line {number} fails its checksum; the file is damaged")
+            elif not all(type(part) in _KEY_KINDS for part in key_of(row)):
+                raise InputError(f"{path}: line {number} names no row; the file is damaged")
             else:
                 self.rows.append(row)
                 self.known.add(key_of(row))
+        self.taken = len(self.rows)
         return sum(len(line) + 1 for line in lines)
 
     def check_order(self, keys: Iterable[Key]) -> None:
-        """Refuse a file whose rows are not the first ones of `keys`, in order."""
+        """Refuse a file whose rows are not the first ones of `keys`, in order, or lack a field."""
         for number, (row, key) in enumerate(zip_longest(self.rows, keys), start=2):
             if row is None:
                 return
             if key_of(row) != key:
                 raise InputError(f"{self.path}: line {number} is out of place; the file is damaged")
+            if (name := wrong_field(row)) is not None:
+                raise InputError(f"{self.path}: line {number}: {name}: not as it is written")
 
     def add(self, row: Row) -> None:
         """Append a row unless it is known; it is with the operating system when this returns."""
@@ -166,7 +179,7 @@ def _checksum(row: Row) -> int:
 def _parse(line: bytes, where: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{where} is not JSON; the file is damaged") from None
     if not isinstance(row, dict):
         raise InputError(f"{where} is no JSON object; the file is damaged")
@@ -178,7 +191,8 @@ def _check_header(found: Row, expected: Row, path: str) -> None:
         raise InputError(f"{path}: not a file of audit rows ({SCHEMA})")
     if found.get("digest") == expected["digest"]:
         return
-    asked, asks = found.get("question", {}), expected["question"]
+    asked, asks = found.get("question"), expected["question"]
+    asked = asked if isinstance(asked, dict) else {}
     names = sorted(set(asked) | set(asks))
     other = [name for name in names if asked.get(name) != asks.get(name)]
     raise InputError(f"{path}: began with another question; different: {', '.join(other)}")

@@ -87,7 +87,9 @@ def audit(
     question = _question(sources, prompts, asked)
     rows = RowFile(out, {"digest": digest_of(question), "question": question}, resume=resume)
     _compute(subjects, asked, rows, jobs, cluster)
-    _show(rows.rows, question, html, as_json)
+    if rows.taken:
+        print(f"varnum: note: {trusted(rows.taken, out)}", file=sys.stderr)
+    _show(rows, question, html, as_json)
     return 0
 
 
@@ -163,31 +165,40 @@ def _compute(
             raise
 
 
-def _show(rows: list[Any], question: dict[str, Any], html: str | None, as_json: bool) -> None:
+def trusted(count: int, path: str | None) -> str:
+    """What the rows of a resumed file rest on."""
+    rows = "1 row was" if count == 1 else f"{count} rows were"
+    return (
+        f"{rows} taken from {path} as found: a checksum shows damage, not edits, so what is said "
+        "of them rests on that file"
+    )
+
+
+def _show(found: RowFile, question: dict[str, Any], html: str | None, as_json: bool) -> None:
     import shlex
 
     from varnum.audit.assurance import ASSURANCE
+    from varnum.audit.report import page
     from varnum.audit.summary import summarise, text
 
+    rows = found.rows
     groups, command = summarise(rows), shlex.join(["varnum", *sys.argv[1:]])
     if html is not None:
-        _write_html(html, rows, groups, question, command)
+        note = trusted(found.taken, found.path) if found.taken else ""
+        _write_html(html, page(rows, groups, question, command, note))
     if as_json:
         content = {"command": command, "question": question, "assurance_of": ASSURANCE}
         print_envelope(
-            "varnum/audit/2", {**content, "summary": groups, "rows": rows},
+            "varnum/audit/2", {**content, "rows_taken": found.taken, "summary": groups, "rows": rows},
             verdict="done", assurance="estimated", exit_code=0,
         )  # fmt: skip
     else:
         print("\n".join(text(groups)))
 
 
-def _write_html(
-    path: str, rows: list[Any], groups: list[Any], question: dict[str, Any], command: str
-) -> None:
-    from varnum.audit.report import page
-
+def _write_html(path: str, text: str) -> None:
     try:
-        Path(path).write_text(page(rows, groups, question, command), encoding="utf-8")
+        # a name that is not UTF-8 holds what no page can: it is shown escaped
+        Path(path).write_bytes(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise InputError(f"{path}: cannot write it ({error.strerror})") from None
