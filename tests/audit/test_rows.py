@@ -222,3 +222,57 @@ def test_a_full_disk_is_one_line_and_loses_no_row(deep, varnum, tmp_path):
     assert whole.startswith(path.read_bytes())
     assert varnum(*options, "--out", path, "--resume")[0] == 0
     assert path.read_bytes() == whole
+
+
+def test_edited_rows_are_refused_or_said_to_be_trusted(deep, varnum, tmp_path):
+    """A checksum is no proof: it can be made anew."""
+    options, whole = deep
+    path, page = tmp_path / "rows.jsonl", tmp_path / "r.html"
+    lines = whole.split(b"\n")
+
+    def resumed(change, number=2):
+        row = json.loads(lines[number - 1])
+        del row["crc32"]
+        change(row)
+        line = json.dumps(row | {"crc32": zlib.crc32(json.dumps(row).encode())}).encode()
+        edited = [*lines[: number - 1], line, *lines[number:]]
+        path.write_bytes(b"\n".join(edited))
+        return varnum(*options, "--out", path, "--resume", "--html", page)
+
+    code, _, err = resumed(lambda row: row.update(rank_apriori=1))
+    assert code == 0
+    said = f"{len(lines) - 2} rows were taken from {path} as found: a checksum shows damage, not"
+    assert said in err
+    assert "rows were taken from" in page.read_text()
+    spoilt = {
+        "rank_apriori": lambda row: row.pop("rank_apriori"),
+        "M": lambda row: row.update(M="large"),
+        "scales: M": lambda row: row["scales"][0].pop("M"),
+        "scales": lambda row: row.update(scales=3),
+        "eps": lambda row: row.update(eps=float("nan")),
+        "extra": lambda row: row.update(extra=1),
+        "pays_apriori": lambda row: row.update(pays_apriori=1),
+    }
+    for name, change in spoilt.items():
+        code, out, err = resumed(change)
+        assert (code, out) == (2, "")
+        assert f"line 2: {name}: not as it is written" in err
+        assert err.count("\n") == 1
+    code, _, err = resumed(lambda row: row.update(layer=[1]))
+    assert (code, "line 2 names no row" in err) == (2, True)
+    budget = next(n for n, line in enumerate(lines, 1) if b'"budget"' in line)
+    code, _, err = resumed(lambda row: row["steps"][0].pop("zeta"), budget)
+    assert (code, "steps: zeta: not as it is written" in err) == (2, True)
+    path.write_bytes(b"[" * 100_000 + b"\n")
+    code, _, err = varnum(*options, "--out", path, "--resume")
+    assert (code, "line 1 is not JSON" in err) == (2, True)
+    path.write_bytes(b'{"schema": "varnum/audit-rows/1", "digest": 1, "question": [1]}\n')
+    code, _, err = varnum(*options, "--out", path, "--resume")
+    assert (code, "began with another question" in err) == (2, True)
+
+
+def test_a_name_that_is_not_utf8_is_shown_escaped(varnum, tmp_path):
+    from varnum.cli.audit import _write_html
+
+    _write_html(str(tmp_path / "r.html"), "<p>caf\udce9.npz</p>")
+    assert (tmp_path / "r.html").read_bytes() == b"<p>caf\\udce9.npz</p>"

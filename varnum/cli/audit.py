@@ -187,11 +187,13 @@ def _show(found: RowFile, question: dict[str, Any], html: str | None, as_json: b
         note = trusted(found.taken, found.path) if found.taken else ""
         _write_html(html, page(rows, groups, question, command, note))
     if as_json:
-        content = {"command": command, "question": question, "assurance_of": ASSURANCE}
+        content: dict[str, Any] = {
+            "command": command, "question": question, "assurance_of": ASSURANCE,
+        }  # fmt: skip
+        content |= {"rows_taken": found.taken, "summary": groups, "rows": rows}
         print_envelope(
-            "varnum/audit/2", {**content, "rows_taken": found.taken, "summary": groups, "rows": rows},
-            verdict="done", assurance="estimated", exit_code=0,
-        )  # fmt: skip
+            "varnum/audit/2", content, verdict="done", assurance="estimated", exit_code=0
+        )
     else:
         print("\n".join(text(groups)))
 
