@@ -7,8 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from fractions import Fraction
 
-from varnum.balls.exact import to_text
-from varnum.outward import at_most
+from varnum.balls.exact import round_decimal, to_text
 
 WIDTH = 80  # of text for people, on a terminal or not: the same output everywhere
 
@@ -50,4 +49,4 @@ def big(number: int) -> str:
 def short(number: Fraction) -> str:
     """An exact number if it is short, else with about ten digits and a sign of it."""
     text = to_text(number)
-    return text if len(text) <= 16 else f"~{at_most(number, 10)}"
+    return text if len(text) <= 16 else f"~{round_decimal(number, 10, up=True)}"

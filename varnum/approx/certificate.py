@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from varnum.approx.degree import LeastDegree, LowerBound, certify_lower
+from varnum.approx.degree import LeastDegree, LowerBound, certainly_above, certify_lower
 from varnum.approx.polynomial import Polynomial
 from varnum.approx.target import Target, bits_of
 from varnum.balls import to_text
@@ -82,7 +82,9 @@ def _canonical(content: dict[str, Any]) -> str:
 
 def _lower(least: LeastDegree, below: LowerBound) -> dict[str, Any]:
     short = _shortened(least.target, below, bits_of(least.eps))
-    exponent, points = _integers(list((short if short.bound > ball(least.eps) else below).points))
+    exponent, points = _integers(
+        list((short if certainly_above(short.bound, least.eps) else below).points)
+    )
     return {"degree": below.degree, "points_exponent": exponent, "points": points}
 
 

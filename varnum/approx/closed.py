@@ -9,7 +9,7 @@ from typing import Any
 
 from varnum.approx.polynomial import Polynomial, interpolate
 from varnum.approx.supnorm import certify_supnorm
-from varnum.approx.target import Target, bits_of, relative
+from varnum.approx.target import Target, bits_of, check_eps, relative
 from varnum.balls.scalar import arb, ball, hull, precision, upper
 from varnum.errors import InputError
 from varnum.formulas import exp as forms
@@ -23,6 +23,7 @@ def half_width(target: Target) -> Fraction:
 
 def certify_degree_closed_form(target: Target, eps: Fraction) -> int:
     """A degree that suffices (claim degree-closed-form), for any M > 0; 0 for M = 0."""
+    check_eps(eps, below_one=True)
     M = half_width(target)
     if M == 0:
         return 0
@@ -33,6 +34,8 @@ def certify_degree_closed_form(target: Target, eps: Fraction) -> int:
 
 def certify_taylor_error(target: Target, degree: int) -> Any:
     """Enclosure of the exact error of the Taylor polynomial at 0 (claim taylor-relative)."""
+    if degree < 0:
+        raise InputError(f"degree: {degree} is negative")
     if target.kind == "relative":
         return forms.taylor_error.ball(M=target.high, g=degree)
     return forms.taylor_error_additive.ball(W=-target.low, g=degree)
@@ -44,11 +47,10 @@ def certify_degree_taylor(target: Target, eps: Fraction) -> int | Unknown:
     With size M (or W): the error falls with the degree g from g = size - 1 on. Before that it is
     above 1 (relative), or above 1 - 1/e (additive), so only eps above that needs a scan.
     """
+    check_eps(eps, below_one=True)
     size = -target.low
     if size == 0:
         return 0
-    if not 0 < eps < 1:
-        raise InputError(f"eps: {eps} is not allowed; 0 < eps < 1")
     if target.kind == "additive" and eps > Fraction(3, 5):
         return _scan_taylor(target, eps)
     low, high = max(-1, math.floor(size) - 1), certify_degree_closed_form(relative(size), eps)
@@ -124,9 +126,10 @@ def chebyshev_polynomial(target: Target, degree: int) -> Polynomial:
 
 def certify_degree_chebyshev(target: Target, eps: Fraction, start: int = 0) -> int | Unknown:
     """The first degree >= start at which the Chebyshev interpolant is certified to reach eps."""
+    check_eps(eps, below_one=True)
     if target.low == target.high:
         return 0
-    for degree in range(start, certify_degree_closed_form(target, eps) + 1):
+    for degree in range(max(start, 0), certify_degree_closed_form(target, eps) + 1):
         norm = certify_supnorm(target, chebyshev_polynomial(target, degree))
         if isinstance(norm, Unknown):
             return norm

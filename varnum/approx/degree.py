@@ -17,11 +17,11 @@ from typing import Any
 from varnum.approx.polynomial import Polynomial
 from varnum.approx.remez import Levelled, remez
 from varnum.approx.supnorm import SupNorm, certify_supnorm
-from varnum.approx.target import Target, bits_of, initial_points
+from varnum.approx.target import Target, bits_of, check_eps, initial_points
 from varnum.balls.scalar import ball, lower, precision
 from varnum.verdict import Proved, Unknown, Verdict
 
-_GAP_BITS = (10, 30, 50)  # how near the exchange goes to the minimax, in bits of its error
+GAP_BITS = (10, 30, 50, 110, 230)  # how near the exchange goes to the minimax, in bits of its error
 MAX_DEGREE = 2000  # beyond this one exchange takes minutes; closed forms answer instead
 
 
@@ -79,6 +79,7 @@ def certify_least_degree(
 
     guess: where the search starts (the minimax curve's value); it affects time only.
     """
+    check_eps(eps)
     if target.low == target.high:
         return _single_point(target, eps)
     search = _Search(target, inner or target, eps, max_degree, progress)
@@ -100,6 +101,22 @@ def _single_point(target: Target, eps: Fraction) -> LeastDegree:
     return LeastDegree(target, eps, 0, one, upper, (zero, zero), None, minimal, ())
 
 
+def certainly_above(bound: Any, eps: Fraction) -> bool:
+    """True only if the ball lies above eps; told apart to a few bits of the ball's own."""
+    with precision(_bits_to_tell(eps)):
+        return bool(bound > ball(eps))
+
+
+def certainly_within(bound: Any, eps: Fraction) -> bool:
+    """True only if the ball is at most eps, likewise."""
+    with precision(_bits_to_tell(eps)):
+        return bool(bound <= ball(eps))
+
+
+def _bits_to_tell(eps: Fraction) -> int:
+    return 64 + 2 * GAP_BITS[-1] + eps.denominator.bit_length()  # the last: a decimal, exactly
+
+
 class _Search:
     def __init__(
         self,
@@ -113,6 +130,7 @@ class _Search:
         self.progress = progress
         self.error_bits = bits_of(eps)
         self.lower: dict[int, LowerBound] = {}
+        self.ties: set[int] = set()
 
     def quick(self, degree: int) -> LowerBound:
         """A lower bound of E_degree from near-optimal points, without any exchange."""
@@ -125,7 +143,7 @@ class _Search:
 
     def excluded(self, degree: int) -> bool:
         """True if E_degree > eps is proved by what is known."""
-        return degree < 0 or bool(self.quick(degree).bound > ball(self.eps))
+        return degree < 0 or certainly_above(self.quick(degree).bound, self.eps)
 
     def first_candidate(self, guess: int) -> int | Unknown:
         """The least degree that the quick lower bounds leave possible."""
@@ -144,7 +162,7 @@ class _Search:
 
     def attempt(self, degree: int) -> LeastDegree | Unknown | int:
         """Certify the degree, or move on to the next one once this one is excluded."""
-        for gap_bits in _GAP_BITS:
+        for gap_bits in GAP_BITS:
             state = self.exchange(self.target, degree, gap_bits)
             if not state.level > 0:
                 return Unknown(f"the exchange at degree {degree} lost its precision")
@@ -153,11 +171,12 @@ class _Search:
                 return degree + 1
             self.progress(f"sup norm at degree {degree}")
             bits = self.target.bits(degree, self.error_bits + gap_bits)
-            poly = round_polynomial(self.target, state, degree)
-            upper = certify_supnorm(self.target, poly, state.extrema, bits=bits)
+            poly = round_polynomial(self.target, state, degree, gap_bits)
+            fine = max(0, gap_bits - 50)
+            upper = certify_supnorm(self.target, poly, state.extrema, bits=bits, fine=fine)
             if isinstance(upper, Unknown):
                 return upper
-            if upper.high <= ball(self.eps):
+            if certainly_within(upper.high, self.eps):
                 below, minimal = self.minimality(degree)
                 own = certify_lower(self.target, list(state.points), self.error_bits)
                 error = (own.bound, upper.high)
@@ -172,7 +191,20 @@ class _Search:
                     minimal,
                     state.extrema,
                 )
-        return Unknown(f"E_{degree} and eps were not told apart")
+        return self.tied(degree)
+
+    def tied(self, degree: int) -> LeastDegree | Unknown:
+        """E_degree is eps as far as can be told: one degree more, if it is proved to suffice."""
+        if degree in self.ties or degree >= self.limit:
+            return Unknown(self.untold(degree))
+        self.ties.add(degree)
+        more = self.attempt(degree + 1)
+        return more if isinstance(more, LeastDegree) else Unknown(self.untold(degree))
+
+    def untold(self, degree: int) -> str:
+        """What is known beside the tie."""
+        below = f"; E_{degree - 1} > eps is proved" if degree and self.excluded(degree - 1) else ""
+        return f"E_{degree} and eps were not told apart{below}"
 
     def exchange(self, target: Target, degree: int, gap_bits: int) -> Levelled:
         self.progress(f"exchange at degree {degree}")
@@ -192,7 +224,7 @@ class _Search:
         """E_{degree-1} > eps, exchanging the points until it shows or cannot."""
         if degree == 0:
             return None, Proved("no polynomial has a lower degree")
-        for gap_bits in _GAP_BITS:
+        for gap_bits in GAP_BITS:
             if self.excluded(degree - 1):
                 how = f"{degree + 1} points exclude every polynomial of lower degree"
                 return self.lower[degree - 1], Proved(how)
@@ -202,7 +234,7 @@ class _Search:
             )
         if self.excluded(degree - 1):
             return self.lower[degree - 1], Proved("points exclude every polynomial of lower degree")
-        return None, Unknown(f"E_{degree - 1} and eps were not told apart")
+        return None, Unknown(self.untold(degree - 1))
 
 
 def shrunk(points: list[Any], outer: Target, inner: Target) -> list[Any]:
@@ -212,12 +244,15 @@ def shrunk(points: list[Any], outer: Target, inner: Target) -> list[Any]:
     return [ends[0], *((x * ratio).mid() for x in points[1:-1]), ends[1]]
 
 
-def round_polynomial(target: Target, state: Levelled, degree: int) -> Polynomial:
-    """Dyadic coefficients coarse enough to be short, fine enough to cost 2^-40 of the error."""
+def round_polynomial(target: Target, state: Levelled, degree: int, gap_bits: int = 0) -> Polynomial:
+    """Dyadic coefficients coarse enough to be short, fine enough to cost 2^-40 of the error.
+
+    gap_bits: beyond 50, where the error is nearer than that to eps, that much finer.
+    """
     size = max(abs(target.low), abs(target.high))
     growth = degree * max(0, size.numerator.bit_length() - size.denominator.bit_length() + 1)
     level = -float(state.level.log() / math.log(2))
-    bits = int(target.width / math.log(2) + growth + max(level, 0.0)) + 50
+    bits = int(target.width / math.log(2) + growth + max(level, 0.0)) + max(50, gap_bits)
     coefficients = state.poly.coeffs()
     with precision(2 * bits + 64):
         padded = coefficients + [ball(0)] * (degree + 1 - len(coefficients))

@@ -6,11 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from varnum.approx.degree import certify_lower, round_polynomial
+from varnum.approx.degree import (
+    GAP_BITS,
+    certainly_above,
+    certainly_within,
+    certify_lower,
+    round_polynomial,
+)
 from varnum.approx.remez import remez
 from varnum.approx.supnorm import certify_supnorm
-from varnum.approx.target import Target, bits_of
-from varnum.balls.scalar import ball, precision
+from varnum.approx.target import Target, bits_of, check_eps
+from varnum.balls.scalar import precision
 from varnum.errors import InputError
 from varnum.verdict import Unknown
 
@@ -25,19 +31,24 @@ class LargestInterval:
 
 def certify_reaches(target: Target, degree: int, eps: Fraction) -> bool | Unknown:
     """Does some polynomial of this degree reach eps on the interval? Proved either way."""
+    check_eps(eps)
+    if degree < 0:
+        raise InputError(f"degree: {degree} is negative")
     if target.low == target.high:
         return True
-    for gap_bits in (10, 30, 50):
+    for gap_bits in GAP_BITS:
         bits = target.bits(degree, bits_of(eps) + gap_bits)
         with precision(bits):
             state = remez(target, degree, 2.0**-gap_bits)
         if not state.level > 0:
             return Unknown(f"the exchange at degree {degree} lost its precision")
-        poly = round_polynomial(target, state, degree)
-        upper = certify_supnorm(target, poly, state.extrema, bits=bits)
-        if not isinstance(upper, Unknown) and upper.high <= ball(eps):
+        poly = round_polynomial(target, state, degree, gap_bits)
+        fine = max(0, gap_bits - 50)
+        norm = certify_supnorm(target, poly, state.extrema, bits=bits, fine=fine)
+        if not isinstance(norm, Unknown) and certainly_within(norm.high, eps):
             return True
-        if certify_lower(target, list(state.points), bits_of(eps) + gap_bits).bound > ball(eps):
+        bound = certify_lower(target, list(state.points), bits_of(eps) + gap_bits).bound
+        if certainly_above(bound, eps):
             return False
     return Unknown(f"E_{degree} is too close to eps to tell apart")
 

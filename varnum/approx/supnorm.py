@@ -35,17 +35,23 @@ class SupNorm:
 
 
 def certify_supnorm(
-    target: Target, poly: Polynomial, extrema: Sequence[Any] = (), *, bits: int | None = None
+    target: Target,
+    poly: Polynomial,
+    extrema: Sequence[Any] = (),
+    *,
+    bits: int | None = None,
+    fine: int = 0,
 ) -> SupNorm | Unknown:
     """Enclose sup|h| of an exact polynomial; extrema are optional guesses of h's critical points.
 
     Without guesses those of a polynomial near the minimax are tried before roots are isolated.
-    Works at `bits` (default: enough for the interval and degree). Unknown if a value is unbounded.
+    Works at `bits` (default: enough for the interval and degree); brackets are `fine` bits narrower
+    than is visible. Unknown if a value is unbounded.
     """
     with precision(bits or max(current_precision(), target.bits(poly.degree, 100))):
         forms = _Forms(target, poly)
         extrema = extrema or initial_points(target, poly.degree)[1:-1]
-        found = counted_brackets(forms, extrema) if len(extrema) == poly.degree else None
+        found = counted_brackets(forms, extrema, fine=fine) if len(extrema) == poly.degree else None
         counted = found is not None
         brackets = _isolated(forms) if found is None else found
         low, high = _range(forms, brackets, counted)
@@ -74,7 +80,7 @@ class _Forms:
 
 
 def counted_brackets(
-    forms: _Forms, extrema: Iterable[Any], digits: int | None = None
+    forms: _Forms, extrema: Iterable[Any], digits: int | None = None, fine: int = 0
 ) -> list[Bracket] | None:
     """deg P disjoint brackets inside the interval, each with a certain strict sign change of D.
 
@@ -86,7 +92,7 @@ def counted_brackets(
     if digits is None:
         scale = abs(forms.error(ball(target.low))).abs_upper() + ball(2) ** -current_precision()
         condition = target.width / math.log(2) - float(scale.log() / math.log(2))
-        digits = 50 + max(0, int(condition / 2))
+        digits = 50 + fine + max(0, int(condition / 2))
     radius = (ball(target.high - target.low) * ball(2) ** -digits).mid()
     brackets: list[Bracket] = []
     edge = ball(target.low)

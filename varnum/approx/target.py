@@ -123,6 +123,13 @@ def _phase(ratio: float, goal: float) -> float:
     return (low + high) / 2
 
 
+def check_eps(eps: Fraction, below_one: bool = False) -> None:
+    """Raise InputError unless eps > 0 (and < 1)."""
+    if not eps > 0 or (below_one and not eps < 1):
+        allowed = "0 < eps < 1" if below_one else "eps > 0"
+        raise InputError(f"eps: {eps} is not allowed; {allowed}")
+
+
 def relative(M: Fraction) -> Target:
     """exp on [-M, M] in relative error."""
     if M < 0:

@@ -19,6 +19,7 @@ from varnum.floats.guard import certified
 from varnum.floats.inputs import positive, tokens
 from varnum.lowrank.geometry import row_norms
 from varnum.lowrank.rounding import gamma, up
+from varnum.propagate.checked import exact_floats
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,6 +66,9 @@ def certify_logits(
     scale = positive(scale, "scale")
     if min(lengths, default=0) < 1 or not sum(lengths) == len(q) == len(k):
         raise InputError(f"lengths: {tuple(lengths)} do not fit {len(q)} queries, {len(k)} keys")
+    q, k, q0 = (exact_floats(x, name) for x, name in ((q, "q"), (k, "k"), (q0, "q0")))
+    if not 0 < scale < np.inf or q.shape[0] != sum(lengths):
+        raise InputError(f"scale: {scale} with q {q.shape} and lengths {tuple(lengths)} do not fit")
     centred = q - q0
     found = []
     for queries, keys in parts_of(lengths):

@@ -72,6 +72,8 @@ def certify_paper_model(
     start: entry bound R of the start map. A priori: holds for all weights within `norms` and every
     input within R. Without LayerNorm no epsilon is needed; with it s >= sqrt(norm_eps).
     """
+    if not 0 <= eps < 1 or start < 0:
+        raise InputError(f"eps: {eps} and start {start} are not allowed; 0 <= eps < 1, start >= 0")
     with precision(_BITS):
         return _walk(norms, config, start, eps)
 
@@ -162,6 +164,8 @@ def certify_closed_form(
     """
     w_q, w_k, w_v = norms
     b = supremum() if b is None else b
+    if not (0 <= eps < 1 and R > 0 and sigma > 0 and d >= 1):
+        raise InputError("the closed form needs 0 <= eps < 1, R, sigma > 0 and d >= 1")
     if min(norms) < 0 or b * (w_v + residual) < 1 or K < 1:
         raise InputError("the closed form needs K >= 1, norms >= 0 and b (w_V + residual) >= 1")
     given = {"R": R, "d": d, "sigma": sigma, "b": b, "w_Q": w_q, "w_K": w_k, "w_V": w_v,

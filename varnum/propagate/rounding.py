@@ -16,7 +16,9 @@ import numpy as np
 from varnum.balls.scalar import ball, upper
 from varnum.errors import InputError
 from varnum.formulas.layers import gamma, layernorm_l2
+from varnum.outward import float_up
 from varnum.propagate import transfer as t
+from varnum.propagate.checked import exact_floats
 from varnum.propagate.forms import UP, Floats
 from varnum.propagate.transfer import Operator, Reach
 
@@ -67,7 +69,8 @@ class Arithmetic:
 
 def certify_product_rounding(a: Floats, b: Floats, arithmetic: Arithmetic) -> Floats:
     """Upper bound of |fl(A B) - A B|, entrywise: gamma_k |A||B|, (m, k), (k, n) -> (m, n)."""
-    factor = float(arithmetic.gamma(a.shape[-1]).upper()) * UP
+    a, b = exact_floats(a, "A"), exact_floats(b, "B")
+    factor = float_up(upper(arithmetic.gamma(a.shape[-1]))) * UP
     return np.asarray(factor * (np.abs(a) @ np.abs(b)) * UP)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from varnum.balls.scalar import arb, ball, precision, upper
+from varnum.errors import InputError
 from varnum.model.config import VarConfig
 from varnum.outward import float_up
 from varnum.propagate import transfer as t
@@ -138,6 +139,8 @@ def certify_composition(
     Without `ranges` (a priori) s >= sqrt(eps_LN) is all that is known and l2-normalised heads move
     by at most 2; with them the bounds hold for that run. Entrywise and per token in l2.
     """
+    if not 0 <= eps < 1 or norm_eps < 0:
+        raise InputError(f"eps: {eps} and norm_eps {norm_eps} are not allowed; 0 <= eps < 1, >= 0")
     with precision(_BITS):
         return _compose(blocks, head, start, eps, norm_eps, ranges or Ranges())
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from varnum.balls.scalar import arb, ball, precision
+from varnum.errors import InputError
 from varnum.model.config import VaeConfig
 from varnum.model.quantizer import phi_index, phi_names
 from varnum.propagate import transfer as t
@@ -29,6 +30,8 @@ def certify_reconstruction(
     weights: Mapping[str, Any], config: VaeConfig, maps: list[Reach]
 ) -> Reach:
     """Reach of f_hat from those of the K maps r_k (codebook rows, or continuous), entrywise."""
+    if not maps:
+        raise InputError("maps: none given; one per scale is needed")
     names = phi_names(config)
     with precision(_BITS):
         total: Reach | None = None
@@ -55,6 +58,8 @@ def certify_decoder(
 
     s_min: lower bounds of s per GroupNorm name, where better ones than sqrt(eps_GN) are known.
     """
+    if not 0 <= eps < 1:
+        raise InputError(f"eps: {eps} is not allowed; 0 <= eps < 1")
     with precision(_BITS):
         walk = _Decoder(weights, config, eps, s_min or {})
         return walk.decode(f_hat)
