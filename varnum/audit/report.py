@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fractions import Fraction
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 from varnum.audit.assurance import ASSURANCE, ESTIMATED, MEASURED, PROVED, RUN
 from varnum.audit.charts import cost_curves, heat_map
 from varnum.audit.columns import HEADS, SCALES
-from varnum.audit.summary import advice, short, verdict
+from varnum.audit.summary import ALLOWED, advice, short, verdict
+from varnum.balls.exact import parse
+from varnum.errors import InputError
+from varnum.outward import at_most
 
 Row = dict[str, Any]
 _KIND = {PROVED: "proved", RUN: "run", ESTIMATED: "estimated", MEASURED: "measured"}
@@ -94,7 +98,8 @@ def _opening(groups: Sequence[Row], command: str) -> str:
 
 def _answer(g: Row) -> str:
     def share(name: str) -> str:
-        return f"with the best choice for each head {100 * g[name] / g['ops_all']:.3g} % of the "
+        part = at_most(Fraction(100 * g[name], g["ops_all"]))
+        return f"with the best choice for each head {part} % of the "
 
     return (
         f"<p><strong>{escape(g['model'])}, output error {escape(g['output_error'])}:</strong> of "
@@ -121,7 +126,7 @@ def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
             values = [rows[0][field]] * 3
         else:
             values = g.get(field) or [None] * 3
-        cells = "".join(f"<td>{escape(_shown(v))}</td>" for v in values)
+        cells = "".join(f"<td>{escape(_shown(v, field))}</td>" for v in values)
         label = ASSURANCE[field]
         lines.append(
             f'<tr><td>{escape(name)} <span class="tag {_KIND[label]}">{escape(label)}</span></td>'
@@ -144,11 +149,14 @@ def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
     )
 
 
-def _shown(value: Any) -> str:
-    try:
-        return short(float(value)) if isinstance(value, str) else short(value)
-    except ValueError:  # a name, or an exact fraction
-        return str(value)
+def _shown(value: Any, field: str = "") -> str:
+    """Rounded outward; a name as it is, an exact number by its value."""
+    if isinstance(value, str):
+        try:
+            value = parse(value) if field == "cap" else value
+        except InputError:
+            return str(value)
+    return value if isinstance(value, str) else short(value, up=field not in ALLOWED)
 
 
 def _budget(row: Row) -> str:
@@ -163,8 +171,9 @@ def _budget(row: Row) -> str:
             for s in row["steps"]
         )
         tag = f'<span class="tag estimated">{ESTIMATED}</span>'
+        eps = short(row["eps"], up=False)
         body = (
-            f"<p>Kernel error {short(row['eps'])} {tag} in every layer keeps the logits within "
+            f"<p>Kernel error {eps} {tag} in every layer keeps the logits within "
             f"{escape(row['model_error'])}, in norms, for this run. An estimate: the norms of the "
             "weights are proved, but the ranges of the run are read off in float64.</p>"
             '<div class="scroll tall"><table><thead><tr><th>after</th>'
@@ -189,7 +198,7 @@ def _table(heads: Sequence[Row]) -> str:
     for index, row in enumerate(heads):
         cells = "".join(_cell(row[name]) for name in places)
         cells += f'<td class="left">{escape(verdict(row))}</td>'
-        cells += "".join(_cell(row[field]) for field, _ in HEADS)
+        cells += "".join(_cell(row[field], field) for field, _ in HEADS)
         lines.append(f'<tr class="head" tabindex="0" data-index="{index}">{cells}</tr>')
     return (
         '<h2>Every head</h2><p class="soft">Click a title to sort, a row for its scales, what to '
@@ -199,9 +208,9 @@ def _table(heads: Sequence[Row]) -> str:
     )
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, field: str = "") -> str:
     value = value[1] if isinstance(value, list) else value
-    shown = escape(_shown(value))
+    shown = escape(_shown(value, field))
     try:
         key = -1.0 if value is None else float(value)
     except (ValueError, OverflowError):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
+
+from varnum.balls.exact import parse, round_decimal
+from varnum.outward import at_least, at_most
 
 Row = dict[str, Any]
 RANGED = ("M_apriori", "dimension", "degree_apriori", "rank_apriori", "degree_spread",
@@ -98,23 +102,25 @@ def advice(row: Row) -> str:
         return "nothing to change"
     parts = []
     if row["cap"] is not None:
-        parts.append(f"cap |logit| at {short(float(row['cap']))} (now {short(row['M_apriori'])})")
+        parts.append(
+            f"cap |logit| at {short(parse(row['cap']), up=False)} (now {short(row['M_apriori'])})"
+        )
     if row["d_max"]:
         parts.append(f"d at most {row['d_max']}")
     parts.append(f"n from {short(row['n_apriori'])}")
     return "; or ".join(parts)
 
 
-def short(value: Any) -> str:
-    """At most about six characters, rounded to nearest: for people, never for proofs."""
+ALLOWED = ("cap", "eps", "budget_eps")  # what may be, so rounded down; all else bounds from above
+
+
+def short(value: Any, up: bool = True) -> str:
+    """At most about seven characters, rounded to the side that keeps a bound one."""
     if value is None:
         return "-"
     if isinstance(value, int):
-        if abs(value) < 10**6:
-            return str(value)
-        exponent = len(str(value)) - 1
-        return f"{value // 10 ** (exponent - 2) / 100:.2f}e{exponent}"
-    return f"{value:.3g}"
+        return str(value) if abs(value) < 10**6 else round_decimal(Fraction(value), 3, up)
+    return at_most(value) if up else at_least(value)
 
 
 def text(groups: Sequence[Row]) -> list[str]:
@@ -145,7 +151,7 @@ def _detail(g: Row) -> list[str]:
     return [
         f"{g['model'][:30]}: {g['heads']} heads, {g['layers']} layers, {g['tokens']} tokens, "
         f"{g['prompts']} prompt(s)",
-        f"output error {g['output_error'][:20]}, kernel error {g['eps']:.6g}",
+        f"output error {g['output_error'][:20]}, kernel error {at_least(g['eps'], 6)}",
         f"  {'per head':20} {'least':>8} {'median':>8} {'largest':>8}  assurance",
         line("M a priori", g["M_apriori"], "proved, from the weights"),
         line("M measured", g["M"], run),
@@ -172,9 +178,10 @@ def _answers(g: Row) -> list[str]:
     """Which heads pay now, and what to change."""
 
     def line(name: str, heads: int, best: str, rest: str) -> str:
-        return f"  {name:20} {heads:8} {100 * g[best] / g['ops_all']:>8.3g} %{rest:>9}"
+        share = at_most(Fraction(100 * g[best], g["ops_all"]))
+        return f"  {name:20} {heads:8} {share:>8} %{rest:>9}"
 
-    cap = "-" if g["cap"] is None else short(float(g["cap"]))
+    cap = "-" if g["cap"] is None else short(parse(g["cap"]), up=False)
     least, _, largest = g["d_max"] or ["-", "-", "-"]
     never = list(dict.fromkeys(f"{layer}.{head}" for layer, head, _ in g["pays_never"]))
     named = " ".join(never[:_LISTED]) + " .." * (len(never) > _LISTED) or "none"
@@ -189,8 +196,9 @@ def _answers(g: Row) -> list[str]:
         f"to pay for all tokens: |logit| at most {cap}, or d from {least} to {largest} by head",
     ]
     if "budget_eps" in g:
+        eps = short(g["budget_eps"], up=False)
         lines.append(
-            f"kernel error {short(g['budget_eps'])} in every layer keeps the logits within "
+            f"kernel error {eps} in every layer keeps the logits within "
             f"{g['model_error'][:9]}: estimated"
         )
     return lines

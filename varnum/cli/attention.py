@@ -186,6 +186,7 @@ def _content(
 
 def _print(content: dict[str, Any], sure: str) -> None:
     from varnum.lowrank.bounds import MOST_TOKENS
+    from varnum.outward import at_most
 
     def row(name: str, text: str) -> None:
         print(filled(f"{name:22}{text}", " " * 22))
@@ -203,11 +204,11 @@ def _print(content: dict[str, Any], sure: str) -> None:
         note = f" (on at most {MOST_TOKENS} tokens; an estimate)"
         row("rank, singular values", f"{content['rank_reference']}{note}{gap}")
     bound = content["certified_error"]
-    shown = "nothing" if bound is None else f"{bound:.3g}"
+    shown = "nothing" if bound is None else at_most(bound)
     word = sure if content["reached"] else "NOT reached"
     row("certified error", f"{shown} ({content['kind']}, target {content['target']:.3g}: {word})")
     output = content["certified_output_error"]
-    row("output error", "nothing" if output is None else f"{output:.3g} of V's range")
+    row("output error", "nothing" if output is None else f"{at_most(output)} of V's range")
     row("rows done exactly", f"{content['rows_exact']} of {content['rows']}")
     row(
         "seconds",

@@ -177,8 +177,12 @@ def wrap(
         f"pyramid {wrapped.config.patch_nums}: {result['tokens']} tokens, width {result['width']}, "
         f"{result['gates']} gate coordinates"
     )
-    print(f"M: {result['M_head']:.4g} for the head, raised to {result['M']:.4g} by the gates")
-    print(f"error: at most {result['error_bound']:.6g}, allowed {result['error_allowed']}")
+    from varnum.outward import at_most
+
+    M = at_most(result["M"], 4)
+    print(f"M: {at_most(result['M_head'], 4)} for the head, raised to {M} by the gates")
+    error_bound = at_most(result["error_bound"], 6)
+    print(f"error: at most {error_bound}, allowed {result['error_allowed']}")
     for text in HYPOTHESES:
         _line(f"hypothesis  {text}")
     for w in wrong:
@@ -208,14 +212,15 @@ def _line(text: str) -> None:
 def _explain(result: dict[str, Any]) -> None:
     """Sizes, regime, assurance: one statement each."""
     from varnum.hardness.report import HYPOTHESES, PROVED
+    from varnum.outward import at_most
 
     _line(
         f"head: {result['queries']} queries, {result['n']} keys and a dummy, d = {result['d']}, "
-        f"R = s = {result['R']:.6g}, sigma = {result['sigma']}, M <= {result['M']}"
+        f"R = s = {at_most(result['R'], 6)}, sigma = {result['sigma']}, M <= {result['M']}"
     )
     _line(
         f"evaluated: {result['attention']}; injected {result['error_injected']}, with rounding at "
-        f"most {result['error_bound']:.9g} < 1/8, so the threshold 3/8 decides"
+        f"most {at_most(result['error_bound'], 9)} < 1/8, so the threshold 3/8 decides"
     )
     _line(
         f"low rank at this M: degree {result['degree']}, rank 10^{result['rank_log10']:.1f}: "

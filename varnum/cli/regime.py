@@ -96,7 +96,8 @@ def _show(r: dict[str, Any]) -> None:
     if "b" in r:
         print(f"at b = {r['b']}")
         for route, assured in (how | {"minimax": r["rho_minimax_assurance"]}).items():
-            print(f"  rho, {NAMES[route]:<7} {r[f'rho_{route}']:.12g}  {assured}")
+            low, high = r[f"rho_{route}_enclosure"]
+            print(f"  rho, {NAMES[route]:<7} {low} .. {high}  {assured}")
     last = "Below quadratic for M < b* ln L; impossible beyond some C ln L under SETH (hypothesis)."
     print(filled(last, indent=""))
     if "released" in r:

@@ -275,6 +275,8 @@ def _write(
 
 
 def _print(summary: dict[str, Any]) -> None:
+    from varnum.outward import at_most
+
     if "unknown" in summary:
         print(f"unknown: {summary['unknown']}")
         return
@@ -286,7 +288,7 @@ def _print(summary: dict[str, Any]) -> None:
             print(f"{name}: {' x '.join(map(str, shape))}")
     if "attention" in summary:
         made = summary["attention"]
-        bound = "unknown" if made["output_error"] is None else f"{made['output_error']:.3g}"
+        bound = "unknown" if made["output_error"] is None else at_most(made["output_error"])
         print(
             f"attention: each output within {bound} of V's range, "
             f"{made['rows_exact']} of {made['rows']} rows exact"
