@@ -215,10 +215,10 @@ def certify_norm_budget(
     if model_error <= 0 or R <= 0 or sigma <= 0 or d < 1 or K < 1:
         raise InputError("model_error, R, d, sigma and scales: must be above 0")
     b = supremum()
-    given_sizes = {"--model-error": model_error, "--R": R, "--sigma": sigma}
-    given_sizes |= {"--norms": max(norms), "--d": Fraction(d), "--scales": Fraction(K)}
+    given_sizes = {"model_error": model_error, "R": R, "sigma": sigma}
+    given_sizes |= {"norms": max(norms), "d": Fraction(d), "scales": Fraction(K)}
     for name, value in given_sizes.items():
-        most = MOST_SCALES if name == "--scales" else FAR
+        most = MOST_SCALES if name == "scales" else FAR
         if not 1 / FAR <= value <= most:
             raise InputError(f"{name}: {at_most(value)} is beyond use; 1e-100 to {at_most(most)}")
     if min(norms) < 0 or b * (norms[2] + residual) < 1:
