@@ -35,7 +35,7 @@ NEAREST = {
     "content['rank_kernel_error']": "the user's own number, at which a rank is meant",
     "float(value)": "the user's own number in a refusal", "spread": "in words, no bound",
     "estimate_dimension(": "an estimate", "guess": "an estimate", "round(guess)": "an estimate",
-    "max(ratios)": "a measurement", "found['random_keys_kappa']": "a measurement",
+    "row[f'{name}_measured']": "a measurement", "max(ratios)": "a measurement", "found['random_keys_kappa']": "a measurement",
     "run['error_over_limit']": "a measurement", "run['first_failure_over_limit']": "a measurement",
     "x": "a coordinate, or an estimated point", "y": "a coordinate", "shade": "a shade",
     "x1": "a coordinate", "x2": "a coordinate", "y1": "a coordinate", "y2": "a coordinate",

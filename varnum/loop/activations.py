@@ -265,7 +265,8 @@ def _root(function: Callable[[Any], Any], low: Fraction, high: Fraction) -> Any:
             low = middle
         else:
             break
-    assert function(ball(low)) < 0 < function(ball(high))
+    if not function(ball(low)) < 0 < function(ball(high)):
+        raise ArithmeticError("no certain change of sign around the zero")
     return hull(low, high)
 
 

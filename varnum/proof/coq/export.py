@@ -129,7 +129,8 @@ def _power(two_to_the: int) -> str:
 
 
 def _hex(n: Fraction) -> str:
-    assert n.denominator == 1
+    if n.denominator != 1:
+        raise ArithmeticError(f"{n} is not an integer")
     return hex(n.numerator)
 
 
