@@ -47,6 +47,8 @@ NEAREST = {
     "sizes[": "orders of magnitude of circuits", "math.log(": "an order of magnitude",
     "found.pairs / found.tokens ** 2": "a ratio of exact counts",
     "float(found.shape.c)": "the user's own number",
+    "margins.constant.max()": "first order, an estimate",
+    "np.median(margins.constant)": "an estimate", "np.median(margins.random)": "an estimate",
     "float(100 * result.sign_inconsistent)": "a share of a sample",
     "float(100 * result.both_signs)": "a share of a sample",
 }  # fmt: skip
