@@ -11,8 +11,10 @@ from fractions import Fraction
 import numpy as np
 
 from varnum.circuit import precision
+from varnum.circuit.every_rounding import weight
 from varnum.circuit.pbit import PArray, Rounding, matmul, round_to
 from varnum.model.config import preset
+from varnum.model.generate import teacher_forced_logits
 from varnum.model.random_weights import random_model
 from varnum.proof.checking import Measurement, main, summarise
 
@@ -48,6 +50,19 @@ def _runs(seed, bits=(8, 11, 24)):
     return model, labels, tokens, margins, real, bits
 
 
+def every_rounding(model, labels, tokens, margins, p=48):
+    """A float64 run inside the intervals for 48 bits; tokens certain for all roundings."""
+    held = precision.converted(model, lambda w: weight(w, Fraction(1, 1 << p), in_order=True))
+    low, high = teacher_forced_logits(held, labels, tokens).value.bounds()
+    outside = int(((margins.logits < low) | (margins.logits > high)).sum())
+    certain = (low.max(-1) > np.sort(high, axis=-1)[..., -2]) & (low.argmax(-1) == high.argmax(-1))
+    outside += int((margins.best != low.argmax(-1))[certain].sum())
+    middle = (low + high) / 2
+    away = float((abs(margins.logits - middle)).max())
+    return Measurement("pbit-interval", "float64 from the middle, radius", away,
+                       float((high - low).max() / 2), low.size, 0, outside)  # fmt: skip
+
+
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
     found = [_products(min(trials, 2000), seed)]
     model, labels, tokens, margins, real, bits = _runs(seed)
@@ -63,6 +78,7 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
         first += list(zip((moved * 2.0**p).ravel(), margins.constant.ravel(), strict=True))
         certain = margins.least_bits() <= p
         wrong += int((logits.argmax(-1) != margins.best)[certain].sum())
+    inside = every_rounding(model, labels, tokens, margins)
     none = (np.zeros(0), np.zeros(0))
     tokens_seen = margins.best.size * len(bits)
     return [
@@ -70,6 +86,7 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
         summarise("pbit-run", "error of logits, enclosed", tuple(np.transpose(enclosed)), none),
         summarise("pbit-adjoint", "2^p change of a margin over C1", tuple(np.transpose(first)),
                   none),
+        inside,
         Measurement("token-precision", "certain tokens that changed", float(wrong), 0.0,
                     tokens_seen, 0, wrong),
     ]  # fmt: skip

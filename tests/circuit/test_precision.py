@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from varnum.balls.array import BallArray
 from varnum.circuit import precision
 from varnum.circuit.adjoint import Tape
+from varnum.circuit.every_rounding import Wide, certify_every_rounding, weight
 from varnum.circuit.pbit import PArray, Rounding, matmul, round_exactly, round_to
 from varnum.errors import InputError
 from varnum.model.config import VaeConfig, VarConfig
@@ -156,6 +158,29 @@ def test_certain_tokens_do_not_change() -> None:
     assert not (logits.argmax(-1) == margins.best)[boasting <= 2].all()
 
 
+def test_every_rounding_holds_a_float64_run_and_the_real_model() -> None:
+    """float64 is one way to round to 53 bits in some order; with 48 bits it is inside."""
+    model, tokens, margins, real = run()
+    held = precision.converted(model, lambda w: weight(w, Fraction(1, 1 << 48), in_order=True))
+    low, high = teacher_forced_logits(held, LABELS, tokens).value.bounds()
+    assert 0 < (high - low).max() < 1
+    assert (low <= margins.logits).all()
+    assert (margins.logits <= high).all()
+    exact = real.bounds()
+    assert (low <= exact[0]).all()
+    assert (exact[1] <= high).all()
+
+
+def test_tokens_certain_for_every_rounding() -> None:
+    model, tokens, margins, _ = run()
+    counts = precision.every_rounding_rows(model, LABELS, tokens, [2, 24, 40])
+    assert counts[2] == 0
+    assert counts[2] <= counts[24] <= counts[40] == tokens.size
+    certain = certify_every_rounding(model, LABELS, tokens, 24)
+    logits = precision.run_pbit(model, LABELS, tokens, Rounding(24))
+    assert (logits.argmax(-1) == margins.best)[certain].all()
+
+
 def numerically(f: Any, x: np.ndarray, h: float = 1e-6) -> np.ndarray:
     """d f / d x by differences, f scalar."""
     out = np.zeros_like(x)
@@ -172,6 +197,21 @@ LAYERS: dict[str, Any] = {
     "softmax": softmax,
     "quotient": lambda x: (1 - x) / (x * x + 2.0) + 1 / (x * x + 3.0),
 }
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_rounding_holds_each_p_bit_layer(name: str, in_order: bool) -> None:
+    rng = np.random.default_rng(2)
+    for p in (8, 11, 24):
+        x = round_to(rng.standard_normal((3, 6)), p)
+        got = LAYERS[name](Rounding(p, in_order).array(x)).values
+        low, high = LAYERS[name](Wide(BallArray(x), Fraction(1, 1 << p), in_order)).value.bounds()
+        assert (low <= got).all()
+        assert (got <= high).all()
+        narrow = LAYERS[name](Wide(BallArray(x), Fraction(1, 1 << (p + 8)), in_order)).value
+        low, high = narrow.bounds()
+        assert ((got < low) | (got > high)).any()  # 8 bits more: what is there is too narrow
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -15,26 +15,18 @@ import numpy.typing as npt
 
 from varnum.balls.questions import bounds
 from varnum.circuit.adjoint import Tape
+from varnum.circuit.convert import converted
+from varnum.circuit.every_rounding import certify_every_rounding
 from varnum.circuit.pbit import Rounding
 from varnum.model.backend import Backend, Ints
 from varnum.model.enclosure import certify_forward
 from varnum.model.generate import Model, generate, teacher_forced_logits
-from varnum.model.statedict import without_buffers
 from varnum.verdict import Unknown
 
 Floats = npt.NDArray[np.float64]
 Say = Callable[[str], None]
 SEEDS = 16  # margins differentiated at once
 DIGITS = 15
-
-
-def converted(model: Model, array: Callable[[Any], Any]) -> Model:
-    """The model with every weight as another kind of array."""
-    parts = [
-        {name: array(np.asarray(w, dtype=np.float64)) for name, w in without_buffers(held).items()}
-        for held in (model.var_weights, model.vae_weights)
-    ]
-    return Model(model.var, model.vae, *parts)
 
 
 def run_pbit(model: Model, labels: Ints, tokens: Ints, rounding: Rounding) -> Floats:
@@ -148,3 +140,15 @@ def precision_rows(
         low, high, equal = compare(logits, real, enclosed)
         rows.append(Row(p, low, high, equal, int((least <= p).sum())))
     return rows
+
+
+def every_rounding_rows(
+    model: Model, labels: Ints, tokens: Ints, bits: Sequence[int], in_order: bool = False,
+    say: Say = lambda _: None,
+) -> dict[int, int]:  # fmt: skip
+    """p -> tokens certain for every rounding to p bits (claim `pbit-interval`)."""
+    found = {}
+    for p in bits:
+        say(f"every rounding to {p} bits")
+        found[p] = int(certify_every_rounding(model, labels, tokens, p, in_order).sum())
+    return found

@@ -30,6 +30,10 @@ def precision(
     in_order: Annotated[
         bool, Option("--in-order", help="Sums in index order, each addition rounded.")
     ] = False,
+    every_rounding: Annotated[
+        str | None,
+        Option("--every-rounding", help="Certify tokens for every rounding to p bits, e.g. 64."),
+    ] = None,
     no_enclosure: Annotated[
         bool, Option("--no-enclosure", help="Compare with float64 instead of balls.")
     ] = False,
@@ -55,7 +59,10 @@ def precision(
     from varnum.cli.sources import load_model, parse_labels, read_tokens
     from varnum.verdict import Unknown
 
-    several = _bits(bits)
+    several = _bits(bits, "--bits")
+    proved = [] if every_rounding is None else _bits(every_rounding, "--every-rounding")
+    if any(not 2 <= p <= 4096 for p in proved):
+        raise InputError("--every-rounding: bits from 2 to 4096")
     for p in several:
         Rounding(p)
     model = load_model(var, vae, config, random, seed)
@@ -77,22 +84,23 @@ def precision(
         rows = work.precision_rows(
             model, chosen, forced, several, real, not no_enclosure, margins, in_order, say
         )
+        certified = work.every_rounding_rows(model, chosen, forced, proved, in_order, say)
     if json:
         from varnum.cli.envelope import print_envelope
 
-        content = _content(rows, margins, in_order, not no_enclosure)
+        content = _content(rows, margins, in_order, not no_enclosure, certified)
         return print_envelope(
             "varnum/precision/1", content, verdict="done", assurance="estimated", exit_code=0
         )
-    _show(rows, margins, in_order, not no_enclosure)
+    _show(rows, margins, in_order, not no_enclosure, certified)
     return 0
 
 
-def _bits(text: str) -> list[int]:
+def _bits(text: str, option: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--bits: {text[:40]!r} is no list of numbers such as 8,11,24") from None
+        raise InputError(f"{option}: {text[:40]!r} is no list of numbers such as 8,11,24") from None
 
 
 def _unknown(reason: str, json: bool) -> int:
@@ -107,7 +115,9 @@ def _unknown(reason: str, json: bool) -> int:
     return 3
 
 
-def _content(rows: list[Row], margins: Margins, in_order: bool, enclosed: bool) -> dict[str, Any]:
+def _content(
+    rows: list[Row], margins: Margins, in_order: bool, enclosed: bool, certified: dict[int, int]
+) -> dict[str, Any]:
     import numpy as np
 
     from varnum.outward import float_down, float_up
@@ -137,17 +147,21 @@ def _content(rows: list[Row], margins: Margins, in_order: bool, enclosed: bool) 
             {"bits": int(p), "tokens": int(n)} for p, n in zip(values, counts, strict=True)
         ],
         "all_certain_from": int(least.max()),
+        "every_rounding": [{"bits": p, "certain": n} for p, n in certified.items()],
         "assurance_of": {
             "error_measured": "proved for this run" if enclosed else "measured",
             "tokens_equal": "proved for this run" if enclosed else "measured",
             "first_order": "estimated",
             "certain": "estimated",
             "least_bits": "estimated",
+            "every_rounding": "proved for this run",
         },
     }
 
 
-def _show(rows: list[Row], margins: Margins, in_order: bool, enclosed: bool) -> None:
+def _show(
+    rows: list[Row], margins: Margins, in_order: bool, enclosed: bool, certified: dict[int, int]
+) -> None:
     import numpy as np
 
     from varnum.cli.common import aligned, filled
@@ -174,3 +188,10 @@ def _show(rows: list[Row], margins: Margins, in_order: bool, enclosed: bool) -> 
             f"{np.median(margins.random):.3g})"
         )
     )
+    for p, count in certified.items():
+        print(
+            filled(
+                f"every rounding to {p} bits or more leaves {count}/{least.size} tokens as they "
+                "are (proved for this run)"
+            )
+        )

@@ -1,0 +1,172 @@
+"""Every way to round at once: interval arithmetic that widens each result by u = 2^-p its size.
+
+The model's own code runs on balls that hold the exact result and every result whose operations err
+by at most u relatively: so P_p and P_p^seq, any rounding mode, and the real model. Rigorous, and
+loose, because intervals forget that errors are shared: it needs many more bits than the first
+order says. Claim `pbit-interval`.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from varnum.balls import namespace as balls
+from varnum.balls.array import BallArray
+from varnum.balls.questions import bounds
+from varnum.balls.scalar import hull, precision
+from varnum.circuit.convert import converted
+from varnum.model.backend import Ints
+from varnum.model.generate import Model, teacher_forced_logits
+
+_CONSTANT = Fraction(1, 1 << 51)  # a constant of the program may have been a double before
+
+
+class Wide:
+    """A ball array that is widened after every operation; u: relative error allowed."""
+
+    dtype, device = "balls, widened", "cpu"
+
+    def __init__(self, value: BallArray, u: Fraction, in_order: bool = False) -> None:
+        self.value, self.u, self.in_order = value, u, in_order
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.value.ndim
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """Functions on such arrays."""
+        return _namespace(self)
+
+    def __getitem__(self, key: Any) -> Wide:
+        return self._kept(self.value[key])
+
+    def _kept(self, value: BallArray) -> Wide:
+        return Wide(value, self.u, self.in_order)
+
+    def rounded(self, value: Any) -> Wide:
+        """The result of one operation, right or wrong by u its size."""
+        return self._kept(value + balls.abs(value) * (hull(-1, 1) * _ball(self.u)))
+
+    def constant(self, value: Any) -> Any:
+        """A number of the program: exact if it has one bit, else rounded to p bits."""
+        if isinstance(value, int) and value in (0, 1, 2):
+            return value
+        number = np.asarray(value, dtype=np.float64)
+        near = BallArray(number)
+        return near + balls.abs(near) * (hull(-1, 1) * _ball(self.u + _CONSTANT))
+
+    def _two(self, other: Any) -> Any:
+        return other.value if isinstance(other, Wide) else self.constant(other)
+
+    def __add__(self, other: Any) -> Wide:
+        return self.rounded(self.value + self._two(other))
+
+    def __sub__(self, other: Any) -> Wide:
+        return self.rounded(self.value - self._two(other))
+
+    def __rsub__(self, other: Any) -> Wide:
+        return self.rounded(self._two(other) - self.value)
+
+    def __mul__(self, other: Any) -> Wide:
+        return self.rounded(self.value * self._two(other))
+
+    def __truediv__(self, other: Any) -> Wide:
+        return self.rounded(self.value / self._two(other))
+
+    def __rtruediv__(self, other: Any) -> Wide:
+        return self.rounded(self._two(other) / self.value)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def summed(self, value: BallArray, sizes: BallArray, roundings: int) -> Wide:
+        """A sum: `roundings` of each term before it, sizes = sum of |terms|.
+
+        Exact sums: those and one of the result; in order: n more of each term.
+        """
+        factor = (1 + self.u) ** roundings - 1
+        moved = value + sizes * (hull(-1, 1) * _ball(factor))
+        return self._kept(moved) if self.in_order else self.rounded(moved)
+
+
+def _ball(x: Fraction) -> Any:
+    return hull(x, x)
+
+
+def _matmul(x: Wide, y: Wide) -> Wide:
+    value = balls.matmul(x.value, y.value)
+    sizes = balls.matmul(balls.abs(x.value), balls.abs(y.value))
+    return x.summed(value, sizes, x.shape[-1] if x.in_order else 1)
+
+
+def _sum(x: Wide, axis: int = -1, keepdims: bool = False) -> Wide:
+    value = balls.sum(x.value, axis=axis, keepdims=keepdims)
+    sizes = balls.sum(balls.abs(x.value), axis=axis, keepdims=keepdims)
+    return x.summed(value, sizes, x.shape[axis] - 1 if x.in_order else 0)
+
+
+def _mean(x: Wide, axis: int = -1, keepdims: bool = False) -> Wide:
+    total = _sum(x, axis, keepdims)
+    return total.rounded(total.value / x.shape[axis])
+
+
+def _namespace(like: Wide) -> Any:
+    def asarray(value: Any, dtype: Any = None, device: Any = None) -> Any:
+        return value if dtype == "int64" else like._kept(like.constant(value))
+
+    def one(f: Any) -> Any:
+        return lambda x, *args, **kw: x._kept(f(x.value, *args, **kw))
+
+    def two(f: Any) -> Any:
+        return lambda x, y: x._kept(f(x.value, y.value))
+
+    def many(f: Any) -> Any:
+        return lambda xs, axis=0: xs[0]._kept(f([x.value for x in xs], axis=axis))
+
+    def rounding(f: Any) -> Any:
+        return lambda x: x.rounded(f(x.value))
+
+    return SimpleNamespace(
+        __name__="varnum.circuit.every_rounding", pi=math.pi, int64="int64", asarray=asarray,
+        exp=rounding(balls.exp), tanh=rounding(balls.tanh), sqrt=rounding(balls.sqrt),
+        sum=_sum, mean=_mean, matmul=_matmul, max=one(balls.max), reshape=one(balls.reshape),
+        take=one(balls.take), permute_dims=one(balls.permute_dims),
+        broadcast_to=one(balls.broadcast_to), ones_like=one(balls.ones_like),
+        zeros_like=one(balls.zeros_like), minimum=two(balls.minimum), maximum=two(balls.maximum),
+        concat=many(balls.concat), stack=many(balls.stack),
+    )  # fmt: skip
+
+
+def certify_every_rounding(
+    model: Model, labels: Ints, tokens: Ints, p: int, in_order: bool = False
+) -> Any:
+    """(B, L) of bool: tokens that are the same for the real model and every rounding to p bits.
+
+    Rigorous for every precision from p on: a larger one only allows less. False says nothing.
+    """
+    u = Fraction(1, 1 << p)
+    with precision(max(128, 2 * p + 64)):
+        held = converted(model, lambda w: weight(w, u, in_order))
+        logits = teacher_forced_logits(held, labels, tokens).value
+        low, high = bounds(logits)
+    best = low.argmax(-1)[..., None]  # any choice is sound; an unbounded ball certifies none
+    ahead = np.take_along_axis(low, best, -1)[..., 0]
+    others = high.copy()
+    np.put_along_axis(others, best, -np.inf, -1)
+    return ahead > others.max(-1)
+
+
+def weight(w: Any, u: Fraction, in_order: bool = False) -> Wide:
+    """A weight as given, and rounded to p bits."""
+    exact = Wide(BallArray(np.asarray(w, dtype=np.float64)), u, in_order)
+    return exact.rounded(exact.value)
