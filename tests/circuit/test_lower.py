@@ -41,6 +41,12 @@ def test_a_single_gate_has_no_certificate() -> None:
         lower.certify_not_one_gate(np.zeros(3, bool))
 
 
+def test_output_bits_are_counted() -> None:
+    """Of 2 + 2 bits added, the highest bit is one gate of the inputs; no other is."""
+    assert lower.count_not_one_gate(arith.add(2, 2)) == 2
+    assert lower.count_not_one_gate(arith.add(3, 3)) is None
+
+
 @pytest.mark.parametrize("N", [1, 3, 7, 11])
 def test_a_head_computes_majority_and_keeps_its_distance(N: int) -> None:
     x = all_inputs(N)

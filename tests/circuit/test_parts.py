@@ -195,3 +195,13 @@ def test_a_block_has_its_layers_before_bits(kind: str) -> None:
 def test_bad_sizes_are_named(make: Callable[[], parts.Part], said: str) -> None:
     with pytest.raises(InputError, match=said):
         make()
+
+
+@pytest.mark.parametrize("depth", [4, 6])
+@pytest.mark.parametrize(
+    ("A", "W"), [(((1, 2), (2, -1)), ((1, 0),)), (((1, 1), (-1, 0)), ((1, 2), (0, 1)))]
+)
+def test_a_heads_formula_holds_for_any_weights(depth: int, A: Any, W: Any) -> None:
+    for size in ((1, 2, 2), (3, 2, 2)):
+        made = head.Head(*size, A=A, W=W)
+        assert head.head_circuit(made, depth).counts().gates == head.formula_gates(made, depth)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
 from varnum.balls.scalar import ball, certainly_at_most, precision, upper
 from varnum.circuit.arith import conjunction
@@ -163,21 +164,53 @@ def _products_of_bits(
     return E, [total(e * w for e, w in zip(each, row, strict=True)) for row in head.W]
 
 
-def formula_gates(head: Head) -> int:
-    """Gates of the circuit of depth 4 from sizes and weights, without building it."""
-    N, C, p = head.tokens, head.width, head.bits
-    A, pairs = head.A, [(c, d) for c in range(head.width) for d in range(head.width)]
+def formula_gates(head: Head, depth: int = 4) -> int:
+    """Gates of the circuit from sizes and weights, without building it.
+
+    Conjunctions; thresholds of E, with each value bit (depth 4), or bits of E and their
+    conjunctions with value bits (depth 6); quotients and their bits.
+    """
+    N, C = head.tokens, head.width
+    pairs = [(c, d) for c in range(C) for d in range(C)]
+    symmetric = all(head.A[c][d] == head.A[d][c] for c, d in pairs)
+    values = sum(any(row[d] for row in head.W) for d in range(C)) * head.bits
+    others = N * (N - 1) // (2 if symmetric else 1)
+    kinds = [(head.logits, others, N * (N - 1)), (_own_range(head), N, N)]  # range, forms, uses
+    kinds = kinds[N == 1 :]
+    if depth == 4:
+        middle = sum(_changes(head, *ends) * (n + uses * values) for ends, n, uses in kinds)
+    else:
+        found = [_bits(head, *ends) for ends, _, _ in kinds]
+        middle = sum(
+            n * (_changes(head, *ends) + settled) + uses * length * values
+            for (ends, n, uses), (length, settled, _) in zip(kinds, found, strict=True)
+        )
+        middle += len(set().union(*(fixed for _, _, fixed in found)))
+    spans = [high - low for low, high in map(head.output_range, range(len(head.W)))]
+    return _conjunctions(head) + middle + N * sum(s + s.bit_length() - 1 for s in spans)
+
+
+def _conjunctions(head: Head) -> int:
+    """Products of two bits in all S_ij: of two tokens, and of one with itself."""
+    N, C, p, A = head.tokens, head.width, head.bits, head.A
+    pairs = [(c, d) for c in range(C) for d in range(C)]
     across = sum(A[c][d] != 0 or A[d][c] != 0 for c, d in pairs) * p * p
     within = sum(A[c][c] != 0 for c in range(C)) * (p * (p - 1) // 2)
     within += sum(A[c][d] + A[d][c] != 0 for c, d in pairs if c < d) * p * p
-    ands = N * (N - 1) // 2 * across + N * within
-    symmetric = all(A[c][d] == A[d][c] for c, d in pairs)
-    values = sum(any(row[d] for row in head.W) for d in range(C)) * p
-    forms = N * (N - 1) // 2 * (1 if symmetric else 2)
-    other, own = _changes(head, *head.logits), _changes(head, *_own_range(head))
-    exps = forms * other + N * own + (N * (N - 1) * other + N * own) * values
-    spans = [high - low for low, high in map(head.output_range, range(len(head.W)))]
-    return ands + exps + N * sum(span + span.bit_length() - 1 for span in spans)
+    return N * (N - 1) // 2 * across + N * within
+
+
+def _bits(head: Head, low: int, high: int) -> tuple[int, int, set[int]]:
+    """Bits of E on a range: how many, gates that settle them, values of those that never change."""
+    E = [head.table[S] for S in range(low, high + 1)]
+    length, settled, fixed = max(E).bit_length(), 0, set[int]()
+    for j in range(length):
+        bits = [e >> j & 1 for e in E]
+        turns = sum(a != b for a, b in pairwise(bits))
+        if turns == 0:
+            fixed.add(bits[0])
+        settled += turns > 1 or (turns == 1 and bits[0] == 1)
+    return length, settled, fixed
 
 
 def real_bound(head: Head) -> Fraction:

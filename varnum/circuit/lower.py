@@ -11,10 +11,12 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from varnum.circuit.evaluate import all_inputs
+from varnum.circuit.evaluate import all_inputs, evaluate
+from varnum.circuit.gates import Circuit
 
 Bits = npt.NDArray[np.bool_]
 MOST_INPUTS = 12
+FEW_INPUTS = 8  # where the search takes no time
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,14 @@ def certify_not_one_gate(table: Bits) -> Summable | None:
                 rows = [tuple(map(int, x[i])) for i in (a, b, c, d)]
                 return Summable((rows[0], rows[1]), (rows[2], rows[3]))
     return None
+
+
+def count_not_one_gate(circuit: Circuit) -> int | None:
+    """How many output bits have such a certificate; None beyond 8 inputs."""
+    if circuit.inputs > FEW_INPUTS:
+        return None
+    outputs = evaluate(circuit, all_inputs(circuit.inputs))
+    return sum(certify_not_one_gate(column) is not None for column in outputs.T)
 
 
 def majority_by_head(values: Bits) -> Fraction:

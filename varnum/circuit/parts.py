@@ -157,7 +157,7 @@ def softmax_head(tokens: int, width: int, bits: int, depth: int) -> Part:
         "head", {"tokens": tokens, "width": width, "bits": bits, "depth": depth},
         f"softmax head over {_sizes(tokens, width, bits)}", "circuit-head",
         lambda: head.head_circuit(made, depth), expected,
-        head.formula_gates(made) if depth == 4 else None,
+        head.formula_gates(made, depth),
         notes=(f"real softmax within {at_most(head.real_bound(made))} of the output",),
     )  # fmt: skip
 

@@ -248,6 +248,7 @@ def _sides(text: str) -> tuple[int, ...]:
 def _finish(
     part: Part, run: bool, inputs: int, write: Path | None, draw: Path | None, seed: int, json: bool
 ) -> int:
+    from varnum.circuit.lower import count_not_one_gate
     from varnum.circuit.parts import compare
 
     if inputs < 1 or seed < 0:
@@ -265,6 +266,7 @@ def _finish(
             _save(draw, "--draw", svg(made).encode())
         say(f"running: {part.says}")
         seen = compare(part, made, inputs, seed) if run else None
+        lower = count_not_one_gate(made) if run else None
     code = 1 if seen is not None and seen.different else 0
     if json:
         from varnum.cli.envelope import print_envelope
@@ -272,10 +274,10 @@ def _finish(
         verdict = "refuted" if code else "proved" if seen is not None and seen.all else "done"
         word = "proved" if verdict != "done" else "measured"
         return print_envelope(
-            "varnum/circuit/1", _content(part, made, seen),
+            "varnum/circuit/1", _content(part, made, seen, lower),
             verdict=verdict, assurance=word, exit_code=code,
         )  # fmt: skip
-    _show(part, made, seen)
+    _show(part, made, seen, lower)
     for path in (write, draw):
         if path is not None:
             print(f"wrote {path}")
@@ -289,7 +291,7 @@ def _save(path: Path, option: str, data: bytes) -> None:
         raise InputError(f"{option}: {str(path)!r} cannot be written ({error.strerror})") from None
 
 
-def _content(part: Part, made: Circuit, seen: Run | None) -> dict[str, Any]:
+def _content(part: Part, made: Circuit, seen: Run | None, lower: int | None) -> dict[str, Any]:
     counts = made.counts()
     return {
         "circuit": part.name,
@@ -309,11 +311,12 @@ def _content(part: Part, made: Circuit, seen: Run | None) -> dict[str, Any]:
         "equal": None if seen is None else seen.different == 0,
         "different": None if seen is None else seen.different,
         "witness": None if seen is None else seen.first,
+        "not_one_gate": lower,
         "notes": list(part.notes),
     }
 
 
-def _show(part: Part, made: Circuit, seen: Run | None) -> None:
+def _show(part: Part, made: Circuit, seen: Run | None, lower: int | None) -> None:
     counts = made.counts()
     print(part.says)
     print(
@@ -329,6 +332,9 @@ def _show(part: Part, made: Circuit, seen: Run | None) -> None:
     elif seen is not None:
         which = f"all {seen.checked}" if seen.all else f"{seen.checked} random"
         print(f"{which} inputs equal the integer reference")
+    if lower is not None:
+        of = len(made.outputs)
+        print(f"no single gate computes {lower} of its {of} output bits (circuit-lower)")
     for note in part.notes:
         print(filled(note))
 
