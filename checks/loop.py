@@ -16,6 +16,7 @@ from varnum.loop.coordinates import certify_coordinates
 from varnum.loop.count import certify_count
 from varnum.loop.krawczyk import newton
 from varnum.loop.net import net
+from varnum.loop.regions import certify_regions
 from varnum.proof.checking import Measurement, main, summarise
 
 
@@ -72,6 +73,18 @@ def _distances(rng, trials):
     return pairs
 
 
+def _certified(rng, trials):
+    """f(x) = K0 x + L x^2/2 against the averaged rate times |x|; the edge attains it."""
+    K0, L = rng.uniform(0.1, 0.9, trials), rng.uniform(0.5, 2, trials)
+    r = 0.999 * (1 - K0) / L
+    rate = K0 + L * r / 2
+    pairs = []
+    for x in (r * rng.uniform(-1, 1, trials), r):  # f(x) = K0 x + L x^2/2: J(x) - J(0) = L x
+        image = K0 * x + L * x**2 / 2
+        pairs.append((np.abs(image), rate * np.abs(x)))
+    return pairs
+
+
 def _attractors(rng, trials):
     """Fixed points with slope in (-1, 1) of random cubics, at most 2; 1, -1, 0 made attracting."""
     pairs = []
@@ -108,6 +121,53 @@ def _found(rng, trials):
     return pairs
 
 
+def _bends(rng, trials):
+    """Second differences of normalise and softmax along a line against the sharp constants."""
+    pairs = []
+    for worst in (False, True):
+        pair = []
+        for _ in range(max(1, min(trials, 2000) // 20)):
+            m, h = 6, 1e-3
+            c, v = rng.normal(size=(2, m))
+            c -= c.mean()
+            v -= v.mean()
+            if worst:  # cos^2 = 1/3 where eps is negligible
+                e = c / np.linalg.norm(c)
+                v = v - (v @ e) * e
+                v = e / np.sqrt(3) + v / np.linalg.norm(v) * np.sqrt(2 / 3)
+            v /= np.linalg.norm(v)
+            eps = 1e-6 if worst else rng.uniform(0, 1)
+            unit = [x / np.sqrt(x @ x / m + eps) for x in (c - h * v, c, c + h * v)]
+            bend = np.linalg.norm(unit[0] - 2 * unit[1] + unit[2]) / h**2
+            pair.append((bend, 2 * m**0.5 / 3**0.5 / ((np.linalg.norm(c) - h) ** 2 + m * eps)))
+            s, v = rng.normal(size=(2, 4)) * 2
+            if worst:  # two keys, weights (1 -+ 1/sqrt 3)/2
+                s, v = np.array([np.log(2 + 3**0.5), 0, -40, -40]), np.array([1.0, -1, 0, 0])
+            v /= np.linalg.norm(v)
+            soft = [np.exp(x) / np.exp(x).sum() for x in (s - h * v, s, s + h * v)]
+            bend = np.linalg.norm(soft[0] - 2 * soft[1] + soft[2]) / h**2
+            pair.append((bend * (1 - 1e-5), 2**0.5 / (3 * 3**0.5)))
+        pairs.append(tuple(np.array(pair).T))
+    return pairs
+
+
+def _regions(rng, trials):
+    """|f(x) - f(y)| against K |x - y| on proved boxes of tanh networks, maximum norm."""
+    pairs = []
+    for worst in (False, True):
+        W = 2 * np.eye(3) + rng.uniform(-0.1, 0.1, (3, 3))
+        f = net(W, np.zeros(3), "tanh")
+        low, high = Fraction(6, 8), Fraction(1)
+        (found,) = certify_regions(f, [((low, high),) * 3])
+        x, y = rng.uniform(float(low), float(high), (2, trials, 3))
+        if worst:
+            x = np.full_like(x, float(low))
+            y = x + 1e-4
+        moved = np.abs(np.tanh(x @ W.T) - np.tanh(y @ W.T)).max(axis=1)
+        pairs.append((moved, float(found.rate) * np.abs(x - y).max(axis=1)))
+    return pairs
+
+
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
     """Orbits that should stay, distances that should shrink."""
     rng = np.random.default_rng(seed)
@@ -129,6 +189,9 @@ def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Me
         _kept("loop-coordinates", "least entry of an orbit", _exp_poly, other.intervals[-1],
               1, 0.01, 0.01, 0.001, rng, trials),
         summarise("loop-exit", "distance left by a step", *_distances(rng, trials)),
+        summarise("loop-certificate", "contraction on the ball", *_certified(rng, trials)),
+        summarise("loop-stages", "second differences of nodes", *_bends(rng, trials)),
+        summarise("loop-regions", "contraction on the boxes", *_regions(rng, trials)),
         summarise("loop-count", "fixed points that Newton finds", *_found(rng, trials)),
         summarise("loop-minimal", "attracting fixed points of a cubic", *_attractors(rng, trials)),
     ]  # fmt: skip

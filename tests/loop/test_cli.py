@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,3 +195,70 @@ def test_bad_count_options_are_one_line(run, tmp_path, options, says):
     assert code == 2
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_single_points_of_a_file(run, tmp_path):
+    path = saved(tmp_path / "flipflop.npz", *FLIPFLOP)
+    code, out, _ = run(path, "--json", "--starts", 12, "--exit", "1e-3")
+    found = document(out)
+    assert code == 0
+    kinds = [point["stability"] for point in found["certified"]]
+    assert kinds.count("attracting") == 4
+    assert found["noise"] > 0
+    assert found["rate"] < 1
+    code, out, _ = run(path, "--starts", 12, "--exit", "1e-3")
+    assert "certified, each the only one in its ball" in out
+    assert "stop within half the ball when the" in out
+    code, out, _ = run(path, "--starts", 12, "--noise", "0.01", "--json")
+    assert len(document(out)["certified"]) == 1  # one ball stands so much
+    code, out, _ = run(path, "--starts", 12, "--noise", "1", "--json")
+    assert code == 3
+    assert document(out)["certified"] is None
+
+
+def test_a_looped_block(run):
+    path = Path(__file__).parents[1] / "data" / "loop" / "sorter.npz"
+    code, out, _ = run(path, "--json", "--exit", "1e-3")
+    found = document(out)
+    assert code == 0
+    assert found["inputs"] == len(found["certified"]) == 2
+    for point in found["certified"]:
+        assert point["entry_radius"] > 0.01
+        assert point["loops_certified"] - point["loops_measured"] <= 1
+    code, out, _ = run(path, "--noise", "1")
+    assert code == 3
+    assert "not certified" in out
+    code, _, err = run(path, "--count")
+    assert code == 2
+    assert "a looped block" in err
+
+
+def test_regions_of_a_file(run, tmp_path):
+    path = saved(tmp_path / "two.npz", 2 * np.eye(2), np.zeros(2))
+    low = np.array([[0.75, 0.75], [-1, -1]])
+    np.savez(tmp_path / "good.npz", low=low, high=low + 0.25)
+    np.savez(tmp_path / "bad.npz", low=low + np.array([[0.22, 0], [0, 0]]), high=low + 0.25)
+    code, out, _ = run(path, "--regions", tmp_path / "good.npz", "--json")
+    assert code == 0
+    assert document(out)["certified"] == "2 of 2 regions"
+    code, out, _ = run(path, "--regions", tmp_path / "bad.npz")
+    assert code == 3
+    assert "region 1: it is not mapped into itself" in out
+
+
+def test_the_picture_shows_what_was_proved(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = saved(tmp_path / "flipflop.npz", *FLIPFLOP)
+    assert run(path, "--count", "--plot", tmp_path / "count.svg")[0] == 0
+    assert run(path, "--starts", 6, "--plot", tmp_path / "balls.svg")[0] == 0
+    assert (tmp_path / "count.svg").stat().st_size > 1000
+    code, _, err = run(path, "--plot", tmp_path / "a.gif")
+    assert code == 2
+    assert "must end in" in err
+
+
+def test_work_is_split_without_changing_the_answer(run, tmp_path):
+    path = saved(tmp_path / "flipflop.npz", *FLIPFLOP)
+    code, out, _ = run(path, "--count", "--jobs", 2, "--json")
+    assert code == 0
+    assert document(out)["count"] == 9

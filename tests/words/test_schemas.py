@@ -50,6 +50,7 @@ COMMANDS = {
     "loop --cubic --d 10 --e 0.1 --beta 0.05 --exit 1e-3": "loop",
     "loop --cubic --d 2 --e 0.2 --beta 0.1": "loop",
     "loop net.npz --count": "loop",
+    "loop net.npz --starts 4": "loop",
     "loop net.npz --count --activation cubic --box -1,2": "loop",
     "poly --degree 3 --format bfloat16 --interval=-1/2,1/2": "poly",
     "poly --function exp --degree 2 --format float32 --interval=-1,1 --eps 1e-9": "poly",

@@ -12,6 +12,8 @@ from varnum.errors import InputError
 from varnum.text import filled
 
 if TYPE_CHECKING:
+    from varnum.loop.block import Block
+    from varnum.loop.certificate import Certificate
     from varnum.loop.count import Count
     from varnum.loop.net import Net
     from varnum.loop.orthants import Boxes
@@ -28,9 +30,12 @@ def loop(
         typer.Argument(metavar="[FILE]", help="Arrays W (d, d), b (d): .npz, .safetensors, .pth."),
     ] = None,
     activation: Annotated[
-        str,
-        Option(help="tanh, cubic, sigmoid, gelu, silu, relu, exp-poly, poly:C0,C1,.. (ascending)."),
-    ] = "tanh",
+        str | None,
+        Option(
+            help="tanh (default), cubic, sigmoid, gelu (default of a block), gelu-tanh, silu, "
+            "relu, exp-poly, poly:C0,C1,.. (ascending)."
+        ),
+    ] = None,
     cubic: Annotated[
         bool, Option("--cubic", help="No file: every W, b with ||W - I|| <= e, |b| <= beta.")
     ] = False,
@@ -59,12 +64,23 @@ def loop(
     cluster: Annotated[
         str | None, Option(metavar="ADDRESS", help="Of --count: a Dask scheduler's workers.")
     ] = None,
+    regions: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Arrays low, high (k, d): prove these disjoint regions."),
+    ] = None,
+    starts: Annotated[int, Option(help="Starts of the search for single fixed points.")] = 64,
+    seed: Annotated[int, Option(help="Of random starts.")] = 0,
+    plot: Annotated[
+        Path | None, Option(help="Draw the points and certified balls: .svg, .png or .pdf.")
+    ] = None,
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
     """The fixed points of a looped network x -> g(W x + b): which exist, and do they attract?
 
-    Without --count: 2^d fixed points at once by closed forms where W is near c I.
+    Without --count: 2^d fixed points at once by closed forms where W is near c I; else single ones,
+    each with its ball of attraction. A looped transformer block (arrays inject, q.weight, ..) is
+    certified at every input of its file.
 
     Exit code 0: proved; 1: refuted, with a counterexample; 3: unknown.
 
@@ -74,24 +90,241 @@ def loop(
     from varnum.balls import parse
 
     nu = _norm(parse(noise, "--noise"), "--noise")
+    tol = None if exit_ is None else _norm(parse(exit_, "--exit"), "--exit")
     if not count and (box is not None or cluster is not None or jobs != 1):
         raise InputError("--box, --jobs, --cluster: only with --count")
     if count and (cubic or tanh or file is None):
         raise InputError("--count: needs a FILE with W and b")
+    if regions is not None and (file is None or count):
+        raise InputError("--regions: needs a FILE with W and b, and no --count")
+    if plot is not None:
+        if file is None:
+            raise InputError("--plot: needs a FILE with W and b")
+        from varnum.plots import figure
+
+        figure.checked([plot])
+        figure.style()
     if cubic or tanh or file is None:
-        return _class(file, activation, cubic, tanh, dimension, e, beta, c, nu, exit_, json)
+        name = activation or "tanh"
+        return _class(file, name, cubic, tanh, dimension, e, beta, c, nu, tol, json)
+    if starts < 1 or seed < 0:
+        raise InputError("--starts, --seed: allowed are 1 or more starts, a seed of 0 or more")
+    from varnum.loop.block import blocks_of, is_block
     from varnum.loop.net import net_of, read_file
-    from varnum.loop.orthants import certify_net_boxes
 
     with progress() as say:
         say(f"reading {file}")
-        net = net_of(read_file(str(file)), activation, str(file))
+        state = read_file(str(file))
+        if is_block(state):
+            if count or regions is not None or plot is not None:
+                raise InputError(f"{file}: a looped block; --count, --regions, --plot need W and b")
+            found = blocks_of(state, activation or "gelu", str(file))
+            return _blocks(found, str(file), nu, tol, json, say)
+        net = net_of(state, activation or "tanh", str(file))
         if count:
-            return _count(net, str(file), _ends(box), boxes, jobs, cluster, json, say)
-        say("trying the closed forms")
-        found = certify_net_boxes(net, nu)
-    head = {"file": str(file), "activation": activation, "d": net.d}
-    return _boxes(found, head, None, exit_, json, given=True)
+            return _count(net, str(file), _ends(box), boxes, jobs, cluster, plot, json, say)
+        if regions is not None:
+            return _regions(net, str(file), str(regions), nu, json)
+        return _net(net, str(file), nu, tol, starts, seed, plot, json, say)
+
+
+def _net(
+    net: Net, file: str, nu: Any, tol: Any, starts: int, seed: int, plot: Path | None,
+    json: bool, say: Any,
+) -> int:  # fmt: skip
+    """All boxes at once if a closed form fits, else single fixed points."""
+    from varnum.loop.orthants import certify_net_boxes
+    from varnum.loop.points import certify_points
+    from varnum.verdict import Unknown
+
+    head = {"file": file, "activation": net.g.name, "d": net.d}
+    say("trying the closed forms")
+    closed = certify_net_boxes(net, nu)
+    if plot is None and (not isinstance(closed, Unknown) or net.d > 256):
+        return _boxes(closed, head, None, tol, json, given=True)
+    found, failed = certify_points(net, starts, seed, say)
+    if plot is not None:
+        _draw(net, found, plot)
+    content = head | _certified(found, nu) | {"not_certified": failed}
+    verdict = "proved" if content["certified"] else "unknown"
+    if verdict == "unknown":
+        content["reason"] = f"none was certified of {failed} candidates from {starts} starts"
+    return _end(content, verdict, True, json, lambda _: _show_points(net, found, content, nu, tol))
+
+
+def _certified(found: list[Certificate], nu: Any) -> dict[str, Any]:
+    """The list, and the numbers that hold for all of it; with noise, those that stand it."""
+    from varnum.outward import float_down, float_up
+
+    kept = [c for c in found if not nu or (c.stable and c.entry_noise >= nu)]
+    attracting = [c for c in kept if c.rate is not None]
+    return {
+        "certified": [_one(c) for c in kept] or None,
+        "tolerance": None,
+        "rate": float_up(max(c.rate for c in attracting if c.rate is not None))
+        if attracting else None,
+        "noise": float_down(min(c.entry_noise for c in attracting)) if attracting else None,
+    }  # fmt: skip
+
+
+_STABLE = {True: "attracting", False: "not attracting", None: "unknown"}
+
+
+def _one(c: Certificate) -> dict[str, Any]:
+    from varnum.outward import float_down, float_up
+
+    return {
+        "point": list(c.point),
+        "within": float_up(c.entry_within),
+        "stability": _STABLE[c.stable],
+        "norm": c.norm,
+        "bound": c.bound,
+        "radius": float_down(c.radius),
+        "entry_radius": float_down(c.entry_radius),
+        "euclidean_radius": float_down(c.length),
+        "rate": None if c.rate is None else float_up(c.rate),
+        "rate_at_point": None if c.near is None else float_up(c.near),
+        "noise": float_down(c.entry_noise),
+    }
+
+
+def _show_points(
+    net: Net, found: list[Certificate], content: dict[str, Any], nu: Any, tol: Any
+) -> None:
+    from varnum.outward import at_least, at_most
+
+    kept = [c for c in found if not nu or (c.stable and c.entry_noise >= nu)]
+    if not kept:
+        _rows([("fixed points", f"not certified: {content['reason']}")])
+        return
+    under = f" that stand noise {nu}" if nu else ""
+    rows = [("fixed points", f"{len(kept)} certified{under}, each the only one in its ball; there "
+             "may be more (--count counts all)")]  # fmt: skip
+    for i, c in enumerate(kept[:_SHOWN]):
+        place = ", ".join(f"{x:.5g}" for x in c.point[:4]) + (", .." if net.d > 4 else "")
+        text = f"({place})  {_STABLE[c.stable]}; alone within {at_least(c.entry_radius)} per entry"
+        if c.rate is not None and c.near is not None:
+            text += (f", rate <= {at_most(c.rate)}, at the point {at_most(c.near)} ({c.norm} norm);"
+                     f" noise up to {at_least(c.entry_noise)}")  # fmt: skip
+            if tol is not None and c.rate:
+                text += f"; {_stop(c, tol)}"
+        rows.append(("" if i else "points", text))
+    if len(kept) > _SHOWN:
+        rows.append(("", f".. and {len(kept) - _SHOWN} more (--json)"))
+    _rows(rows)
+
+
+def _stop(c: Certificate, tol: Any) -> str:
+    """The Euclidean step below which an iterate in half the ball is within tol per entry."""
+    from varnum.outward import at_least
+
+    step = c.stop_below(tol)
+    if step is None:
+        return "no step proves the exit"
+    return f"stop within half the ball when the step is below {at_least(step)} (Euclidean)"
+
+
+def _blocks(found: list[Block], file: str, nu: Any, tol: Any, json: bool, say: Any) -> int:
+    """A looped transformer, one certificate per input."""
+    from varnum.loop.certificate import certify_fixed_point
+    from varnum.loop.leave import certify_exit
+    from varnum.verdict import Unknown
+
+    proved: list[Certificate] = []
+    items: list[dict[str, Any]] = []
+    missing: list[str] = []
+    for i, block in enumerate(found):
+        say(f"input {i + 1} of {len(found)}")
+        one = certify_fixed_point(block)
+        if isinstance(one, Unknown):
+            missing.append(f"input {i + 1}: {one.reason}")
+            continue
+        if nu and not (one.stable and one.entry_noise >= nu):
+            missing.append(f"input {i + 1}: noise {nu} is above what was proved")
+            continue
+        proved.append(one)
+        item = _one(one) | {"input": i + 1}
+        if tol is not None:
+            left = certify_exit(block, one, tol)
+            item |= {"loops_measured": left.true, "loops_certified": left.certified}
+        items.append(item)
+    content = {"file": file, "activation": f"block, {found[0].g.name}", "d": found[0].d,
+               "inputs": len(found)} | _certified(proved, 0)  # fmt: skip
+    content["certified"] = items or None
+    if missing:
+        content["reason"] = f"{len(missing)} of {len(found)} not certified; {missing[0]}"
+    verdict = "unknown" if missing else "proved"
+    return _end(content, verdict, True, json, lambda _: _show_blocks(proved, items, content, tol))
+
+
+def _show_blocks(
+    proved: list[Certificate], items: list[dict[str, Any]], content: dict[str, Any], tol: Any
+) -> None:
+    from varnum.outward import at_least, at_most
+
+    attract = sum(c.stable is True for c in proved)
+    rows = [("fixed points", f"{len(proved)} of {content['inputs']} inputs certified, {attract} "
+             "attracting: exactly one fixed point in each ball")]  # fmt: skip
+    if "reason" in content:
+        rows.append(("unknown", content["reason"]))
+    balls = [c for c in proved if c.rate is not None and c.near is not None]
+    if balls:
+        entry, length = [c.entry_radius for c in balls], [c.length for c in balls]
+        rows += [
+            ("attraction from", f"{at_least(min(entry))} to {at_least(max(entry))} per entry, "
+             f"{at_least(min(length))} to {at_least(max(length))} in Euclidean length"),
+            ("rate", f"<= {at_most(max(c.rate for c in balls if c.rate is not None))} in the ball, "
+             f"<= {at_most(max(c.near for c in balls if c.near is not None))} at the point"),
+            ("noise per loop", f"up to {at_least(min(c.entry_noise for c in balls))} in each entry "
+             "keeps a ball"),
+        ]  # fmt: skip
+    if tol is not None:
+        pairs = [(i["loops_measured"], i["loops_certified"]) for i in items]
+        text = ", ".join(f"{a}/{b if b is not None else '-'}" for a, b in pairs)
+        rows.append(("early exit", f"from 0 within {float(tol):g} per entry at loop (measured/"
+                     f"certified): {text}"))  # fmt: skip
+    _rows(rows)
+
+
+def _regions(net: Net, file: str, regions: str, nu: Any, json: bool) -> int:
+    """Given regions, proved one by one."""
+    from varnum.loop.net import read_file
+    from varnum.loop.regions import boxes_of, certify_regions
+    from varnum.outward import float_up
+
+    found = certify_regions(net, boxes_of(read_file(regions), net.d, regions), nu)
+    failed = [(i, r.reason) for i, r in enumerate(found) if r.reason is not None]
+    rates = [r.rate for r in found if r.rate is not None]
+    content: dict[str, Any] = {
+        "file": file, "activation": net.g.name, "d": net.d,
+        "regions": [{"proved": r.reason is None, "norm": r.norm, "reason": r.reason,
+                     "rate": None if r.rate is None else float_up(r.rate)} for r in found],
+        "certified": f"{len(rates)} of {len(found)} regions", "tolerance": None,
+        "rate": float_up(max(rates)) if rates else None,
+        "noise": None,
+    }  # fmt: skip
+    if failed:
+        content["reason"] = f"region {failed[0][0] + 1}: {failed[0][1]}"
+    return _end(content, "unknown" if failed else "proved", True, json, _show_regions)
+
+
+def _show_regions(content: dict[str, Any]) -> None:
+    from varnum.outward import at_most
+
+    rows = [("regions", f"{content['certified']} proved: mapped into themselves and contracted, so "
+             "exactly one attracting fixed point in each")]  # fmt: skip
+    if "reason" in content:
+        rows.append(("unknown", content["reason"]))
+    if content["rate"] is not None:
+        rows.append(("rate", f"<= {at_most(content['rate'])}"))
+    _rows(rows)
+
+
+def _draw(net: Net, found: Any, path: Path) -> None:
+    from varnum.plots import figure
+    from varnum.plots import loop as picture
+
+    figure.make(picture, picture.numbers(net, found), [path])
 
 
 def _norm(value: Any, name: str) -> Any:
@@ -116,7 +349,7 @@ def _ends(text: str | None) -> tuple[Any, Any] | None:
 
 def _count(
     net: Net, file: str, box: tuple[Any, Any] | None, boxes: int, jobs: int, cluster: str | None,
-    json: bool, say: Any,
+    plot: Path | None, json: bool, say: Any,
 ) -> int:  # fmt: skip
     """Every fixed point, exactly, over this process, several, or a cluster."""
     from contextlib import nullcontext
@@ -145,6 +378,8 @@ def _count(
                 crew.close()
 
         found = certify_count(net, box, run, pieces, boxes)
+    if plot is not None:
+        _draw(net, found.points, plot)
     content = _count_numbers(net, file, found, box)
     verdict = "proved" if found.complete else "unknown"
     return _end(content, verdict, True, json, lambda _: _show_count(net, found, box))
@@ -213,7 +448,7 @@ def _show_count(net: Net, found: Count, box: Any) -> None:
 
 def _class(
     file: Path | None, activation: str, cubic: bool, tanh: bool, dimension: int | None,
-    e: str, beta: str, c: str | None, nu: Any, exit_: str | None, json: bool,
+    e: str, beta: str, c: str | None, nu: Any, tol: Any, json: bool,
 ) -> int:  # fmt: skip
     """All networks of given norms, without a file."""
     from varnum.balls import parse
@@ -235,24 +470,23 @@ def _class(
     found = certify_boxes(find(name), shape, nu)
     against = witness(name, shape) if name in ("cubic", "tanh") and not nu else None
     head = {"activation": name, "d": dimension}
-    return _boxes(found, head, against, exit_, json, given=False)
+    return _boxes(found, head, against, tol, json, given=False)
 
 
 def _boxes(
     found: Boxes | Unknown, head: dict[str, Any], against: dict[str, Any] | None,
-    exit_: str | None, json: bool, given: bool,
+    tol: Any, json: bool, given: bool,
 ) -> int:  # fmt: skip
     from varnum.verdict import Unknown
 
     if isinstance(found, Unknown):
         content = head | {"certified": None, "reason": found.reason, "counterexample": against}
         return _end(content, "refuted" if against else "unknown", given, json, _show_unknown)
-    content = head | _numbers(found, exit_)
-    return _end(content, "proved", given, json, lambda _: _show_boxes(found, exit_))
+    content = head | _numbers(found, tol)
+    return _end(content, "proved", given, json, lambda _: _show_boxes(found, tol))
 
 
-def _numbers(found: Boxes, exit_: str | None) -> dict[str, Any]:
-    from varnum.balls import parse
+def _numbers(found: Boxes, tol: Any) -> dict[str, Any]:
     from varnum.outward import float_down, float_up
 
     rate = found.rate
@@ -271,9 +505,8 @@ def _numbers(found: Boxes, exit_: str | None) -> dict[str, Any]:
         "noise": float_down(found.noise),
         "stop_factor": None if not rate else float_down((1 - rate) / rate),
     }
-    if exit_ is not None:
-        tolerance = _norm(parse(exit_, "--exit"), "--exit")
-        content["stop_below"] = None if not rate else float_down(tolerance * (1 - rate) / rate)
+    if tol is not None:
+        content["stop_below"] = None if not rate else float_down(tol * (1 - rate) / rate)
     return content
 
 
@@ -303,8 +536,7 @@ def _show_unknown(content: dict[str, Any]) -> None:
     _rows(rows)
 
 
-def _show_boxes(found: Boxes, exit_: str | None) -> None:
-    from varnum.balls import parse
+def _show_boxes(found: Boxes, tol: Any) -> None:
     from varnum.outward import at_least, at_most
 
     texts = [f"[{at_least(low, 5)}, {at_most(high, 5)}]" for low, high in found.intervals]
@@ -327,8 +559,8 @@ def _show_boxes(found: Boxes, exit_: str | None) -> None:
         ("noise per loop", f"up to {at_least(found.noise)} keeps every orbit in its box"),
     ]  # fmt: skip
     if rate:
-        tol = f"tol * {at_least((1 - rate) / rate)}"
-        if exit_ is not None:
-            tol = at_least(parse(exit_) * (1 - rate) / rate)
-        rows.append(("early exit", f"stop when the step is below {tol}"))
+        step = f"tol * {at_least((1 - rate) / rate)}"
+        if tol is not None:
+            step = at_least(tol * (1 - rate) / rate)
+        rows.append(("early exit", f"stop when the step is below {step}"))
     _rows(rows)

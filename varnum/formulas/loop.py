@@ -78,3 +78,38 @@ exit_factor = _form(
     "|x_t - p| <= K |x_{t-1} - p| + nu <= K (step + |x_t - p|) + nu",
     "distance that a step leaves",
 )
+kantorovich = _form(
+    "loop-certificate",
+    "reach",
+    delta + nu + K * r + L * r**2 / 2,
+    "the Jacobian integrated along the segment",
+    "where the ball of radius r goes; at most r: it stays inside",
+)
+kantorovich_noise = _form(
+    "loop-certificate",
+    "nu",
+    (1 - K) ** 2 / (2 * L) - delta,
+    "the best radius is r = (1 - K)/L",
+    "largest noise that some ball tolerates",
+)
+average_rate = _form(
+    "loop-certificate",
+    "|f(x) - p| / |x - p|",
+    K + L * (r + delta) / 2,
+    "the Jacobian averaged along [p, x]; delta >= |p - x^| here",
+    "rate towards the fixed point from anywhere in the ball of radius r",
+)
+normalise_bend = _form(
+    "loop-stages",
+    "||phi''||",
+    2 * sp.sqrt(T) / (sp.sqrt(3) * (u**2 + T * e)),
+    "phi(c) = c/sqrt(|c|^2/T + e), |c| = u, T the width",
+    "norm of the second derivative of normalisation",
+)
+softmax_bend = _form(
+    "loop-stages",
+    "||softmax''||",
+    sp.sqrt(2) / (3 * sp.sqrt(3)),
+    "largest third central moment of a variable of range sqrt 2",
+    "norm of the second derivative of softmax, for any number of keys",
+)

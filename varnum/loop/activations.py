@@ -180,9 +180,9 @@ def _relu() -> Activation:
     jet = (
         lambda u: u.max(arb(0)),
         lambda u: arb(1) if u > 0 else arb(0) if u < 0 else hull(0, 1),
-        lambda u: arb(0),
+        lambda u: arb(0) if u > 0 or u < 0 else arb.nan(),  # nothing is known across the kink
     )
-    return Activation("relu", jet, ((), (arb(0),), ()), smooth=False)
+    return Activation("relu", jet, ((), (arb(0),), (arb(0),)), smooth=False)
 
 
 def _horner(powers: tuple[Fraction, ...]) -> Callable[[Any], Any]:

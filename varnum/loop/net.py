@@ -13,6 +13,7 @@ import numpy.typing as npt
 from varnum.balls.array import BallArray
 from varnum.errors import InputError
 from varnum.loop.activations import Activation, activation
+from varnum.loop.tape import Tape, Var
 from varnum.model.checkpoint import read_state
 
 Floats = npt.NDArray[np.float64]
@@ -46,6 +47,10 @@ class Net:
         """f(x) in float64, (..., d) -> (..., d); not rigorous."""
         return self.g.estimate(x @ self.W.T.astype(np.float64) + self.b)
 
+    def walk(self, tape: Tape, x: BallArray, S: BallArray | None) -> Var:
+        """f at x in balls with all derivatives, x moving as x + S delta."""
+        return tape.activation(tape.linear(self.weights, tape.input(x, S), self.bias), self.g)
+
     def estimate_jacobian(self, x: Floats) -> Floats:
         """diag g'(W x + b) W in float64 at one x (d); not rigorous."""
         slopes: Floats = self.g.estimate_slope(self.W @ x + self.b)
@@ -68,7 +73,7 @@ def _numbers(value: Any, where: str) -> npt.NDArray[Any]:
         value = value.detach().cpu()
         value = (value.double() if value.is_floating_point() else value).numpy()
     array = np.asarray(value)
-    if array.dtype.kind in "iu" and (np.abs(array.astype(object)) <= 2**53).all():
+    if array.dtype.kind in "iu" and np.all(np.abs(array.astype(object)) <= 2**53):
         array = array.astype(np.float64)
     if array.dtype == np.float16:
         array = array.astype(np.float32)

@@ -132,6 +132,58 @@ EXIT = (
         ),
     ),
 )
+_reach = f.kantorovich.expr
+L, delta, r = f.L, f.delta, f.r
+CERTIFICATE = (
+    Obligation(
+        name="loop-certificate-noise",
+        claim="loop-certificate",
+        says="r = (1 - K)/L and nu = (1 - K)^2/(2 L) - delta: delta + nu + K r + L r^2/2 <= r",
+        assume=(
+            sp.Gt(L, 0),
+            sp.Ge(K, 0),
+            sp.Lt(K, 1),
+            sp.Eq(L * r, 1 - K),
+            sp.Eq(2 * L * (nu + delta), (1 - K) ** 2),
+        ),
+        conclude=sp.Le(_reach, r),
+        twin=Twin(
+            conclude=sp.Le(_reach, _99 * r),
+            witness={"L": 1, "K": 0, "r": 1, "nu": Fraction(1, 2), "delta": 0},
+            says="nothing is left over at the best radius",
+        ),
+    ),
+)
+
+a, tau, m = sp.symbols("a tau m", real=True)
+# |phi''[e, e]|^2 |c|^2-scaled: a = cos^2 of the angle, tau = |c|^2/(|c|^2 + m eps)
+_bend = tau * (1 + (8 - 6 * tau) * a - (12 * tau - 9 * tau**2) * a**2)
+STAGES = (
+    Obligation(
+        name="loop-stages-normalise",
+        claim="loop-stages",
+        says="tau (1 + (8 - 6 tau) a - (12 tau - 9 tau^2) a^2) <= 4/3 for a, tau in [0, 1]",
+        assume=(sp.Ge(a, 0), sp.Le(a, 1), sp.Ge(tau, 0), sp.Le(tau, 1)),
+        conclude=sp.Le(_bend, sp.Rational(4, 3)),
+        twin=Twin(
+            conclude=sp.Le(_bend, _99 * sp.Rational(4, 3)),
+            witness={"a": Fraction(2, 3), "tau": Fraction(1, 2)},
+            says="attained, at a = 1/(3 tau)",
+        ),
+    ),
+    Obligation(
+        name="loop-stages-softmax",
+        claim="loop-stages",
+        says="two points at distance 1, weights m, 1 - m: third central moment <= 1/(6 sqrt 3)",
+        assume=(sp.Ge(m, 0), sp.Le(m, 1)),
+        conclude=sp.Le(108 * (m * (1 - m) * (1 - 2 * m)) ** 2, 1),
+        twin=Twin(
+            conclude=sp.Le(108 * (m * (1 - m) * (1 - 2 * m)) ** 2, _99),
+            witness={"m": Fraction(21, 100)},
+            says="attained at m = (1 - 1/sqrt 3)/2",
+        ),
+    ),
+)
 _older = (sp.Ge(10 * u, 8 - sp.Rational(1, 2)), sp.Le(10 * u, 12 + sp.Rational(1, 2)))
 OLDER = (
     Obligation(
@@ -159,4 +211,4 @@ OLDER = (
         ),
     ),
 )
-LOOPS = (*CUBIC, *EXIT, *OLDER)
+LOOPS = (*CUBIC, *EXIT, *CERTIFICATE, *STAGES, *OLDER)

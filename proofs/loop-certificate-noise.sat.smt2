@@ -1,0 +1,25 @@
+; twin of loop-certificate-noise: nothing is left over at the best radius
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const K Real)
+(declare-const L Real)
+(declare-const delta Real)
+(declare-const nu Real)
+(declare-const r Real)
+(assert (> L 0.0))
+(assert (>= K 0.0))
+(assert (< K 1.0))
+(assert (= (* L r) (+ 1.0 (* (- 1.0) K))))
+(assert (= (* 2.0 L (+ delta nu)) (* (+ 1.0 (* (- 1.0) K)) (+ 1.0 (* (- 1.0) K)))))
+; the witness
+(assert (= K 0.0))
+(assert (= L 1.0))
+(assert (= delta 0.0))
+(assert (= nu (/ 1.0 2.0)))
+(assert (= r 1.0))
+; the conclusion, negated
+(assert (not (<= (+ delta nu (* K r) (* (/ 1.0 2.0) L (* r r))) (* (/ 99.0 100.0) r))))
+(check-sat)
+(get-model)
