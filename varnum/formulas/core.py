@@ -59,6 +59,7 @@ _BALL_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     sp.tanh: lambda x: x.tanh(),
     sp.atanh: lambda x: x.atanh(),
     sp.asin: lambda x: x.asin(),
+    sp.acos: lambda x: x.acos(),
     sp.sin: lambda x: x.sin(),
     sp.cos: lambda x: x.cos(),
     sp.LambertW: lambda x: x.lambertw(),

@@ -115,9 +115,10 @@ def all_obligations() -> tuple[Obligation, ...]:
     from varnum.proof.hardness_obligations import HARDNESS
     from varnum.proof.layer_obligations import LAYERS
     from varnum.proof.loop_obligations import LOOPS
+    from varnum.proof.series_obligations import CACHES, SERIES
     from varnum.proof.softmax_obligations import SOFTMAX
 
-    return (*SOFTMAX, *LAYERS, *HARDNESS, *LOOPS, *LEMMAS)
+    return (*SOFTMAX, *LAYERS, *HARDNESS, *LOOPS, *LEMMAS, *SERIES, *CACHES)
 
 
 def write(folder: Path) -> list[Path]:

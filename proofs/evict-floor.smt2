@@ -1,0 +1,12 @@
+; evict-floor: one answer for two caches whose true outputs are p apart errs by p/2 on one of them
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const answer Real)
+(declare-const out Real)
+(declare-const p Real)
+(assert (>= p 0.0))
+; the conclusion, negated
+(assert (not (>= (ite (>= (ite (>= (+ answer (* (- 1.0) out)) 0.0) (+ answer (* (- 1.0) out)) (- (+ answer (* (- 1.0) out)))) (ite (>= (+ out p (* (- 1.0) answer)) 0.0) (+ out p (* (- 1.0) answer)) (- (+ out p (* (- 1.0) answer))))) (ite (>= (+ answer (* (- 1.0) out)) 0.0) (+ answer (* (- 1.0) out)) (- (+ answer (* (- 1.0) out)))) (ite (>= (+ out p (* (- 1.0) answer)) 0.0) (+ out p (* (- 1.0) answer)) (- (+ out p (* (- 1.0) answer))))) (* (/ 1.0 2.0) p))))
+(check-sat)

@@ -1,0 +1,21 @@
+; evict-mass: a parabola through (-s2/A, P) and (A, E) has alpha + gamma s2 = Bennett's mean
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const A Real)
+(declare-const E Real)
+(declare-const P Real)
+(declare-const alpha Real)
+(declare-const beta Real)
+(declare-const gam Real)
+(declare-const s2 Real)
+(declare-const t Real)
+(assert (> A 0.0))
+(assert (>= s2 0.0))
+(assert (= (* A t) s2))
+(assert (= (+ alpha (* gam (* t t)) (* (- 1.0) beta t)) P))
+(assert (= (+ alpha (* A beta) (* gam (* A A))) E))
+; the conclusion, negated
+(assert (not (= (* (+ alpha (* gam s2)) (+ s2 (* A A))) (+ (* E s2) (* P (* A A))))))
+(check-sat)

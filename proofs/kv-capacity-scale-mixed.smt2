@@ -1,0 +1,15 @@
+; kv-capacity-scale: an entry D_i >= 1 and one D_j <= -1: some answer differs by (E - 1)/(E + N - 1)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const Di Real)
+(declare-const Dj Real)
+(declare-const E Real)
+(declare-const total Real)
+(assert (> E 1.0))
+(assert (>= Di 1.0))
+(assert (<= Dj (- 1.0)))
+; the conclusion, negated
+(assert (not (>= (ite (>= (ite (>= (+ total (* Di (+ (- 1.0) E))) 0.0) (+ total (* Di (+ (- 1.0) E))) (- (+ total (* Di (+ (- 1.0) E))))) (ite (>= (+ total (* Dj (+ (- 1.0) E))) 0.0) (+ total (* Dj (+ (- 1.0) E))) (- (+ total (* Dj (+ (- 1.0) E)))))) (ite (>= (+ total (* Di (+ (- 1.0) E))) 0.0) (+ total (* Di (+ (- 1.0) E))) (- (+ total (* Di (+ (- 1.0) E))))) (ite (>= (+ total (* Dj (+ (- 1.0) E))) 0.0) (+ total (* Dj (+ (- 1.0) E))) (- (+ total (* Dj (+ (- 1.0) E)))))) (+ (- 1.0) E))))
+(check-sat)

@@ -1,0 +1,26 @@
+; twin of kv-dictionary: 1 % more of the dictionary is false just above the limit
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const L Real)
+(declare-const N Real)
+(declare-const a Real)
+(declare-const b Real)
+(declare-const bD Real)
+(declare-const d Real)
+(declare-const m Real)
+(assert (> (+ (* (- 1.0) L) (* b d) (* (- 1.0) a b)) 0.0))
+(assert (> (* N (+ (* (- 1.0) L) (* b d) (* (- 1.0) a b))) (* bD d m)))
+; the witness
+(assert (= L 0.0))
+(assert (= N (/ 1001.0 1000.0)))
+(assert (= a 0.0))
+(assert (= b 1.0))
+(assert (= bD 1.0))
+(assert (= d 1.0))
+(assert (= m 1.0))
+; the conclusion, negated
+(assert (not (< (+ (* N (+ L (* a b))) (* (/ 101.0 100.0) bD d m)) (* N b d))))
+(check-sat)
+(get-model)

@@ -1,0 +1,25 @@
+; twin of merge-error-shift: 1 % less is false: all of it moved as far as it can
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const R Real)
+(declare-const Z Real)
+(declare-const grown Real)
+(declare-const most Real)
+(declare-const part Real)
+(assert (> Z 0.0))
+(assert (> R 0.0))
+(assert (>= part 0.0))
+(assert (<= part most))
+(assert (>= (* R grown) part))
+; the witness
+(assert (= R 1.0))
+(assert (= Z 1.0))
+(assert (= grown 1.0))
+(assert (= most 1.0))
+(assert (= part 1.0))
+; the conclusion, negated
+(assert (not (<= (* part (+ most (* R Z))) (* (/ 99.0 100.0) R most (+ Z grown)))))
+(check-sat)
+(get-model)

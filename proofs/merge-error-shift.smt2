@@ -1,0 +1,18 @@
+; merge-error: part <= most weights moved by at most R each: the average moves by most/(Z + most/R)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const R Real)
+(declare-const Z Real)
+(declare-const grown Real)
+(declare-const most Real)
+(declare-const part Real)
+(assert (> Z 0.0))
+(assert (> R 0.0))
+(assert (>= part 0.0))
+(assert (<= part most))
+(assert (>= (* R grown) part))
+; the conclusion, negated
+(assert (not (<= (* part (+ most (* R Z))) (* R most (+ Z grown)))))
+(check-sat)

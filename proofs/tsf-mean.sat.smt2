@@ -1,0 +1,25 @@
+; twin of tsf-mean: 1 % less on one token is another weight
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const c Real)
+(declare-const w1 Real)
+(declare-const w2 Real)
+(declare-const w3 Real)
+(declare-const x1 Real)
+(declare-const x2 Real)
+(declare-const x3 Real)
+(assert (= (+ x1 x2 x3) 0.0))
+; the witness
+(assert (= c 1.0))
+(assert (= w1 0.0))
+(assert (= w2 0.0))
+(assert (= w3 0.0))
+(assert (= x1 1.0))
+(assert (= x2 (- 1.0)))
+(assert (= x3 0.0))
+; the conclusion, negated
+(assert (not (= (+ (* c (+ x2 x3 (* (/ 99.0 100.0) x1))) (* w1 x1) (* w2 x2) (* w3 x3)) (+ (* w1 x1) (* w2 x2) (* w3 x3)))))
+(check-sat)
+(get-model)

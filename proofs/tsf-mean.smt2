@@ -1,0 +1,16 @@
+; tsf-mean: on a window of mean 0 the weights w + c 1 give w.x (three tokens stand for all)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const c Real)
+(declare-const w1 Real)
+(declare-const w2 Real)
+(declare-const w3 Real)
+(declare-const x1 Real)
+(declare-const x2 Real)
+(declare-const x3 Real)
+(assert (= (+ x1 x2 x3) 0.0))
+; the conclusion, negated
+(assert (not (= (+ (* c (+ x1 x2 x3)) (* w1 x1) (* w2 x2) (* w3 x3)) (+ (* w1 x1) (* w2 x2) (* w3 x3)))))
+(check-sat)
