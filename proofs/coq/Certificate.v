@@ -202,7 +202,7 @@ Theorem error_bound (l u e c : R) (bs : list (R * R)) :
   length N = S (length bs) -> brackets_from D l u bs -> l <= u -> D l <> 0 ->
   Rabs (h l) <= e -> Rabs (h u) <= e ->
   (forall x, l <= x <= u -> Rabs (h2 x) <= c) ->
-  (forall a b, In (a, b) bs -> l <= a /\ b <= u /\ Rabs (h a) + (b - a) * (b - a) * c <= e) ->
+  (forall a b, In (a, b) bs -> l <= a /\ b <= u /\ Rabs (h a) + (b - a) * (b - a) / 2 * c <= e) ->
   forall x, l <= x <= u -> Rabs (h x) <= e.
 Proof.
   intros Hl Hb Hlu H0 He1 He2 Hc Hbs.
@@ -326,7 +326,7 @@ Definition check_upper : bool :=
   let e := rat p (eps c) in
   let cs := map (scaled p (unit c)) (numerators c) in
   let ds := map (scaled p (unit c)) (slope_of kind (numerators c)) in
-  let curve := curve_on (I.join (rat pc (low c)) (rat pc (high c))) in
+  let curve := I.mul pc (rat pc (1 # 2)) (curve_on (I.join (rat pc (low c)) (rat pc (high c)))) in
   Nat.eqb (length (numerators c)) (S (length (brackets c)))
   && le p l u && nonzero (slope_at ds l) && le p (error_at cs l) e && le p (error_at cs u) e
   && check_brackets cs ds curve e (scaled p (bracket_unit c)) l u (brackets c).
@@ -519,9 +519,13 @@ Proof.
   apply (le_true _ _ _ _ _ (has_error _ _ Hu) He) in H5.
   destruct (curve_top _ _ _ _ H2 (has_rat (pc c) (low c)) (has_rat (pc c) (high c)))
     as (v & Hv & Top).
-  apply (brackets_true _ _ _ _ _ _ _ _ _ He Hu Hl Hv) in H6. destruct H6 as (G1 & _ & G3).
-  eapply error_bound; [|exact G1|easy|exact H3|exact H4|exact H5|exact Top|exact G3].
-  now rewrite map_length.
+  apply (brackets_true _ _ _ _ _ _ _ _ _ He Hu Hl (has_mul (pc c) _ _ _ _ (has_rat _ (1 # 2)) Hv))
+    in H6.
+  destruct H6 as (G1 & _ & G3).
+  eapply error_bound; [|exact G1|easy|exact H3|exact H4|exact H5|exact Top|].
+  - now rewrite map_length.
+  - intros a b I. destruct (G3 a b I) as (K1 & K2 & K3). repeat split; try easy.
+    replace ((b - a) * (b - a) / 2 * v) with ((b - a) * (b - a) * (1 / 2 * v)) by field. exact K3.
 Qed.
 
 Lemma inside_true (q : F.precision) (hi : I.type) (u : R) (ns : list Z) : forall lo l,

@@ -39,23 +39,48 @@ Proof.
     + intros c Ic Zc. apply (A (h c)), Hc; [easy|lra].
 Qed.
 
-(* At a zero z of h' in [a, b], two steps of the mean value theorem. *)
+(* At a zero z of h' in [a, b]: h' grows at most like c (z - x), so h by half its square. *)
 Lemma bracket_core (h h' h'' : R -> R) (a b z c : R) :
   a < z < b -> (forall x, derivable_pt_lim h x (h' x)) ->
   (forall x, derivable_pt_lim h' x (h'' x)) -> h' z = 0 ->
   (forall x, a <= x <= b -> Rabs (h'' x) <= c) ->
-  Rabs (h z) <= Rabs (h a) + (b - a) * (b - a) * c.
+  Rabs (h z) <= Rabs (h a) + (b - a) * (b - a) / 2 * c.
 Proof.
   intros Hz Hd Hd' Z Hc.
-  destruct (MVT_cor2 h h' a z) as (s & Es & Is); [lra|auto|].
-  destruct (MVT_cor2 h' h'' s z) as (t & Et & It); [lra|auto|].
-  assert (Ht := Hc t ltac:(lra)).
-  assert (0 <= c) by (assert (P := Rabs_pos (h'' t)); lra).
-  replace (h z) with (h a + h'' t * (- ((z - s) * (z - a)))) by nra.
-  eapply Rle_trans; [apply Rabs_triang|]. apply Rplus_le_compat_l.
-  rewrite Rabs_mult, Rabs_Ropp, (Rabs_pos_eq ((z - s) * (z - a))) by nra.
-  rewrite Rmult_comm. apply Rmult_le_compat; try easy; [nra|apply Rabs_pos|].
-  apply Rmult_le_compat; lra.
+  assert (Slope : forall x, a <= x < z -> Rabs (h' x) <= c * (z - x)).
+  { intros x Hx. destruct (MVT_cor2 h' h'' x z) as (t & Et & It); [lra|auto|].
+    replace (h' x) with (- (h'' t * (z - x))) by lra.
+    rewrite Rabs_Ropp, Rabs_mult, (Rabs_pos_eq (z - x)) by lra.
+    apply Rmult_le_compat_r; [lra|apply Hc; lra]. }
+  assert (Step : forall s, s = 1 \/ s = -1 -> s * (h z - h a) <= c * ((z - a) * (z - a)) / 2).
+  { intros s Hs.
+    set (f := fun x => s * h x + c * ((z - x) * (z - x)) / 2).
+    set (f' := fun x => s * h' x - c * (z - x)).
+    assert (Df : forall x, derivable_pt_lim f x (f' x)).
+    { intros x. unfold f, f'.
+      replace (s * h' x - c * (z - x)) with (s * h' x + c / 2 * ((0 - 1) * (z - x) + (z - x) * (0 - 1))) by field.
+      assert (L : derivable_pt_lim (fun y => z - y) x (0 - 1)).
+      { apply (derivable_pt_lim_minus (fct_cte z) id);
+          [apply derivable_pt_lim_const|apply derivable_pt_lim_id]. }
+      apply (derivable_pt_lim_ext (fun y => s * h y + c / 2 * ((z - y) * (z - y)))).
+      { intros y. field. }
+      apply (derivable_pt_lim_plus (fun y => s * h y) (fun y => c / 2 * ((z - y) * (z - y)))).
+      - now apply (derivable_pt_lim_scal h).
+      - apply (derivable_pt_lim_scal (fun y => (z - y) * (z - y))).
+        now apply (derivable_pt_lim_mult (fun y => z - y) (fun y => z - y)). }
+    destruct (MVT_cor2 f f' a z) as (t & Et & It); [lra|auto|].
+    assert (Sl := Slope t ltac:(lra)).
+    assert (f' t <= 0).
+    { unfold f'. assert (P := Rle_abs (h' t)). assert (Q := Rle_abs (- h' t)).
+      rewrite Rabs_Ropp in Q. destruct Hs as [->| ->]; lra. }
+    assert (f z - f a <= 0) by (rewrite Et; nra).
+    unfold f in H0. replace ((z - z) * (z - z)) with 0 in H0 by ring. lra. }
+  assert (C : 0 <= c) by (assert (P := Rabs_pos (h'' a)); assert (Q := Hc a ltac:(lra)); lra).
+  assert (W : (z - a) * (z - a) <= (b - a) * (b - a)) by (apply Rmult_le_compat; lra).
+  assert (c * ((z - a) * (z - a)) / 2 <= (b - a) * (b - a) / 2 * c) by nra.
+  assert (S1 := Step 1 (or_introl eq_refl)). assert (S2 := Step (-1) (or_intror eq_refl)).
+  assert (A := Rle_abs (h a)). assert (B := Rle_abs (- h a)). rewrite Rabs_Ropp in B.
+  apply Rabs_le. lra.
 Qed.
 
 (* Rolle, over a list. *)
