@@ -86,6 +86,17 @@ Proof.
 Qed.
 End Reading.
 
+(* An error below 1/(4q) on top of a reading within 1/(4q) rounds right: below half a step. *)
+Theorem rounds (q : nat) (out v answer : R) :
+  (0 < q)%nat -> Rabs (out - v) <= 1 / (4 * INR q) -> Rabs (answer - out) < 1 / (4 * INR q) ->
+  Rabs (answer - v) < 1 / (2 * INR q).
+Proof.
+  intros Hq H1 H2. assert (Q : 0 < INR q) by now apply lt_0_INR.
+  replace (1 / (2 * INR q)) with (1 / (4 * INR q) + 1 / (4 * INR q)) by (field; lra).
+  replace (answer - v) with ((answer - out) + (out - v)) by ring.
+  eapply Rle_lt_trans; [apply Rabs_triang|]. lra.
+Qed.
+
 (* All lists of the given length with entries below k. *)
 Fixpoint tables (k len : nat) : list (list nat) :=
   match len with

@@ -94,13 +94,13 @@ def _corruptions(claim):
         if field.name == "assurance":
             others = [a for a in ledger.ASSURANCES if a != value]
             yield field.name, replace(claim, assurance="proved")
-            if value == "solver":
+            if value in ("solver", "coq"):
                 yield from ((field.name, replace(claim, assurance=a)) for a in others)
         elif isinstance(value, str) and value:
             yield field.name, replace(claim, **{field.name: value.replace("a", "o", 1) + "!"})
         elif field.name == "hypotheses" and value:
             yield field.name, replace(claim, hypotheses=(*value, "the moon is full"))
-        elif field.name in ("obligations", "checks", "tests") and value:
+        elif field.name in ("obligations", "checks", "tests", "coq", "coq_parts") and value:
             yield field.name, replace(claim, **{field.name: (*value[:-1], value[-1] + "x")})
         elif field.name == "values":
             for i, pin in enumerate(value):

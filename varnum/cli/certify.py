@@ -90,8 +90,8 @@ def certify(
 
 
 def _prelude(folder: Path) -> int:
-    from varnum.proof.coq.prelude import write_prelude
+    from varnum.proof.coq.library import write_library
 
     with progress() as say:
-        write_prelude(folder, say)
+        write_library(folder, say=say)
     return 0

@@ -21,7 +21,7 @@ def verify(
         float, typer.Option(min=0.1, help="Seconds per obligation and solver.")
     ] = 10,
     require: Annotated[
-        list[str] | None, typer.Option(help="A solver that must be present: z3 or cvc5.")
+        list[str] | None, typer.Option(help="Must be present: z3, cvc5, or coq, which then runs.")
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each numerical check.")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the numerical checks.")] = 0,

@@ -57,7 +57,14 @@ class Claim:
     tests: tuple[str, ...] = ()
     values: tuple[Value, ...] = ()
     balls: tuple[BallFact, ...] = ()
+    coq: tuple[str, ...] = ()  # "Module.theorem" of proofs/coq: together they are the statement
+    coq_parts: tuple[str, ...] = ()  # those that prove a part of it
     section: str = field(default="")
+
+    @property
+    def theorems(self) -> tuple[str, ...]:
+        """What Coq checks for this claim."""
+        return self.coq + self.coq_parts
 
 
 def data_folder(name: str) -> Path:
@@ -109,8 +116,10 @@ def problems(claim: Claim) -> list[str]:
         found.append(
             f"obligations differ from those printed: {sorted(own ^ set(claim.obligations))}"
         )
-    if (claim.assurance == "solver") != bool(own):
+    if claim.assurance != "coq" and (claim.assurance == "solver") != bool(own):
         found.append("assurance 'solver' and obligations go together")
+    if (claim.assurance == "coq") != bool(claim.coq):
+        found.append("assurance 'coq' and theorems that prove the statement go together")
     if (claim.assurance == "balls") and not (claim.balls or claim.tests or claim.checks):
         found.append("assurance 'balls' without a ball check")
     if claim.assurance not in _NOTHING_RUNS and not (claim.checks or claim.tests):
@@ -128,6 +137,7 @@ def _missing(claim: Claim) -> list[str]:
         for name in claim.checks
         if not (data_folder("checks") / f"{name}.py").is_file()
     ]
+    found += [f"proofs/coq has no theorem {name}" for name in claim.theorems if not _proved(name)]
     root = Path(str(resources.files("varnum"))).parent
     if not (root / "tests").is_dir():
         return found  # an installed wheel has no tests; the repository's suite asks there
@@ -143,11 +153,19 @@ def _defines(path: Path, function: str) -> bool:
     return re.search(rf"^\s*def {re.escape(function)}\(", path.read_text("utf-8"), re.M) is not None
 
 
+def _proved(name: str) -> bool:
+    """Whether proofs/coq has a theorem "Module.theorem"."""
+    module, _, theorem = name.partition(".")
+    path = data_folder("proofs") / "coq" / f"{module}.v"
+    text = path.read_text("utf-8") if path.is_file() else ""
+    return re.search(rf"^(?:Theorem|Lemma) {re.escape(theorem)}\b", text, re.M) is not None
+
+
 def _against_proof(claim: Claim) -> list[str]:
     """The page that proves a claim quotes its statement, or every sentence (`is_quoted`)."""
     path = data_folder("proofs") / f"{claim.id}.md"
     if not path.is_file():
-        needed = claim.assurance in ("solver", "balls", "words") or is_quoted(claim)
+        needed = claim.assurance in ("coq", "solver", "balls", "words") or is_quoted(claim)
         needed = needed and claim.assurance not in _NOTHING_RUNS
         return [f"proofs/{path.name} does not exist"] if needed else []
     text = _flat(path.read_text("utf-8"))

@@ -16,6 +16,7 @@ from varnum.balls.exact import parse
 from varnum.balls.scalar import ball, lower, precision, upper
 from varnum.errors import InputError, MissingExtra
 from varnum.proof import checking, ledger
+from varnum.proof.coq.compiler import coqc, version
 from varnum.proof.ledger import Claim
 from varnum.proof.obligation import Obligation, all_obligations
 from varnum.proof.solvers import SOLVERS, Solver, installed
@@ -29,7 +30,8 @@ QUICK_TRIALS = 200
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that was tried for a claim: `kind` obligation, twin, value, ball, check, ledger."""
+    """One thing that was tried for a claim: `kind` obligation, twin, theorem, value, ball, check,
+    ledger."""
 
     claim: str
     kind: str
@@ -121,14 +123,18 @@ def verify(
     """Try everything the ledger names for `claim` (all claims by default).
 
     timeout: seconds an obligation and solver. require: solvers that must be present (MissingExtra
-    otherwise). proofs, checks: obligations, values and balls; numerical checks. trials: random and
-    adversarial trials of each check. Raises InputError for an unknown claim or solver.
+    otherwise); "coq": Coq checks the theorems that the claims name, which it does only if asked.
+    proofs, checks: obligations, values and balls; numerical checks. trials: random and adversarial
+    trials of each check. Raises InputError for an unknown claim or solver.
     """
     chosen = _chosen(claim)
     for name in require:
-        if name not in SOLVERS:
-            raise InputError(f"require: {name!r} is not a solver; one of {', '.join(SOLVERS)}")
-        if name not in installed():
+        if name not in (*SOLVERS, "coq"):
+            allowed = ", ".join((*SOLVERS, "coq"))
+            raise InputError(f"require: {name!r} is not a solver; one of {allowed}")
+        if name == "coq":
+            coqc()  # MissingProgram without it
+        elif name not in installed():
             raise MissingExtra(name, name)
     items: list[Item] = []
     results: dict[str, Any] = {}  # a check of several claims runs once
@@ -145,7 +151,11 @@ def verify(
                 items += [item for fact in entry.balls for item in _ball_items(entry, fact)]
             if checks:
                 items += [_check_item(entry, name, trials, seed, results) for name in entry.checks]
+        if "coq" in require and proofs:
+            items += _coq_items(chosen, progress)
         versions = {s.name: s.version or "installed" for s in solvers}
+    if "coq" in require:
+        versions["coq"] = version()
     absent = tuple(name for name in SOLVERS if name not in installed())
     return Report(tuple(items), versions, absent)
 
@@ -196,6 +206,17 @@ def _obligation_items(
                 shown = ", ".join(f"{k} = {v}" for k, v in sorted(obligation.twin.witness.items()))
                 verdict = Proved(f"{verdict.how}; witness {shown}")
             yield Item(entry.id, kind, f"{name} ({solver.name})", verdict)
+
+
+def _coq_items(entries: Sequence[Claim], progress: Callable[[str], None]) -> Iterator[Item]:
+    """One item for each theorem; Coq is asked once for all."""
+    from varnum.proof.coq.theorems import verdicts
+
+    names = list(dict.fromkeys(name for entry in entries for name in entry.theorems))
+    found = verdicts(names, progress) if names else {}
+    for entry in entries:
+        for name in entry.theorems:
+            yield Item(entry.id, "theorem", name, found[name])
 
 
 def _value_item(entry: Claim, value: ledger.Value) -> Item:

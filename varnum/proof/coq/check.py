@@ -9,7 +9,7 @@ from pathlib import Path
 
 from varnum.proof.coq.compiler import compile_file, version
 from varnum.proof.coq.export import Held, coq_file
-from varnum.proof.coq.prelude import compiled_prelude
+from varnum.proof.coq.library import compiled_library
 from varnum.verdict import Proved, Refuted, Unknown, Verdict
 
 
@@ -31,7 +31,7 @@ def check_in_coq(
     Raises MissingProgram where coqc or one of its libraries is absent.
     """
     theorems = ("reached", "excluded") if held.points else ("reached",)
-    prelude = compiled_prelude(say)
+    prelude = compiled_library(say=say)
     say("Coq checks " + " and ".join(theorems))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "held.v"
