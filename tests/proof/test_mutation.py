@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import re
 from dataclasses import fields, replace
+from shutil import copytree
 
 import pytest
 import sympy as sp
@@ -41,9 +42,7 @@ def proofs(tmp_path, monkeypatch):
     """A copy of proofs/ that may be corrupted."""
     real = ledger.data_folder
     folder = tmp_path / "proofs"
-    folder.mkdir()
-    for path in real("proofs").iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
+    copytree(real("proofs"), folder)
     monkeypatch.setattr(ledger, "data_folder", lambda n: folder if n == "proofs" else real(n))
     return folder
 

@@ -35,8 +35,7 @@ def check(
     follow; 2: damaged, changed or no certificate; 3: with --coq, coqc failed for another reason; 4:
     --coq without Coq.
 
-    Examples: varnum certify --M 4 --eps 1e-6 > c.json && varnum check c.json;
-    varnum check c.json --coq
+    Example: varnum certify --M 4 --eps 1e-6 > c.json && varnum check c.json
     """
     limit(timeout)
     if axioms == "minimal" and not coq:
