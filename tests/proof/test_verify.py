@@ -42,7 +42,7 @@ def test_json(report):
     found = json.loads(json.dumps(report.to_dict()))
     (claim,) = found["claims"]
     assert claim["verdict"] == "Proved"
-    assert claim["assurance"] == "solver"
+    assert claim["assurance"] == "coq"
     witnesses = [i["detail"] for i in claim["items"] if i["kind"] == "twin"]
     assert witnesses
     assert all("witness" in w for w in witnesses)
