@@ -23,7 +23,7 @@ from varnum.model.generate import Model
 from varnum.model.layers import linear, silu
 from varnum.model.transformer import class_vector
 from varnum.propagate.budget import certify_budget
-from varnum.propagate.exact import Ranges
+from varnum.propagate.exact import Ranges, head_place
 from varnum.propagate.forms import UP
 from varnum.propagate.transfer import Reach
 from varnum.propagate.var_model import (
@@ -58,9 +58,9 @@ class BudgetWalk:
                 self.start = _reach(x)
             self.blocks.append(block_norms(layer.weights, layer.config, 0, six))
             eps, i, seen = layer.config.norm_eps, layer.index, self.ranges
-            seen.s_min[f"x1.{i}"] = _deviation(x, eps)
-            seen.s_min[f"x2.{i}"] = _deviation(layer.middle[self.prompt], eps)
-            seen.s_min["head"] = _deviation(layer.after[self.prompt], eps)  # of the last layer
+            seen.s_min[f"blocks.{i}.x"] = _deviation(x, eps)
+            seen.s_min[f"blocks.{i}.mid"] = _deviation(layer.middle[self.prompt], eps)
+            seen.s_min["head.x"] = _deviation(layer.after[self.prompt], eps)  # of the last layer
             name = "blocks.0.attn"
             biases = [layer.weights[f"{name}.{key}"] for key in _BIASES]
             qkv = linear(
@@ -71,7 +71,8 @@ class BudgetWalk:
             parts = qkv.reshape(len(qkv), 3, layer.config.num_heads, -1)
             for part, letter in enumerate("qkv"):
                 for head in range(layer.config.num_heads):
-                    tokens, key = parts[:, part, head], f"{letter}.{i}.{head}"
+                    tokens = parts[:, part, head]
+                    key = head_place(f"blocks.{i}", letter, head)
                     seen.reach[key] = _reach(tokens)
                     seen.min_norm[key] = ball(float(np.linalg.norm(tokens, axis=1).min()))
 

@@ -20,7 +20,6 @@ from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend, Ints, Weights
 from varnum.model.config import VarConfig
 from varnum.model.generate import Model, Settings, generate
-from varnum.model.layers import layer_norm, modulate
 from varnum.model.quantizer import teacher_maps
 
 Floats = npt.NDArray[np.float64]
@@ -68,19 +67,17 @@ def run_layers(
         say(f"layer {i + 1} of {config.depth}")
         w, alone = layer_weights(model.var_weights, i), replace(config, depth=1)
         six = transformer.conditions(w, alone, c)[0]
-        gamma1, gamma2, scale1, scale2, shift1, shift2 = six
         given: list[tuple[Floats, Floats, Floats, Floats]] = []
+        at: dict[str, Floats] = {}
 
         def attend(q: Any, k: Any, v: Any, scale: Any, blocks: Any, seen: Any = given) -> Any:
             seen.append((q, k, v, np.broadcast_to(scale.reshape(-1), q.shape[1:2])))
             return exact_attention(q, k, v, scale, blocks)
 
-        # the steps of transformer.transformer_block, with what lies between them kept
-        y = modulate(layer_norm(x, config.norm_eps), scale1, shift1)
-        out = transformer.self_attention(w, alone, 0, y, attend, config.lengths)
-        middle = x + gamma1 * out
-        z = modulate(layer_norm(middle, config.norm_eps), scale2, shift2)
-        after = middle + gamma2 * transformer.mlp(w, 0, z)
+        after = transformer.transformer_block(
+            w, alone, 0, x, six, attend, config.lengths, seen=at.__setitem__
+        )
+        y, middle = at["blocks.0.attn.y"], at["blocks.0.mid"]
         yield Layer(i, x, y, middle, after, *given[0], config=alone, weights=w, six=six)
         x = after
 

@@ -19,6 +19,7 @@ from varnum.model.attention import Kernel, exact_attention
 from varnum.model.backend import Array, Ints, Weights, const, namespace, take_rows
 from varnum.model.config import VarConfig
 from varnum.model.layers import gelu, layer_norm, linear, modulate, silu, unit_vectors
+from varnum.model.walk import Seen, unseen, walk_block, walk_head
 
 # log 100 as the official code has it: rounded to float32, so the cap is 100.0000064.., not 100.
 MAX_LOG_SCALE = Fraction(float(np.float32(math.log(100))))
@@ -101,6 +102,89 @@ def conditions(w: Weights, config: VarConfig, c: Array) -> list[tuple[Array, ...
     return result
 
 
+def project_heads(
+    w: Weights, config: VarConfig, block: int, x: Array
+) -> tuple[Array, Array, Array]:
+    """Queries, keys and values of one block as its linear map gives them, (B, H, L, d) each."""
+    xp = namespace(x)
+    name = f"blocks.{block}.attn"
+    batch, length, _ = x.shape
+    bias = xp.concat([w[f"{name}.q_bias"], w[f"{name}.zero_k_bias"], w[f"{name}.v_bias"]], axis=0)
+    qkv = linear(x, w[f"{name}.mat_qkv.weight"], bias)  # (B, L, 3C)
+    qkv = xp.reshape(qkv, (batch, length, 3, config.num_heads, config.head_dim))
+    q, k, v = (xp.permute_dims(qkv[:, :, j, :, :], (0, 2, 1, 3)) for j in range(3))
+    return q, k, v
+
+
+def logit_factor(w: Weights, config: VarConfig, block: int, like: Array) -> Array:
+    """The factor of a block's logits, (1, H or 1, 1, 1), in the kind of `like` (B, H, L, d).
+
+    Plain: 1/(4 sqrt d). l2-normalised q and k: exp(min(scale_mul, log 100)).
+    """
+    xp = namespace(like)
+    if config.attn_l2_norm:
+        log_scale = w[f"blocks.{block}.attn.scale_mul_1H11"]
+        cap = xp.ones_like(log_scale) * const(like, MAX_LOG_SCALE)
+        return xp.exp(xp.minimum(log_scale, cap))
+    d = xp.ones_like(like[:1, :1, :1, :1]) * config.head_dim  # (1, 1, 1, 1)
+    return const(like, Fraction(1, 4)) / xp.sqrt(d)
+
+
+@dataclass
+class Numbers:
+    """The Ops of numbers, on NumPy, torch and ball arrays: x (B, L, C), heads (B, H, L, d).
+
+    With a cache, the keys and values of earlier scales come from it (already normalised).
+    """
+
+    w: Weights
+    config: VarConfig
+    attend: Kernel = exact_attention
+    blocks: tuple[int, ...] | None = None
+    cache: Cache | None = None
+
+    def layer_norm(self, x: Array, place: str) -> Array:
+        """`layers.layer_norm`."""
+        return layer_norm(x, self.config.norm_eps)
+
+    def modulate(self, x: Array, scale: Array, shift: Array) -> Array:
+        """`layers.modulate`."""
+        return modulate(x, scale, shift)
+
+    def gate(self, x: Array, gamma: Array) -> Array:
+        """gamma x."""
+        return gamma * x
+
+    def add(self, x: Array, y: Array) -> Array:
+        """x + y."""
+        return x + y
+
+    def linear(self, x: Array, name: str) -> Array:
+        """`layers.linear` with the weights of that name."""
+        return linear(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"])
+
+    def project(self, y: Array, block: int) -> tuple[Array, Array, Array]:
+        """q, k, v (B, H, L, d)."""
+        return project_heads(self.w, self.config, block, y)
+
+    def attention(self, heads: tuple[Array, Array, Array], block: int) -> Array:
+        """(B, H, L, d) three times -> (B, L, C)."""
+        q, k, v = heads
+        scale = logit_factor(self.w, self.config, block, q)
+        if self.config.attn_l2_norm:
+            q, k = unit_vectors(q), unit_vectors(k)
+        if self.cache is not None:
+            k, v = self.cache.extend(block, k, v)
+        out = self.attend(q, k, v, scale, self.blocks)  # (B, H, L, d)
+        xp = namespace(out)
+        return xp.reshape(xp.permute_dims(out, (0, 2, 1, 3)), (out.shape[0], out.shape[2], -1))
+
+    def mlp(self, x: Array, block: int) -> Array:
+        """(B, L, C) -> (B, L, C) through 4C."""
+        name = f"blocks.{block}.ffn"
+        return self.linear(gelu(self.linear(x, f"{name}.fc1")), f"{name}.fc2")
+
+
 def self_attention(
     w: Weights,
     config: VarConfig,
@@ -110,46 +194,9 @@ def self_attention(
     blocks: tuple[int, ...] | None = None,
     cache: Cache | None = None,
 ) -> Array:
-    """Multi-head attention of one block: (B, L, C) -> (B, L, C).
-
-    With a cache, the keys and values of earlier scales come from it (already normalised).
-    """
-    q, k, v, scale = project_qkv(w, config, block, x)
-    if cache is not None:
-        k, v = cache.extend(block, k, v)
-    out = attend(q, k, v, scale, blocks)  # (B, H, L, d)
-    out = namespace(x).reshape(namespace(x).permute_dims(out, (0, 2, 1, 3)), x.shape)  # (B, L, C)
-    name = f"blocks.{block}.attn.proj"
-    return linear(out, w[f"{name}.weight"], w[f"{name}.bias"])
-
-
-def project_qkv(
-    w: Weights, config: VarConfig, block: int, x: Array
-) -> tuple[Array, Array, Array, Array]:
-    """Queries, keys, values (B, H, L, d) and the factor of their logits (1, H or 1, 1, 1).
-
-    Plain: q.k / (4 sqrt d). l2-normalised: unit q and k, factor exp(min(scale_mul, log 100)).
-    """
-    xp = namespace(x)
-    name = f"blocks.{block}.attn"
-    batch, length, _ = x.shape
-    bias = xp.concat([w[f"{name}.q_bias"], w[f"{name}.zero_k_bias"], w[f"{name}.v_bias"]], axis=0)
-    qkv = linear(x, w[f"{name}.mat_qkv.weight"], bias)  # (B, L, 3C)
-    qkv = xp.reshape(qkv, (batch, length, 3, config.num_heads, config.head_dim))
-    q, k, v = (xp.permute_dims(qkv[:, :, j, :, :], (0, 2, 1, 3)) for j in range(3))
-    if config.attn_l2_norm:
-        log_scale = w[f"{name}.scale_mul_1H11"]
-        cap = xp.ones_like(log_scale) * const(x, MAX_LOG_SCALE)
-        return unit_vectors(q), unit_vectors(k), v, xp.exp(xp.minimum(log_scale, cap))
-    d = xp.ones_like(x[:1, :1, :1])[:, None, :, :] * config.head_dim  # (1, 1, 1, 1)
-    return q, k, v, const(x, Fraction(1, 4)) / xp.sqrt(d)
-
-
-def mlp(w: Weights, block: int, x: Array) -> Array:
-    """Linear, GELU, linear: (B, L, C) -> (B, L, C)."""
-    name = f"blocks.{block}.ffn"
-    hidden = gelu(linear(x, w[f"{name}.fc1.weight"], w[f"{name}.fc1.bias"]))  # (B, L, 4C)
-    return linear(hidden, w[f"{name}.fc2.weight"], w[f"{name}.fc2.bias"])
+    """Multi-head attention of one block with its projection: (B, L, C) -> (B, L, C)."""
+    ops = Numbers(w, config, attend, blocks, cache)
+    return ops.linear(ops.attention(ops.project(x, block), block), f"blocks.{block}.attn.proj")
 
 
 def transformer_block(
@@ -161,22 +208,22 @@ def transformer_block(
     attend: Kernel = exact_attention,
     blocks: tuple[int, ...] | None = None,
     cache: Cache | None = None,
+    seen: Seen = unseen,
 ) -> Array:
-    """One pre-norm block with AdaLN: (B, L, C) -> (B, L, C)."""
-    gamma1, gamma2, scale1, scale2, shift1, shift2 = six
-    y = modulate(layer_norm(x, config.norm_eps), scale1, shift1)
-    x = x + gamma1 * self_attention(w, config, block, y, attend, blocks, cache)
-    y = modulate(layer_norm(x, config.norm_eps), scale2, shift2)
-    return x + gamma2 * mlp(w, block, y)
+    """One block (`walk_block`) on numbers: (B, L, C) -> (B, L, C)."""
+    return walk_block(Numbers(w, config, attend, blocks, cache), block, x, six, seen)
+
+
+def head_vectors(w: Weights, config: VarConfig, c: Array) -> tuple[Array, Array]:
+    """Scale and shift of the head's AdaLN from the plain class vector (B, C), (B, 1, C) each."""
+    two = linear(silu(c), w["head_nm.ada_lin.1.weight"], w["head_nm.ada_lin.1.bias"])
+    two = namespace(c).reshape(two, (c.shape[0], 1, 2, config.embed_dim))
+    return two[:, :, 0, :], two[:, :, 1, :]
 
 
 def head(w: Weights, config: VarConfig, x: Array, c: Array) -> Array:
     """Logits (B, L, V) from the residual stream (B, L, C) and the plain class vector (B, C)."""
-    xp = namespace(x)
-    two = linear(silu(c), w["head_nm.ada_lin.1.weight"], w["head_nm.ada_lin.1.bias"])
-    two = xp.reshape(two, (c.shape[0], 1, 2, config.embed_dim))
-    y = modulate(layer_norm(x, config.norm_eps), two[:, :, 0, :], two[:, :, 1, :])
-    return linear(y, w["head.weight"], w["head.bias"])
+    return walk_head(Numbers(w, config), x, head_vectors(w, config, c))
 
 
 def teacher_forced(

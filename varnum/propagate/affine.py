@@ -17,6 +17,8 @@ from varnum.balls.questions import bounds
 from varnum.balls.scalar import ball, upper
 from varnum.errors import InputError
 from varnum.model.config import VarConfig
+from varnum.model.transformer import MAX_LOG_SCALE
+from varnum.model.walk import walk
 from varnum.propagate.affine_layers import attention, layer_norm, mlp, unit_vectors
 from varnum.propagate.exact import certify_ranges
 from varnum.propagate.forms import LONGEST, SLOP, UP, Floats, Form, Symbols, widen
@@ -106,53 +108,73 @@ def forward(
 
     radius: of the logarithm of a kernel entry; 0 encloses the exact run.
     """
-    form = Form.exact(Symbols(), x)
-    for block, six in enumerate(conditions):
-        if len(six) == 2:
-            scale, shift = (np.asarray(v, float).ravel() for v in six)
-            y = layer_norm(form, config.norm_eps).scale(1 + scale, shift)
-            return y.linear(weights["head.weight"], weights["head.bias"])
-        gamma1, gamma2, scale1, scale2, shift1, shift2 = (np.asarray(v, float).ravel() for v in six)
-        y = layer_norm(form, config.norm_eps).scale(1 + scale1, shift1)
-        form = form + _attention(weights, config, block, y, radius, lengths).scale(gamma1)
-        y = layer_norm(form, config.norm_eps).scale(1 + scale2, shift2)
-        w = {key: weights[f"blocks.{block}.ffn.{key}"] for key in _MLP}
-        form = form + mlp(y, *(w[key] for key in _MLP)).scale(gamma2)
+    ops = AffineOps(weights, config, radius, lengths)
+    vectors = [[np.asarray(v, float).ravel() for v in given] for given in conditions]
+    form: Form = walk(ops, Form.exact(Symbols(), x), vectors)
     return form
 
 
+@dataclass(frozen=True)
+class AffineOps:
+    """The Ops of affine forms, (L, C); radius: of the logarithm of a kernel entry."""
+
+    weights: Mapping[str, Any]
+    config: VarConfig
+    radius: float
+    lengths: tuple[int, ...]
+
+    def layer_norm(self, x: Form, place: str) -> Form:
+        """`affine_layers.layer_norm`."""
+        return layer_norm(x, self.config.norm_eps)
+
+    def modulate(self, x: Form, scale: Floats, shift: Floats) -> Form:
+        """Vectors (C,)."""
+        return x.scale(1 + scale, shift)
+
+    def gate(self, x: Form, gamma: Floats) -> Form:
+        """Vector (C,)."""
+        return x.scale(gamma)
+
+    def add(self, x: Form, y: Form) -> Form:
+        """Symbols in common add up."""
+        return x + y
+
+    def linear(self, x: Form, name: str) -> Form:
+        """Exact but for rounding."""
+        return x.linear(self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+    def mlp(self, x: Form, block: int) -> Form:
+        """`affine_layers.mlp`: the quadratic part of GELU goes through both maps at once."""
+        return mlp(x, *(self.weights[f"blocks.{block}.ffn.{key}"] for key in _MLP))
+
+    def project(self, y: Form, block: int) -> Form:
+        """Queries, keys and values of all heads, (L, 3C)."""
+        name, w = f"blocks.{block}.attn", self.weights
+        bias = np.concatenate([w[f"{name}.{key}"] for key in ("q_bias", "zero_k_bias", "v_bias")])
+        return y.linear(w[f"{name}.mat_qkv.weight"], bias)
+
+    def attention(self, qkv: Form, block: int) -> Form:
+        """All heads, (L, 3C) -> (L, C)."""
+        config, d = self.config, self.config.head_dim
+        heads = []
+        for head in range(config.num_heads):
+            q, k, v = (_columns(qkv, j * config.embed_dim + head * d, d) for j in range(3))
+            scale = 0.25 / float(np.sqrt(d))
+            if config.attn_l2_norm:
+                logs = self.weights[f"blocks.{block}.attn.scale_mul_1H11"].reshape(-1)
+                scale = float(np.exp(min(float(logs[head]), float(MAX_LOG_SCALE))))
+                q, k = unit_vectors(q), unit_vectors(k)
+            heads.append(attention(q, k, v, self.radius, self.lengths, scale))
+        columns = qkv.symbols.count
+        return Form(
+            qkv.symbols,
+            np.concatenate([h.centre for h in heads], axis=1),
+            np.concatenate([widen(h.matrix, columns) for h in heads], axis=1),
+            np.concatenate([h.err for h in heads], axis=1),
+        )
+
+
 _MLP = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
-
-
-def _attention(
-    weights: Mapping[str, Any],
-    config: VarConfig,
-    block: int,
-    y: Form,
-    radius: float,
-    lengths: tuple[int, ...],
-) -> Form:
-    """All heads and the projection, (L, C) -> (L, C)."""
-    name, d = f"blocks.{block}.attn", config.head_dim
-    bias = np.concatenate([weights[f"{name}.{key}"] for key in ("q_bias", "zero_k_bias", "v_bias")])
-    qkv = y.linear(weights[f"{name}.mat_qkv.weight"], bias)  # (L, 3C)
-    heads = []
-    for head in range(config.num_heads):
-        q, k, v = (_columns(qkv, j * config.embed_dim + head * d, d) for j in range(3))
-        scale = 0.25 / float(np.sqrt(d))
-        if config.attn_l2_norm:
-            log_scale = float(weights[f"{name}.scale_mul_1H11"].reshape(-1)[head])
-            scale = float(np.exp(min(log_scale, float(np.float32(np.log(100))))))
-            q, k = unit_vectors(q), unit_vectors(k)
-        heads.append(attention(q, k, v, radius, lengths, scale))
-    columns = y.symbols.count
-    merged = Form(
-        y.symbols,
-        np.concatenate([h.centre for h in heads], axis=1),
-        np.concatenate([widen(h.matrix, columns) for h in heads], axis=1),
-        np.concatenate([h.err for h in heads], axis=1),
-    )
-    return merged.linear(weights[f"{name}.proj.weight"], weights[f"{name}.proj.bias"])
 
 
 def _columns(x: Form, start: int, count: int) -> Form:

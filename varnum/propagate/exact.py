@@ -6,7 +6,7 @@ doubled until enough digits of their difference are certain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -18,8 +18,8 @@ from varnum.balls.questions import bounds, precisions, raise_precision_until
 from varnum.balls.scalar import ball, precision
 from varnum.model.attention import Kernel, exact_attention
 from varnum.model.config import VarConfig
-from varnum.model.layers import gelu, layer_norm, linear, modulate, unit_vectors
-from varnum.model.transformer import MAX_LOG_SCALE
+from varnum.model.transformer import Numbers
+from varnum.model.walk import Seen, unseen, walk
 from varnum.propagate.forms import Floats
 from varnum.propagate.transfer import Reach
 from varnum.verdict import Unknown
@@ -31,9 +31,44 @@ BITS, MOST_BITS = 128, 4096
 class Ranges:
     """Enclosed on a run: lower bounds of s and of ||q||, ||k||, upper bounds of q, k, v."""
 
-    s_min: dict[str, Any] = field(default_factory=dict)
-    reach: dict[str, Reach] = field(default_factory=dict)
+    s_min: dict[str, Any] = field(default_factory=dict)  # by place, see varnum.model.walk
+    reach: dict[str, Reach] = field(default_factory=dict)  # by head_place
     min_norm: dict[str, Any] = field(default_factory=dict)
+
+    def seen(self, eps: Fraction) -> Seen:
+        """An observer of a walk in balls that fills them."""
+
+        def look(place: str, x: Any) -> None:
+            if place.endswith((".x", ".mid")):
+                _see_norm(self, place, x[0, :, :], eps)
+            elif place.endswith(".qkv"):
+                block = place.removesuffix(".attn.qkv")
+                for part, tensor in zip("qkv", x, strict=True):
+                    for head in range(tensor.shape[1]):
+                        _see(self, head_place(block, part, head), tensor[0, head, :, :])
+
+        return look
+
+
+def head_place(block: str, part: str, head: int) -> str:
+    """The place of q, k or v of one head, before any normalisation."""
+    return f"{block}.attn.{part}.{head}"
+
+
+class _Balls(Mapping[str, Any]):
+    """Weights as balls, each when it is asked for; (C,) stays (C,)."""
+
+    def __init__(self, weights: Mapping[str, Any]) -> None:
+        self.weights = weights
+
+    def __getitem__(self, name: str) -> Any:
+        return BallArray(np.asarray(self.weights[name], dtype=np.float64))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
 
 
 def run_blocks(
@@ -49,62 +84,12 @@ def run_blocks(
 
     ranges: filled with what is seen on the way.
     """
-    eps = Fraction(str(config.norm_eps))
-    x = BallArray(x)
-    for block, vectors in enumerate(conditions):
-        six = [BallArray(np.asarray(v, float).ravel()) for v in vectors]
-        if len(six) == 2:
-            _see_norm(ranges, "head", x, eps)
-            y = modulate(layer_norm(x, eps), *six)
-            return linear(y, _b(weights, "head.weight"), _b(weights, "head.bias"))
-        gamma1, gamma2, scale1, scale2, shift1, shift2 = six
-        _see_norm(ranges, f"x1.{block}", x, eps)
-        y = modulate(layer_norm(x, eps), scale1, shift1)
-        x = x + gamma1 * _attention(weights, config, block, y, lengths, attend, ranges)
-        _see_norm(ranges, f"x2.{block}", x, eps)
-        y = modulate(layer_norm(x, eps), scale2, shift2)
-        name = f"blocks.{block}.ffn"
-        y = gelu(linear(y, _b(weights, f"{name}.fc1.weight"), _b(weights, f"{name}.fc1.bias")))
-        y = linear(y, _b(weights, f"{name}.fc2.weight"), _b(weights, f"{name}.fc2.bias"))
-        x = x + gamma2 * y
-    return x
-
-
-def _b(weights: Mapping[str, Any], name: str) -> Any:
-    return BallArray(np.asarray(weights[name], dtype=np.float64))
-
-
-def _attention(
-    weights: Mapping[str, Any],
-    config: VarConfig,
-    block: int,
-    y: Any,
-    lengths: tuple[int, ...],
-    attend: Kernel,
-    ranges: Ranges | None,
-) -> Any:
-    from varnum.balls import namespace as xp
-
-    name, d = f"blocks.{block}.attn", config.head_dim
-    bias = xp.concat([_b(weights, f"{name}.{k}") for k in ("q_bias", "zero_k_bias", "v_bias")])
-    qkv = linear(y, _b(weights, f"{name}.mat_qkv.weight"), bias)  # (L, 3C)
-    qkv = xp.reshape(qkv, (y.shape[0], 3, config.num_heads, d))
-    q, k, v = (xp.permute_dims(qkv[:, j, :, :], (1, 0, 2))[None, :, :, :] for j in range(3))
-    if ranges is not None:
-        for part, tensor in zip("qkv", (q, k, v), strict=True):
-            for head in range(config.num_heads):
-                _see(ranges, f"{part}.{block}.{head}", tensor[0, head, :, :])
-    if config.attn_l2_norm:
-        logs = np.asarray(weights[f"{name}.scale_mul_1H11"], dtype=np.float64)
-        scale = xp.exp(xp.minimum(BallArray(logs), BallArray(MAX_LOG_SCALE)))
-        q, k = unit_vectors(q), unit_vectors(k)
-    else:
-        scale = BallArray(np.full((1, 1, 1, 1), Fraction(1, 4), dtype=object)) / xp.sqrt(
-            BallArray(np.full((1, 1, 1, 1), d))
-        )
-    out = attend(q, k, v, scale, lengths)  # (1, H, L, d)
-    out = xp.reshape(xp.permute_dims(out, (0, 2, 1, 3)), y.shape)
-    return linear(out, _b(weights, f"{name}.proj.weight"), _b(weights, f"{name}.proj.bias"))
+    ops = Numbers(_Balls(weights), config, attend, lengths)  # type: ignore[arg-type]
+    vectors = [
+        [BallArray(np.asarray(v, float).reshape(1, 1, -1)) for v in given] for given in conditions
+    ]
+    seen = unseen if ranges is None else ranges.seen(Fraction(str(config.norm_eps)))
+    return walk(ops, BallArray(x)[None, :, :], vectors, seen)[0, :, :]
 
 
 def _see(ranges: Ranges, name: str, x: Any) -> None:
@@ -118,9 +103,7 @@ def _see(ranges: Ranges, name: str, x: Any) -> None:
     ranges.min_norm[name] = ball(_number(low.min(), name))
 
 
-def _see_norm(ranges: Ranges | None, name: str, x: Any, eps: Fraction) -> None:
-    if ranges is None:
-        return
+def _see_norm(ranges: Ranges, name: str, x: Any, eps: Fraction) -> None:
     from varnum.balls import namespace as xp
 
     low, _ = bounds(xp.sqrt(xp.var(x, axis=-1) + eps))

@@ -16,9 +16,11 @@ import numpy as np
 from varnum.balls.scalar import arb, ball, precision, upper
 from varnum.errors import InputError
 from varnum.model.config import VarConfig
+from varnum.model.transformer import MAX_LOG_SCALE
+from varnum.model.walk import walk
 from varnum.outward import float_up
 from varnum.propagate import transfer as t
-from varnum.propagate.exact import Ranges
+from varnum.propagate.exact import Ranges, head_place
 from varnum.propagate.forms import UP, Floats
 from varnum.propagate.transfer import Operator, Reach
 
@@ -93,7 +95,7 @@ def block_norms(
         heads.append((q, k, v))
         if config.attn_l2_norm:
             log_scale = float(np.asarray(weights[f"{name}.scale_mul_1H11"]).reshape(-1)[head])
-            scales.append(ball(Fraction(min(log_scale, float(np.float32(np.log(100)))))).exp())
+            scales.append(ball(min(Fraction(log_scale), MAX_LOG_SCALE)).exp())
         else:
             scales.append(1 / (4 * arb(d).sqrt()))
     g1, g2, c1, c2, s1, s2 = (np.asarray(v, float).ravel() for v in six)
@@ -153,60 +155,121 @@ def _compose(
     norm_eps: Fraction,
     known: Ranges,
 ) -> Composition:
-    x, steps = start, []
-    floor = ball(norm_eps).sqrt()
-
-    def record(layer: str, new: Reach, old: Reach, **more: Any) -> Reach:
-        gain = (
-            float_up(upper(new.error) / upper(old.error)) if upper(old.error) > 0 else float("inf")
-        )
-        steps.append(Step(layer, upper(new.error), gain, **more))
-        return new
-
-    for i, w in enumerate(blocks):
-        y = t.layer_norm(x, known.s_min.get(f"x1.{i}", floor))
-        y = t.modulate(y, w.factors[0], w.shifts[0])
-        out, zeta, logits = _heads(y, w, i, eps, known)
-        domain = max(map(upper, w.scales)) if w.l2_norm else logits + zeta  # unit vectors stay unit
-        out = t.modulate(t.linear(out, w.proj), w.gates[0])
-        x = record(f"attention {i}", t.add(x, out), x, zeta=zeta, logits=logits, domain=domain)
-        y = t.layer_norm(x, known.s_min.get(f"x2.{i}", floor))
-        y = t.linear(t.modulate(y, w.factors[1], w.shifts[1]), w.fc1)
-        y = t.linear(t.activation(y, t.GELU_SLOPE), w.fc2)
-        x = record(f"mlp {i}", t.add(x, t.modulate(y, w.gates[1])), x)
+    ops = Norms(blocks, head, eps, norm_eps, known)
+    conditions: list[tuple[Any, ...]] = [(*w.gates, *w.factors, *w.shifts) for w in blocks]
     if head is not None:
-        y = t.layer_norm(x, known.s_min.get("head", floor))
-        y = t.linear(t.modulate(y, head.factor, head.shift), head.out)
-        x = record("head", y, x)
-    return Composition(x, tuple(steps))
+        conditions.append((head.factor, head.shift))
+    steps, before = [], start
+
+    def record(place: str, x: Reach) -> None:
+        nonlocal before
+        layer = _layer(place)
+        if layer is None:
+            return
+        old, new = upper(before.error), upper(x.error)
+        gain = float_up(new / old) if old > 0 else float("inf")
+        steps.append(Step(layer, new, gain, *(ops.logits if "attention" in layer else ())))
+        before = x
+
+    return Composition(walk(ops, start, conditions, record), tuple(steps))
 
 
-def _heads(
-    y: Reach, w: BlockNorms, block: int, eps: Fraction, known: Ranges
-) -> tuple[Reach, Fraction, Fraction]:
-    """All heads side by side, with the largest logit error and logit size among them."""
-    outs, zetas, sizes = [], [], []
-    for h, (maps, scale) in enumerate(zip(w.heads, w.scales, strict=True)):
-        q, k, v = (
-            _within(t.linear(y, m), known.reach.get(f"{name}.{block}.{h}"))
-            for name, m in zip("qkv", maps, strict=True)
-        )
-        zeta = t.logit_error(q, k, scale)
-        if w.l2_norm:
-            q = t.unit_vectors(q, known.min_norm.get(f"q.{block}.{h}", arb(0)))
-            k = t.unit_vectors(k, known.min_norm.get(f"k.{block}.{h}", arb(0)))
-            zeta = t.unit_logit_error(q, k, scale)
-        outs.append(t.attention(v, zeta, eps))
-        zetas.append(upper(zeta))
-        sizes.append(upper(t.logit_size(q, k, scale)))
-    merged = Reach(
+def _layer(place: str) -> str | None:
+    """The name in the report of what ends at a place."""
+    if place == "logits":
+        return "head"
+    kind = {"mid": "attention", "out": "mlp"}.get(place.rpartition(".")[2])
+    return None if kind is None else f"{kind} {place.split('.')[1]}"
+
+
+class Norms:
+    """The Ops of norms: x is a Reach, AdaLN vectors are bounds of |1 + scale|, |shift|, |gate|.
+
+    logits: of the last attention (logit error, logit size, half width of the kernel's domain).
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[BlockNorms],
+        head: HeadNorms | None,
+        eps: Fraction,
+        norm_eps: Fraction,
+        known: Ranges,
+    ) -> None:
+        self.blocks, self.eps, self.known = blocks, eps, known
+        self.floor = ball(norm_eps).sqrt()
+        self.maps = {} if head is None else {"head": head.out}
+        for i, w in enumerate(blocks):
+            self.maps |= {f"blocks.{i}.attn.proj": w.proj}
+            self.maps |= {f"blocks.{i}.ffn.fc1": w.fc1, f"blocks.{i}.ffn.fc2": w.fc2}
+        self.logits: tuple[Fraction, Fraction, Fraction] = (Fraction(0),) * 3
+
+    def layer_norm(self, x: Reach, place: str) -> Reach:
+        """Claim `layernorm-lipschitz`, with the smallest s known there."""
+        return t.layer_norm(x, self.known.s_min.get(place, self.floor))
+
+    def modulate(self, x: Reach, scale: Any, shift: Any) -> Reach:
+        """Claim `adaln`."""
+        return t.modulate(x, scale, shift)
+
+    def gate(self, x: Reach, gamma: Any) -> Reach:
+        """Claim `adaln` without a shift."""
+        return t.modulate(x, gamma)
+
+    def add(self, x: Reach, y: Reach) -> Reach:
+        """Claim `residual`."""
+        return t.add(x, y)
+
+    def linear(self, x: Reach, name: str) -> Reach:
+        """Claim `linear`."""
+        return t.linear(x, self.maps[name])
+
+    def mlp(self, x: Reach, block: int) -> Reach:
+        """Claims `linear`, `gelu-lipschitz`."""
+        name = f"blocks.{block}.ffn"
+        inner = t.activation(self.linear(x, f"{name}.fc1"), t.GELU_SLOPE)
+        return self.linear(inner, f"{name}.fc2")
+
+    def project(self, y: Reach, block: int) -> list[list[Reach]]:
+        """Per head q, k, v, within what is known of the run."""
+        here = f"blocks.{block}"
+        return [
+            [
+                _within(t.linear(y, m), self.known.reach.get(head_place(here, part, h)))
+                for part, m in zip("qkv", maps, strict=True)
+            ]
+            for h, maps in enumerate(self.blocks[block].heads)
+        ]
+
+    def attention(self, heads: list[list[Reach]], block: int) -> Reach:
+        """All heads side by side (claim `attention-lipschitz`); keeps the largest of `logits`."""
+        w, here = self.blocks[block], f"blocks.{block}"
+        outs, zetas, sizes = [], [], []
+        for h, ((q, k, v), scale) in enumerate(zip(heads, w.scales, strict=True)):
+            zeta = t.logit_error(q, k, scale)
+            if w.l2_norm:
+                least = self.known.min_norm
+                q = t.unit_vectors(q, least.get(head_place(here, "q", h), arb(0)))
+                k = t.unit_vectors(k, least.get(head_place(here, "k", h), arb(0)))
+                zeta = t.unit_logit_error(q, k, scale)
+            outs.append(t.attention(v, zeta, self.eps))
+            zetas.append(upper(zeta))
+            sizes.append(upper(t.logit_size(q, k, scale)))
+        zeta, size = max(zetas), max(sizes)
+        # unit vectors stay unit
+        domain = max(map(upper, w.scales)) if w.l2_norm else size + zeta
+        self.logits = (zeta, size, domain)
+        return _side_by_side(outs)
+
+
+def _side_by_side(outs: Sequence[Reach]) -> Reach:
+    return Reach(
         sum(o.width for o in outs),
         _largest([o.size for o in outs]),
         sum((o.norm**2 for o in outs), arb(0)).sqrt(),
         _largest([o.error for o in outs]),
         sum((o.norm_error**2 for o in outs), arb(0)).sqrt(),
     ).tidy()
-    return merged, max(zetas), max(sizes)
 
 
 def _largest(values: list[Any]) -> Any:
