@@ -75,7 +75,7 @@ def test_budget_is_monotone_and_shows_amplification(run):
 
 
 def test_bad_targets_are_refused(run):
-    with pytest.raises(InputError, match="--model-error"):
+    with pytest.raises(InputError, match="model_error"):
         certify_budget("0", run[3], 8)
 
 
