@@ -112,7 +112,7 @@ def test_ranges_need_more_bits_than_they_start_with(run, monkeypatch):
         run_blocks(w, var, x[:5], vectors, few, ranges=exact.Ranges())
     out, found = certify_ranges(w, var, x[:5], vectors, few)
     assert np.isfinite(out.bounds()).all()
-    assert f"x2.{var.depth - 1}" in found.s_min
+    assert f"blocks.{var.depth - 1}.mid" in found.s_min
     monkeypatch.setattr(exact, "MOST_BITS", 5)
     with pytest.raises(ArithmeticError, match="unbounded at 5 bits"):
         certify_ranges(w, var, x[:5], vectors, few)
