@@ -81,6 +81,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "nodes out of order": {"sums": [[1, 1, 0, 1], *ADDED["sums"][1:]]},
     "a sum that is not there": {"gates": [[99, 1], *ADDED["gates"][1:]]},
     "another function": {"function": {"name": "add", "count": 2, "bits": 2}},
+    "a function with a line break": {"function": {"name": "a\nb", "count": 3, "bits": 2}},
+    "a function with a key that is no word": {"function": {"name": "add", "\x1b[31m": 3}},
     "an unknown function": {"function": {"name": "sort", "count": 3, "bits": 2}},
     "a key too many": {"more": 1},
     "no inputs": {"inputs": 0},

@@ -89,6 +89,7 @@ def read(data: bytes) -> Circuit:
     named = type(counts) is dict and set(counts) == {"depth", "gates", "wires", "weight"}
     _expect(named and all(type(c) is int for c in counts.values()), "counts", "four integers")
     _expect(type(function) is dict and type(function.get("name")) is str, "function", "a name")
+    _expect(all(map(_plain, [*function, *function.values()])), "function", "words and numbers")
     return Circuit(
         function, inputs, sums, gates, outputs, counts, _cases(top["cases"]), top["digest"]
     )
@@ -179,6 +180,15 @@ def _cases(cases: Any) -> dict[str, Any] | None:
     same = len(found["inputs"]) == len(found["outputs"]) > 0
     _expect(same and len(set(found["inputs"])) == len(found["inputs"]), "cases", "distinct pairs")
     return found
+
+
+def _plain(value: Any) -> bool:
+    """What may be printed: an integer, a truth value, a short word, a list of integers."""
+    if type(value) is list:
+        return len(value) < 100 and all(type(x) is int for x in value)
+    return type(value) in (int, bool) or (
+        type(value) is str and len(value) < 40 and value.replace("_", "").isalnum()
+    )
 
 
 def _terms(value: Any) -> list[tuple[int, int]]:

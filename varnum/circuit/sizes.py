@@ -16,6 +16,7 @@ from varnum.model.paper import PaperConfig, geometric_sides
 ALONE = {"std": 3, "sum": 3, "exp": 2, "sqrt": 2, "erf": 2}
 HEAD_LAYERS = 4  # LayerNorm 2, comparisons 1, and 1
 PAPER = "paper"
+CAP = 101  # above exp(float32 log 100), the largest factor of a head with unit q and k
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ModelDepth:
     layers_teacher_forced: int | None
     layers_per_block: int | None
     alone: int  # layers if every operation is its own circuit
+    cap: int | None  # bound on the logits of unit q and k
     tokens: int
     head_dim: int
     pairs: int  # query-key pairs that attention uses
@@ -44,7 +46,7 @@ def model_depth(name: str, scales: int | None = None) -> ModelDepth:
         paper = PaperConfig(sides=geometric_sides(K))
         front = graph.trace_paper(paper)
         tokens = sum(paper.lengths)
-        return ModelDepth(name, K, front, None, None, None, None, pareto.cost(front, ALONE),
+        return ModelDepth(name, K, front, None, None, None, None, pareto.cost(front, ALONE), None,
                           tokens, paper.head_dim, tokens * tokens)  # fmt: skip
     if scales is not None:
         raise InputError("--scales: only with --model paper; a released model has its own")
@@ -56,7 +58,8 @@ def model_depth(name: str, scales: int | None = None) -> ModelDepth:
     pairs = sum(n * sum(var.lengths[: k + 1]) for k, n in enumerate(var.lengths))
     return ModelDepth(
         name, var.scales, front, graph.trace_teacher_forced(var, vae), var.scales * layers, layers,
-        block_layers(var), pareto.cost(front, ALONE), var.length, var.head_dim, pairs,
+        block_layers(var), pareto.cost(front, ALONE), CAP if var.attn_l2_norm else None,
+        var.length, var.head_dim, pairs,
     )  # fmt: skip
 
 
@@ -76,7 +79,10 @@ def head_sizes(found: ModelDepth, bits: int) -> dict[str, Any]:
         raise InputError(f"--bits: {bits} is not within 1 to 64")
     changes = (1 << bits) - 1
     N, d = found.tokens, found.head_dim
+    full = None if found.cap is None else formulas.exp_changes(d, bits, found.cap)
     return {
+        "change_points_at_cap": full,
+        "gates_at_cap": None if full is None else formulas.real_head_gates(N, d, bits, full),
         "change_points": changes,
         "gates": formulas.real_head_gates(N, d, bits, changes),
         "gates_depth_6": formulas.real_head_gates(N, d, bits, changes, depth=6),

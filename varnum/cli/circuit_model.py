@@ -65,6 +65,8 @@ def _content(found: ModelDepth, sizes: dict[str, Any], bits: int) -> dict[str, A
         "wires_per_head": sizes["wires"],
         "wires_per_head_depth_6": sizes["wires_depth_6"],
         "exp_change_points": sizes["change_points"],
+        "exp_change_points_at_cap": sizes["change_points_at_cap"],
+        "gates_per_head_at_cap": sizes["gates_at_cap"],
         "claims": ["tc0-depth", "circuit-head", "circuit-block", "majority-head"],
         "notes": [HOLDS, LOWER],
     }
@@ -97,6 +99,12 @@ def _show(found: ModelDepth, sizes: dict[str, Any], bits: int) -> None:
         f"them used), {bits}-bit exp of {sizes['change_points']} change points: a logit range of "
         f"{math.log(sizes['change_points']):.1f} only",
     )
+    if sizes["gates_at_cap"] is not None:
+        line(
+            "at the cap",
+            f"logits up to 100 need {sizes['change_points_at_cap']} change points: "
+            f"{sizes['gates_at_cap']:.1e} gates at depth 4",
+        )
     line("holds for", HOLDS)
     line("lower side", LOWER)
     line("counted", CONVENTIONS)

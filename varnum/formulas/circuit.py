@@ -130,3 +130,16 @@ def real_head_wires(N: int, d: int, p: int, B: int, depth: int = 4) -> int:
         pair = 2 * s + B * s + 2 * B + 2 * s
         quotient = N * (p + p * p)
     return N * N * pair + (N * d << p) * (quotient + p)
+
+
+def exp_changes(d: int, p: int, M: int) -> int:
+    """At least the change points of E for |logit| <= M: min(2R, 2^bits - 1), R = d 4^(p-1).
+
+    p-bit entries with sign give |S| <= R; E of relative error 2^-p has p + 1 + 2 M log2 e bits.
+
+    >>> exp_changes(64, 8, 101)
+    2097152
+    """
+    R = d << 2 * (p - 1)
+    bits = p + 1 + -(-2 * M * 14427 // 10000)
+    return min(2 * R, (1 << bits) - 1)
