@@ -61,7 +61,7 @@ MAY: dict[str, set[str]] = {
     "series": GROUND,
     "plots": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "propagate", "proof"},
     "loop": GROUND | {"model", "propagate"},
-    "circuit": GROUND | {"model", "propagate"},
+    "circuit": GROUND | {"model"},
     "checker": set(),
 }
 LATER = {"proof", "cli", "_proofs", "__main__", "__init__"}  # may import everything below them

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -262,7 +262,7 @@ def compare(part: Part, circuit: Circuit, most: int, seed: int = 0) -> Run:
     return Run(checked, every, different, first)
 
 
-def _random(n: int, most: int, seed: int) -> list[Bits]:
+def _random(n: int, most: int, seed: int) -> Iterator[Bits]:
     rng = np.random.default_rng(seed)
-    sizes = [min(2048, most - start) for start in range(0, most, 2048)]
-    return [rng.integers(0, 2, (size, n)).astype(bool) for size in sizes]
+    for start in range(0, most, 2048):
+        yield rng.integers(0, 2, (min(2048, most - start), n)).astype(bool)

@@ -24,14 +24,16 @@ from varnum.errors import InputError
 Floats = npt.NDArray[np.float64]
 MOST_BITS = 24  # 2p + 2 <= 53: a float64 operation rounded to p bits is the p-bit operation
 _SLACK = 16 * 2.0**-53  # NumPy's exp and tanh are taken to be within 16 units in the last place
+_LARGE, _SMALL = 2.0**1000, 2.0**-1000
 _CHUNK = 1 << 21  # products at once
 
 
 def round_to(x: Any, p: int) -> Floats:
     """Nearest number of p significant bits, ties to even, of float64 values; any exponent."""
     x = np.asarray(x, dtype=np.float64)
-    if not np.isfinite(x).all():
-        raise ArithmeticError("a value of the p-bit run is not finite")
+    size = abs(x)
+    if not (size < _LARGE).all() or ((size < _SMALL) & (size > 0)).any():
+        raise ArithmeticError("a value of the p-bit run is beyond float64's exponents")
     bits = np.ascontiguousarray(x).view(np.uint64)
     drop = np.uint64(53 - p)
     one = np.uint64(1)
@@ -138,6 +140,8 @@ class PArray:
 def _near(x: PArray, f: Any, exact: Callable[[Any], Any]) -> PArray:
     """A function of NumPy, rounded; by balls where its own error could decide the rounding."""
     p, y = x.rounding.p, f(x.values)
+    if ((y == 0) & (x.values < -1)).any():  # exp has no zero
+        raise ArithmeticError("an exp of the p-bit run is beyond float64's exponents")
     out = round_to(y * (1 - _SLACK), p)
     for where in map(tuple, np.argwhere(out != round_to(y * (1 + _SLACK), p))):
         out[where] = _by_balls(exact, float(x.values[where]), p)

@@ -31,7 +31,8 @@ DIGITS = 15
 
 def run_pbit(model: Model, labels: Ints, tokens: Ints, rounding: Rounding) -> Floats:
     """Logits (B, L, V) of P_p (or P_p^seq), as float64: deterministic, the same everywhere."""
-    logits = teacher_forced_logits(converted(model, rounding.array), labels, tokens)
+    with np.errstate(all="ignore"):  # what is not finite is an ArithmeticError, said once
+        logits = teacher_forced_logits(converted(model, rounding.array), labels, tokens)
     return np.asarray(logits.values, dtype=np.float64)
 
 

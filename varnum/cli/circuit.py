@@ -38,6 +38,7 @@ Draw = Annotated[Path | None, Option("--draw", help="SVG of a small circuit.")]
 Seed = Annotated[int, Option("--seed", help="Of random inputs.")]
 Bits = Annotated[int, Option("--bits", help="Bits of every number.")]
 ALL = 1 << 18
+MOST_INPUTS = 1 << 24
 
 
 @app.callback()
@@ -251,19 +252,14 @@ def _finish(
     from varnum.circuit.lower import count_not_one_gate
     from varnum.circuit.parts import compare
 
-    if inputs < 1 or seed < 0:
-        raise InputError("--inputs and --seed: at least 1 and at least 0")
+    if not 1 <= inputs <= MOST_INPUTS:
+        raise InputError(f"--inputs: {inputs} is not within 1 to {MOST_INPUTS}")
+    if seed < 0:
+        raise InputError(f"--seed: {seed} is negative")
     with progress() as say:
         say(f"building: {part.says}")
         made = part.build()
-        if write is not None:
-            from varnum.circuit.file import circuit_file
-
-            _save(write, "--write", circuit_file(part, made, seed))
-        if draw is not None:
-            from varnum.circuit.draw import svg
-
-            _save(draw, "--draw", svg(made).encode())
+        _files(part, made, write, draw, seed)
         say(f"running: {part.says}")
         seen = compare(part, made, inputs, seed) if run else None
         lower = count_not_one_gate(made) if run else None
@@ -282,6 +278,19 @@ def _finish(
         if path is not None:
             print(f"wrote {path}")
     return code
+
+
+def _files(part: Part, made: Circuit, write: Path | None, draw: Path | None, seed: int) -> None:
+    """Both files, or neither where one of them cannot be made."""
+    from varnum.circuit.draw import svg
+    from varnum.circuit.file import circuit_file
+
+    data = None if write is None else circuit_file(part, made, seed)
+    picture = None if draw is None else svg(made).encode()
+    if write is not None and data is not None:
+        _save(write, "--write", data)
+    if draw is not None and picture is not None:
+        _save(draw, "--draw", picture)
 
 
 def _save(path: Path, option: str, data: bytes) -> None:

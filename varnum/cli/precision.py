@@ -11,6 +11,8 @@ from varnum.errors import InputError
 
 if TYPE_CHECKING:
     from varnum.circuit.precision import Margins, Row
+    from varnum.model.generate import Model
+    from varnum.verdict import Unknown
 
 Option = typer.Option
 
@@ -22,7 +24,8 @@ def precision(
     random: Annotated[str | None, Option(help="Random weights of a preset (var-tiny, ..).")] = None,
     labels: Annotated[str, Option(help="Class label.")] = "0",
     tokens: Annotated[
-        str | None, Option(help=".npy or .npz with tokens (B, L); default: the model's own choice.")
+        str | None,
+        Option(help="File of tokens, a row per label; default: the model's own."),
     ] = None,
     bits: Annotated[
         str, Option(help="Significant bits p of every number, 2 to 24.")
@@ -54,7 +57,6 @@ def precision(
     limit(timeout)
     import numpy as np
 
-    from varnum.circuit import precision as work
     from varnum.circuit.pbit import Rounding
     from varnum.cli.sources import load_model, parse_labels, read_tokens
     from varnum.verdict import Unknown
@@ -67,24 +69,14 @@ def precision(
         Rounding(p)
     model = load_model(var, vae, config, random, seed)
     chosen = parse_labels(labels, model.var.num_classes, seed)
-    with progress() as say:
-        say("choosing tokens")
-        given = None if tokens is None else np.asarray(read_tokens(tokens), dtype=np.int64)
-        if given is not None and given.ndim == 2:
-            given = given[: len(chosen)]
-        forced = work.greedy_tokens(model, chosen) if given is None else given
-        margins = work.estimate_margins(model, chosen, forced, say)
-        if no_enclosure:
-            real: Any = margins.logits
-        else:
-            say("enclosing the real model's logits in balls")
-            real = work.certify_logits(model, chosen, forced)
-        if isinstance(real, Unknown):
-            return _unknown(real.reason, json)
-        rows = work.precision_rows(
-            model, chosen, forced, several, real, not no_enclosure, margins, in_order, say
-        )
-        certified = work.every_rounding_rows(model, chosen, forced, proved, in_order, say)
+    given = None if tokens is None else np.atleast_1d(read_tokens(tokens))[: len(chosen)]
+    try:
+        found = _measure(model, chosen, given, several, proved, in_order, not no_enclosure)
+    except ArithmeticError as reason:  # beyond float64's exponents
+        return _unknown(str(reason), json)
+    if isinstance(found, Unknown):
+        return _unknown(found.reason, json)
+    rows, margins, certified = found
     if json:
         from varnum.cli.envelope import print_envelope
 
@@ -94,6 +86,30 @@ def precision(
         )
     _show(rows, margins, in_order, not no_enclosure, certified)
     return 0
+
+
+def _measure(
+    model: Model, labels: Any, given: Any, bits: list[int], proved: list[int], in_order: bool,
+    enclosed: bool,
+) -> tuple[list[Row], Margins, dict[int, int]] | Unknown:  # fmt: skip
+    """Rows, margins, tokens certain for every rounding; Unknown where balls enclose nothing."""
+    from varnum.circuit import precision as work
+    from varnum.verdict import Unknown
+
+    with progress() as say:
+        say("choosing tokens")
+        tokens = work.greedy_tokens(model, labels) if given is None else given
+        margins = work.estimate_margins(model, labels, tokens, say)
+        real: Any = margins.logits
+        if enclosed:
+            say("enclosing the real model's logits in balls")
+            real = work.certify_logits(model, labels, tokens)
+            if isinstance(real, Unknown):
+                return real
+        rows = work.precision_rows(
+            model, labels, tokens, bits, real, enclosed, margins, in_order, say
+        )
+        return rows, margins, work.every_rounding_rows(model, labels, tokens, proved, in_order, say)
 
 
 def _bits(text: str, option: str) -> list[int]:
