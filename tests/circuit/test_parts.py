@@ -143,6 +143,19 @@ def test_a_sum_with_too_few_thresholds_is_seen() -> None:
     assert parts.compare(part, replace(made, gates=tuple(gates)), 1 << 10).different > 0
 
 
+def test_a_dropped_settle_layer_is_seen() -> None:
+    """Bits read off the first layer: all but those that are one gate are wrong somewhere."""
+    part, made = parts.add(4, 2), arith.add(4, 2)
+    x = all_inputs(made.inputs)
+    expected, _ = part.reference(x)
+    for j, node in enumerate(made.outputs):
+        index, _ = made.gates[node - made.inputs]
+        reads = [n for n, _ in made.sums[index] if n >= made.inputs]
+        for unsettled in reads:
+            outputs = tuple(unsettled if i == j else o for i, o in enumerate(made.outputs))
+            assert (evaluate(replace(made, outputs=outputs), x) != expected).any()
+
+
 def real_error(made: head.Head) -> float:
     """Largest |output / 2^g - softmax| over all inputs, in float64."""
     low, high = made.logits

@@ -48,7 +48,8 @@ def precision(
 
     Weights, inputs and every operation are rounded to p bits (nearest, ties to even); a sum is
     exact with one rounding, or --in-order. bfloat16 has 8 bits, float16 11, float32 24. Logits are
-    teacher-forced. The error is proved for this run; the bits a token needs are a first order.
+    teacher-forced. The error is proved for this run; the bits a token needs are a first order. For
+    small models: every product is rounded on its own.
 
     Exit code 0; 3: the real model's logits could not be enclosed.
 
