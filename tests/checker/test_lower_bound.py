@@ -6,16 +6,20 @@ place is out of sight of any test; at a few bits it is not.
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from fractions import Fraction
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import mpmath
 import pytest
 
+from varnum.checker import check, proof, serialise
 from varnum.checker.certificate import Certificate
-from varnum.checker.proof import NotProved, certify_least, certify_sup
+from varnum.checker.proof import NotProved, certify_least, certify_sup, decimal
 
 mp = mpmath.mp
 
@@ -111,3 +115,69 @@ def test_a_bracket_beside_the_zero_is_refused_at_any_precision(sign: int) -> Non
                     assert mpf(a) < zero < mpf(b)
     assert proved > 500
     assert refused > 100  # not certain at these bits: refused, though there is a zero
+
+
+LINE = Path(__file__).parents[2] / "checks" / "fuzz" / "seeds" / "certificate" / "line"
+
+
+def line(**changes: Any) -> bytes:
+    """1 + x on [-1/2, 1/2], additive error 0.15, degree 0 excluded at 0.4; with changes."""
+    return serialise({**json.loads(LINE.read_bytes()), **changes})
+
+
+def test_at_equality_the_upper_bound_holds_and_the_lower_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`<= eps` is proved by a bound of exactly eps, `> eps` is not."""
+    monkeypatch.setattr(proof, "certify_sup", lambda c: c.eps)
+    assert check(line()).sup == Fraction(2, 5)
+    monkeypatch.setattr(proof, "certify_least", lambda c: c.eps)
+    with pytest.raises(NotProved, match="at degree 0 only"):
+        check(line())
+    monkeypatch.setattr(proof, "certify_sup", lambda c: c.eps + Fraction(1, 10**9))
+    with pytest.raises(NotProved, match="above eps"):
+        check(line())
+
+
+def test_minimal_needs_the_degree_one_below() -> None:
+    assert check(line()).certificate.minimal
+    for lower in (None, {"degree": 1, "points_exponent": -1, "points": ["-0x1", "0x0", "0x1"]}):
+        eps = "0.4" if lower is None else "0.2"
+        with pytest.raises(NotProved):
+            check(line(lower=lower, eps=eps))
+    assert not check(line(lower=None, minimal=False)).certificate.minimal
+
+
+def test_printed_bounds_are_rounded_outward() -> None:
+    assert decimal(Fraction(1, 3), up=True) == "0.3334"
+    assert decimal(Fraction(1, 3), up=False) == "0.3333"
+    assert decimal(Fraction(2, 3), up=True) == "0.6667"
+    assert decimal(Fraction(2, 3), up=False) == "0.6666"
+    said = str(check(line()))
+    assert "|P(x) - e^x|" in said
+    assert "every real polynomial of degree at most 0 has such an error above eps" in said
+    sup, least = (Fraction(x) for x in re.findall(r"at (?:most|least) (0\.\d+)", said))
+    proved = check(line())
+    assert least <= proved.least <= least + Fraction(1, 10**4)
+    assert sup - Fraction(1, 10**4) <= proved.sup <= sup
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_the_error_of_constants_is_rounded_up_at_any_precision(relative: bool) -> None:
+    """P = c above, below and between: |h| is largest at an end, and no bound is below it."""
+    near = 0
+    for bits in range(10):
+        for numerator in range(-40, 200, 7):
+            for low, high in ((-1, 1), (-3, -1), (0, 2), (2, 2)):
+                ends = {"low": Fraction(low), "high": Fraction(high)}
+                c = certificate(
+                    relative=relative, degree=0, numerators=[numerator], bits=bits, **ends
+                )
+                p = mp.mpf(numerator) / 16
+                exact = max(
+                    abs(p * mp.exp(-x) - 1 if relative else p - mp.exp(x)) for x in (low, high)
+                )
+                found = mpf(certify_sup(c))
+                assert found >= exact
+                near += found <= exact * mp.mpf("1.1")
+    assert near > 300
