@@ -129,3 +129,53 @@ def test_work() -> None:
     both = max(p for p in range(8192) if work(252, 2 * p + 1 + 64 + 1, 4) <= 1 << 45)
     assert accepted(content(3, both, 4, lower=250))
     assert not accepted(content(3, both + 2, 4, lower=250))
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("more",), 1),
+        (("upper", "more"), 1),
+        (("lower", "more"), 1),
+        (("schema",), "varnum/certificate/2"),
+        (("error",), "absolute"),
+        (("minimal",), 1),
+        (("minimal",), "true"),
+        (("degree",), True),
+        (("degree",), 1.0),
+        (("degree",), "1"),
+        (("eps",), 0.5),
+        (("eps",), None),
+        (("eps",), ["0.5"]),
+        (("upper",), []),
+        (("upper",), None),
+        (("lower",), []),
+        (("lower",), "degree"),
+        (("interval",), "01"),
+        (("interval",), {"0": 1, "1": 2}),
+        (("upper", "numerators"), [1, 1]),
+        (("upper", "numerators"), [None, "0x1"]),
+        (("upper", "brackets"), ["ab"]),
+        (("upper", "brackets"), [{"a": 1, "b": 2}]),
+        (("upper", "exponent"), False),
+        (("upper", "exponent"), "0"),
+    ],
+)
+def test_kinds_and_keys(plain: Content, where: tuple[str, ...], value: Any) -> None:
+    """Each wrong kind or further key is one line; so is each missing key."""
+    content = of_degree(plain, 1)
+    points = ["0x0", "0x1"]
+    content["lower"] = {"degree": 0, "points_exponent": 0, "points": points}
+    assert accepted(content)
+    inner = content
+    for key in where[:-1]:
+        inner = inner[key]
+    known = where[-1] in inner
+    before = inner.get(where[-1])
+    inner[where[-1]] = value
+    assert not accepted(content)
+    if known:
+        del inner[where[-1]]
+        assert not accepted(content)
+        inner[where[-1]] = before
+        assert accepted(content)
