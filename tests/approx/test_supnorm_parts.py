@@ -175,6 +175,13 @@ def test_guesses_that_give_no_brackets() -> None:
     assert supnorm.counted_brackets(flat, [zero]) is None  # D = 0: Newton's step is not finite
     cubic = Polynomial((0, 0, 0, 1), 0)  # D = 3x^2 - x^3: a double zero at 0, no change of sign
     assert supnorm.counted_brackets(supnorm._Forms(target, cubic), [zero]) is None
+    far = supnorm._Forms(target, Polynomial((10, 0, 1), 0))  # D = -x^2 + 2x - 10: no zero
+    for digits in (3, 6, 20, None):
+        for x in (0.3, -0.4):  # Newton halves the way to a double zero, and stops on one side
+            assert (
+                supnorm.counted_brackets(supnorm._Forms(target, cubic), [ball(x)], digits) is None
+            )
+            assert supnorm.counted_brackets(far, [ball(x)], digits) is None
 
 
 def test_short_numbers_stay_near() -> None:

@@ -181,3 +181,10 @@ def test_the_error_of_constants_is_rounded_up_at_any_precision(relative: bool) -
                 assert found >= exact
                 near += found <= exact * mp.mpf("1.1")
     assert near > 300
+
+
+@pytest.mark.parametrize("points", [[0, 0, 1], [0, 1, 1], [1, 0, 2], [0, 2, 1], [-700, 0, 1]])
+def test_points_that_are_not_increasing_or_outside_prove_nothing(points: list[int]) -> None:
+    for relative in (False, True):
+        with pytest.raises(NotProved, match="points are not increasing"):
+            least(points, Fraction(1), relative, 64)
