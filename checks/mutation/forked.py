@@ -35,7 +35,7 @@ class Runner:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.session, self.items = session, list(session.items)
-        if self.report is None:
+        if self.report is None and not session.testsfailed:  # all files could be collected
             self.job(self)
         return True
 
