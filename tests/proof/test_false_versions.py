@@ -61,7 +61,7 @@ def test_a_false_version_is_noticed_and_a_harmless_one_is_not():
 def test_a_mutant_that_no_test_notices_is_reported():
     done = mutation(
         "all",
-        "varnum/checker/arithmetic.py",
+        "varnum/hardness/cnf.py",
         "--sample",
         "2",
         "--tests",
