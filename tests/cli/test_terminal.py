@@ -76,6 +76,11 @@ TABLES = (
     "hardness wrap f.cnf",
     "kv --model var-d36 --rank 100000",
     "kv --demo --bits 1",
+    "kv --model var-d36 --sparsity 8 --scale 3 --keeps 9999",
+    "kv --model all --sparsity 64 --keeps 40000",
+    "kv --evict heads.npz --merge 5",
+    "kv --evict run --random var-tiny --merge 3",
+    "series co2.csv --skip --heads diff:1/2",
     "regime --c 1 --p 1 --b 0.1",
     "attention --q q.npy --k k.npy --v v.npy --sigma sqrt --output-error 1e-2",
     "run --random var-tiny --labels 1,2",
@@ -92,6 +97,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("w.txt", "words.txt"):
         Path(name).write_text(WORDS)
     shutil.copy(Path(__file__).parents[1] / "data" / "series" / "co2.csv", "co2.csv")
+    random = np.random.default_rng(0)
+    np.savez("heads.npz", **{name: random.standard_normal((30, 4)) for name in "qkv"})
     np.savez("net.npz", W=2 * np.eye(2), b=np.zeros(2))
     for name in "qkv":
         np.save(name, np.random.default_rng(0).standard_normal((300, 8)) / 4)

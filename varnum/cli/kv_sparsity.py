@@ -116,18 +116,23 @@ def _show_sizes(sizes: list[dict[str, Any]]) -> None:
     from varnum.text import big
 
     judged = "judged" in sizes[0]
-    table = [["model", "rows", "d_v", "heads", "bits dense", "bits sparse", "factor",
-              "bytes/token", *(["judged", "impossible below"] if judged else [])]]  # fmt: skip
+    table = [["model", "rows", "heads", "bits a head", "factor", "bytes/token",
+              *(["kept", "error >="] if judged else [])]]  # fmt: skip
     for r in sizes:
-        row = [str(r["model"]), str(r["rows"]), str(r["d_v"]), str(r["heads"]),
-               big(r["bits_dense"]), big(r["bits_sparse"]),
+        row = [str(r["model"]), str(r["rows"]), str(r["heads"]), big(r["bits_sparse"]),
                at_least(r["factor"]) if r["factor"] else "-",
                at_most(r["bytes_per_token"], 5)]  # fmt: skip
         if judged:
             claim = r["judged"]
-            row += ["below" if claim["below"] else "not excluded", claim["error_excluded"] or "-"]
+            error = claim["error_excluded"]
+            row += ["below" if claim["below"] else "not below", (error and at_least(error)) or "-"]
         table.append(row)
     print(aligned(table))
     b, error = sizes[0]["bits_per_value"], sizes[0]["error_allowed"]
-    print(filled(f"bits per head at b = {b}: needed and enough for attention within {error} of V's "
-                 "range, rows before the last scale; bytes per token over all heads."))  # fmt: skip
+    text = (f"Needed and enough at b = {b}, for attention within {error} of V's range; rows before "
+            "the last scale, bytes per token over all heads.")  # fmt: skip
+    if judged:
+        keeps = sizes[0]["judged"]["keeps_bytes_per_token"]
+        text += (f" Kept: {keeps} bytes per token, below or not below that; whatever a cache of "
+                 "this size does, its error is not smaller than the last column.")  # fmt: skip
+    print(filled(text))
