@@ -125,7 +125,7 @@ def _show_sizes(sizes: list[dict[str, Any]]) -> None:
         if judged:
             claim = r["judged"]
             error = claim["error_excluded"]
-            row += ["below" if claim["below"] else "not below", (error and at_least(error)) or "-"]
+            row += ["below" if claim["below"] else "not", (error and at_least(error)) or "-"]
         table.append(row)
     print(aligned(table))
     b, error = sizes[0]["bits_per_value"], sizes[0]["error_allowed"]
@@ -133,6 +133,6 @@ def _show_sizes(sizes: list[dict[str, Any]]) -> None:
             "the last scale, bytes per token over all heads.")  # fmt: skip
     if judged:
         keeps = sizes[0]["judged"]["keeps_bytes_per_token"]
-        text += (f" Kept: {keeps} bytes per token, below or not below that; whatever a cache of "
+        text += (f" Kept: {keeps} bytes per token, below that or not; whatever a cache of "
                  "this size does, its error is not smaller than the last column.")  # fmt: skip
     print(filled(text))
