@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 from varnum.approx.polynomial import Polynomial, interpolate
 from varnum.approx.supnorm import certify_supnorm
@@ -32,7 +31,7 @@ def certify_degree_closed_form(target: Target, eps: Fraction) -> int:
         return math.floor(upper(forms.degree_closed_form.ball(M=M, eps=eps)))
 
 
-def certify_taylor_error(target: Target, degree: int) -> Any:
+def certify_taylor_error(target: Target, degree: int) -> arb:
     """Enclosure of the exact error of the Taylor polynomial at 0 (claim taylor-relative)."""
     if degree < 0:
         raise InputError(f"degree: {degree} is negative")
@@ -96,7 +95,7 @@ def estimate_degree_curve(target: Target, eps: Fraction) -> float:
     return float(forms.minimax_curve.ball(M=M, s=s).mid())
 
 
-def increasing_zero(function: Callable[[Any], Any], steps: int = 60) -> Any:
+def increasing_zero(function: Callable[[arb], arb], steps: int = 60) -> arb:
     """Enclose the positive zero of a form that increases from a negative value."""
     low, high = ball(0), ball(1)
     while not function(high) > 0:

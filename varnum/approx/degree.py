@@ -12,13 +12,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from varnum.approx.polynomial import Polynomial
 from varnum.approx.remez import Levelled, remez
 from varnum.approx.supnorm import SupNorm, certify_supnorm
 from varnum.approx.target import Target, bits_of, check_eps, initial_points
-from varnum.balls.scalar import ball, lower, precision
+from varnum.balls.scalar import arb, ball, lower, precision
 from varnum.verdict import Proved, Unknown, Verdict
 
 GAP_BITS = (10, 30, 50, 110, 230)  # how near the exchange goes to the minimax, in bits of its error
@@ -30,8 +29,8 @@ class LowerBound:
     """E_degree >= bound (a ball; its lower end is what is proved) by the points alone."""
 
     degree: int
-    points: tuple[Any, ...]
-    bound: Any
+    points: tuple[arb, ...]
+    bound: arb
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,13 @@ class LeastDegree:
     degree: int
     poly: Polynomial
     upper: SupNorm
-    error: tuple[Any, Any]
+    error: tuple[arb, arb]
     lower: LowerBound | None
     minimal: Verdict
-    extrema: tuple[Any, ...]
+    extrema: tuple[arb, ...]
 
 
-def certify_lower(target: Target, points: list[Any], error_bits: int = 100) -> LowerBound:
+def certify_lower(target: Target, points: list[arb], error_bits: int = 100) -> LowerBound:
     """Lower bound of E_m from m + 2 increasing dyadic points inside the interval."""
     degree = len(points) - 2
     with precision(target.bits(degree, error_bits)):
@@ -101,13 +100,13 @@ def _single_point(target: Target, eps: Fraction) -> LeastDegree:
     return LeastDegree(target, eps, 0, one, upper, (zero, zero), None, minimal, ())
 
 
-def certainly_above(bound: Any, eps: Fraction) -> bool:
+def certainly_above(bound: arb, eps: Fraction) -> bool:
     """True only if the ball lies above eps; told apart to a few bits of the ball's own."""
     with precision(_bits_to_tell(eps)):
         return bool(bound > ball(eps))
 
 
-def certainly_within(bound: Any, eps: Fraction) -> bool:
+def certainly_within(bound: arb, eps: Fraction) -> bool:
     """True only if the ball is at most eps, likewise."""
     with precision(_bits_to_tell(eps)):
         return bool(bound <= ball(eps))
@@ -237,7 +236,7 @@ class _Search:
         return None, Unknown(self.untold(degree - 1))
 
 
-def shrunk(points: list[Any], outer: Target, inner: Target) -> list[Any]:
+def shrunk(points: list[arb], outer: Target, inner: Target) -> list[arb]:
     """Scale a reference of the outer interval into the inner one; both start at 0 or at -M."""
     ratio = ball(inner.low) / ball(outer.low)
     ends = initial_points(inner, 0)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from varnum.balls.scalar import arb_poly, ball, fmpz_poly
+from varnum.balls.scalar import Number, arb, arb_poly, ball, certain_floor, fmpz_poly
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,11 @@ class Polynomial:
         scale = Fraction(2) ** self.exponent
         return [n * scale for n in self.numerators]
 
-    def integers(self) -> Any:
+    def integers(self) -> fmpz_poly:
         """The numerators as an integer polynomial: P times 2^-exponent."""
         return fmpz_poly(list(self.numerators))
 
-    def balls(self) -> Any:
+    def balls(self) -> arb_poly:
         """P as a ball polynomial at the precision in force."""
         scale = ball(2) ** self.exponent
         return arb_poly([ball(n) * scale for n in self.numerators])
@@ -44,14 +43,14 @@ class Polynomial:
         return value * Fraction(2) ** self.exponent
 
     @classmethod
-    def rounded(cls, coefficients: Sequence[Any], bits: int) -> Polynomial:
+    def rounded(cls, coefficients: Sequence[Number], bits: int) -> Polynomial:
         """Round ball or rational coefficients to the nearest multiples of 2^-bits."""
         scale = ball(2) ** bits
         numerators = [(ball(c) * scale).mid() + ball(Fraction(1, 2)) for c in coefficients]
-        return cls(tuple(int(n.mid().floor().unique_fmpz()) for n in numerators), -bits)
+        return cls(tuple(certain_floor(n.mid()) for n in numerators), -bits)
 
 
-def interpolate(points: Sequence[Any], values: Sequence[Any]) -> Any:
+def interpolate(points: Sequence[arb], values: Sequence[arb]) -> arb_poly:
     """Newton interpolation in balls; returns an arb_poly whose midpoints are what is wanted."""
     table = list(values)
     for order in range(1, len(points)):

@@ -7,12 +7,12 @@ between each two zeros of h. Every exchange therefore finds all extrema without 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from varnum.approx.polynomial import interpolate
 from varnum.approx.target import Target, initial_points
-from varnum.balls.scalar import ball, certain_sign
+from varnum.balls.scalar import arb, arb_poly, ball, certain_sign
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Levelled:
     points of h; peak: the largest |h| seen.
     """
 
-    points: tuple[Any, ...]
-    level: Any
-    poly: Any
-    extrema: tuple[Any, ...]
-    peak: Any
+    points: tuple[arb, ...]
+    level: arb
+    poly: arb_poly
+    extrema: tuple[arb, ...]
+    peak: arb
 
     @property
     def gap(self) -> float:
@@ -35,7 +35,7 @@ class Levelled:
         return float((self.peak / self.level - 1).mid())
 
 
-def levelled(target: Target, points: list[Any]) -> Levelled:
+def levelled(target: Target, points: list[arb]) -> Levelled:
     """Level the error on the points and find the extrema of what comes out."""
     level, values = target.level(points)
     poly = interpolate(points[:-1], [v.mid() for v in values[:-1]])
@@ -49,7 +49,9 @@ def levelled(target: Target, points: list[Any]) -> Levelled:
     return Levelled(tuple(points), abs(level).mid(), poly, tuple(extrema), peak)
 
 
-def _critical_point(target: Target, poly: Any, first: Any, second: Any, window: list[Any]) -> Any:
+def _critical_point(
+    target: Target, poly: arb_poly, first: arb_poly, second: arb_poly, window: list[arb]
+) -> arb:
     """The zero of D that belongs to the middle of three neighbouring reference points."""
     left, x, right = window
     for _ in range(4):
@@ -62,7 +64,7 @@ def _critical_point(target: Target, poly: Any, first: Any, second: Any, window: 
     return _bracketed(target, poly, first, window)
 
 
-def _bracketed(target: Target, poly: Any, first: Any, window: list[Any]) -> Any:
+def _bracketed(target: Target, poly: arb_poly, first: arb_poly, window: list[arb]) -> arb:
     """Bisection: zeros of h on both sides of the middle point, then the zero of D between them."""
     left, middle, right = window
     a = _bisect(lambda t: target.error(poly, t), left, middle, 12)
@@ -70,7 +72,7 @@ def _bracketed(target: Target, poly: Any, first: Any, window: list[Any]) -> Any:
     return _bisect(lambda t: target.slope(poly, first, t), a, b, 40)
 
 
-def _bisect(function: Any, a: Any, b: Any, steps: int) -> Any:
+def _bisect(function: Callable[[arb], arb], a: arb, b: arb, steps: int) -> arb:
     sign = certain_sign(function(a))
     for _ in range(steps):
         c = ((a + b) / 2).mid()

@@ -10,14 +10,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from varnum.approx.polynomial import Polynomial
 from varnum.approx.target import Target, initial_points
-from varnum.balls.scalar import ball, certain_sign, current_precision, hull, lower, precision
+from varnum.balls.scalar import (
+    arb,
+    ball,
+    certain_floor,
+    certain_sign,
+    current_precision,
+    fmpz_poly,
+    hull,
+    precision,
+    real_roots,
+)
 from varnum.verdict import Unknown
 
-Bracket = tuple[Any, Any]
+Bracket = tuple[arb, arb]
 
 
 @dataclass(frozen=True)
@@ -28,8 +37,8 @@ class SupNorm:
     that they are all (else exact root isolation did).
     """
 
-    low: Any
-    high: Any
+    low: arb
+    high: arb
     brackets: tuple[Bracket, ...]
     counted: bool
 
@@ -37,7 +46,7 @@ class SupNorm:
 def certify_supnorm(
     target: Target,
     poly: Polynomial,
-    extrema: Sequence[Any] = (),
+    extrema: Sequence[arb] = (),
     *,
     bits: int | None = None,
     fine: int = 0,
@@ -69,18 +78,18 @@ class _Forms:
         self.first = self.poly.derivative()
         self.second = self.first.derivative()
 
-    def error(self, x: Any) -> Any:
+    def error(self, x: arb) -> arb:
         return self.target.error(self.poly, x)
 
-    def slope(self, x: Any) -> Any:
+    def slope(self, x: arb) -> arb:
         return self.target.slope(self.poly, self.first, x)
 
-    def bend(self, x: Any) -> Any:
+    def bend(self, x: arb) -> arb:
         return self.target.slope_derivative(self.first, self.second, x)
 
 
 def counted_brackets(
-    forms: _Forms, extrema: Iterable[Any], digits: int | None = None, fine: int = 0
+    forms: _Forms, extrema: Iterable[arb], digits: int | None = None, fine: int = 0
 ) -> list[Bracket] | None:
     """deg P disjoint brackets inside the interval, each with a certain strict sign change of D.
 
@@ -114,13 +123,13 @@ def counted_brackets(
     return brackets
 
 
-def _short(x: Any, radius: Any) -> Any:
+def _short(x: arb, radius: arb) -> arb:
     """x moved by less than radius/4 to a number with no more bits than that needs."""
-    unit = ball(2) ** (int((radius.log() / math.log(2)).mid().floor().unique_fmpz()) - 3)
+    unit = ball(2) ** (certain_floor((radius.log() / math.log(2)).mid()) - 3)
     return ((x / unit).mid() + ball(0.5)).floor().mid() * unit
 
 
-def _range(forms: _Forms, brackets: Iterable[Bracket], counted: bool) -> tuple[Any, Any]:
+def _range(forms: _Forms, brackets: Iterable[Bracket], counted: bool) -> tuple[arb, arb]:
     """Bounds of sup|h| from the ends and the brackets.
 
     In a bracket |h(x) - h(a)| <= (b-a) sup|h'|, with h' = w D, w = e^-x or 1. A counted bracket
@@ -150,14 +159,10 @@ def _isolated(forms: _Forms) -> list[Bracket]:
     return bends + _monotone_zeros(forms, bends)
 
 
-def _roots(forms: _Forms, integers: Any) -> list[Bracket]:
+def _roots(forms: _Forms, integers: fmpz_poly) -> list[Bracket]:
     """Isolated real roots of an integer polynomial that may lie in the interval, in order."""
     inside = hull(forms.target.low, forms.target.high)
-    square_free = integers // integers.gcd(integers.derivative())
-    # flint isolates each root of a square-free polynomial; real ones get imaginary part exactly 0
-    roots = [r.real for r, _ in square_free.complex_roots() if r.imag.is_zero()]
-    roots = [r for r in roots if r.overlaps(inside)]
-    return sorted(((r.lower(), r.upper()) for r in roots), key=lambda ab: lower(ab[0]))
+    return [(r.lower(), r.upper()) for r in real_roots(integers) if r.overlaps(inside)]
 
 
 def _monotone_zeros(forms: _Forms, bends: list[Bracket]) -> list[Bracket]:
@@ -181,7 +186,7 @@ def _monotone_zeros(forms: _Forms, bends: list[Bracket]) -> list[Bracket]:
     return zeros
 
 
-def _signed(forms: _Forms, a: Any, b: Any) -> Any | None:
+def _signed(forms: _Forms, a: arb, b: arb) -> arb | None:
     """`a`, or a point a little towards b, with a certain sign of D; None if none is found."""
     if certain_sign(forms.slope(a)):
         return a
@@ -192,7 +197,7 @@ def _signed(forms: _Forms, a: Any, b: Any) -> Any | None:
     return None
 
 
-def _bisected(forms: _Forms, a: Any, b: Any) -> Bracket:
+def _bisected(forms: _Forms, a: arb, b: arb) -> Bracket:
     sign = certain_sign(forms.slope(a))
     for _ in range(current_precision() // 2):
         for part in (0.5, 0.4375, 0.5625):  # the zero itself has no certain sign: step beside it

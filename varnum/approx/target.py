@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
-from varnum.balls.scalar import arb_poly, ball
+from varnum.balls.scalar import arb, arb_poly, ball
 from varnum.errors import InputError
 
 ErrorKind = Literal["relative", "additive"]
@@ -43,25 +43,25 @@ class Target:
         """Width of the interval, for sizing precision only."""
         return float(self.high - self.low)
 
-    def error(self, poly: arb_poly, x: Any) -> Any:
+    def error(self, poly: arb_poly, x: arb) -> arb:
         """h(x), enclosed."""
         if self.kind == "relative":
             return poly(x) * (-x).exp() - 1
         return poly(x) - x.exp()
 
-    def slope(self, poly: arb_poly, derivative: arb_poly, x: Any) -> Any:
+    def slope(self, poly: arb_poly, derivative: arb_poly, x: arb) -> arb:
         """D(x), enclosed: its sign is the sign of h'(x)."""
         return derivative(x) - (poly(x) if self.kind == "relative" else x.exp())
 
-    def slope_derivative(self, derivative: arb_poly, second: arb_poly, x: Any) -> Any:
+    def slope_derivative(self, derivative: arb_poly, second: arb_poly, x: arb) -> arb:
         """D'(x), enclosed."""
         return second(x) - (derivative(x) if self.kind == "relative" else x.exp())
 
-    def slope_to_error(self, slope: Any, x: Any) -> Any:
+    def slope_to_error(self, slope: arb, x: arb) -> arb:
         """h'(x) from D(x)."""
         return slope * (-x).exp() if self.kind == "relative" else slope
 
-    def level(self, points: Sequence[Any]) -> tuple[Any, list[Any]]:
+    def level(self, points: Sequence[arb]) -> tuple[arb, list[arb]]:
         """The levelled error lambda on g + 2 points, and P's values there.
 
         P(x_i) = e^(x_i) + (-1)^i lambda u(x_i), u = e^x (relative) or 1 (additive), is met by one
@@ -101,7 +101,7 @@ def bits_of(error: Fraction) -> int:
     return max(0, error.denominator.bit_length() - error.numerator.bit_length() + 1)
 
 
-def initial_points(target: Target, degree: int) -> list[Any]:
+def initial_points(target: Target, degree: int) -> list[arb]:
     """Near-optimal reference of degree + 2 points, rounded into the interval.
 
     relative: x_i = -M cos t_i, t_i + (M/(g+1)) sin t_i = pi i/(g+1), the phase of the asymptotic

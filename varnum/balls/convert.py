@@ -58,8 +58,8 @@ def balls_of(value: Any) -> Balls:
                 "ball array: NaN or infinity in the input; allowed are real numbers "
                 "(for a mask: where with a NumPy bool array, and 0 for a masked weight)"
             )
-        convert = arb
-    elif kind != "O":
+        return filled(map(arb, array.ravel().tolist()), array.shape)
+    if kind != "O":
         raise InputError(f"ball array: dtype {array.dtype} has no exact balls; {_ALLOWED}")
     return filled(map(convert, array.ravel().tolist()), array.shape)
 

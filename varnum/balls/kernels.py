@@ -59,9 +59,14 @@ def power(x: Balls, exponent: int) -> Balls:
     return x if exponent == 1 else np.asarray(x * power(x, exponent - 1), dtype=object)
 
 
+def _matrix(a: Balls) -> arb_mat:
+    rows, columns = a.shape
+    return arb_mat(rows, columns, a.ravel().tolist())
+
+
 def _product(a: Balls, b: Balls) -> Balls:
     """`(m, k) @ (k, n) -> (m, n)` by `arb_mat`."""
-    product = arb_mat(*a.shape, a.ravel().tolist()) * arb_mat(*b.shape, b.ravel().tolist())
+    product = _matrix(a) * _matrix(b)
     entries = product.entries()
     out = filled(entries, (a.shape[0], b.shape[1]))
     if entries and entries[0].is_zero():

@@ -13,5 +13,5 @@ def reduced(vectors: Sequence[Sequence[int]]) -> list[list[int]]:
     >>> reduced([[1, 2], [3, 4]])
     [[-2, 1], [3, -1]]
     """
-    _, transform = fmpz_mat([list(v) for v in vectors]).lll(transform=True)
+    _, transform = fmpz_mat([list(v) for v in vectors]).lll(True)
     return [[int(x) for x in row] for row in transform.tolist()]

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 from flint import arb, arb_poly, ctx, fmpq, fmpz, fmpz_poly
 
@@ -19,9 +19,11 @@ from varnum.balls.exact import parse, round_decimal
 from varnum.errors import InputError
 
 __all__ = [
+    "Number",
     "arb",
     "arb_poly",
     "ball",
+    "certain_floor",
     "certain_sign",
     "certainly_at_most",
     "certainly_less",
@@ -32,6 +34,7 @@ __all__ = [
     "hull",
     "lower",
     "precision",
+    "real_roots",
     "upper",
 ]
 
@@ -39,6 +42,9 @@ __all__ = [
 _lock = threading.Lock()
 _open: dict[int, list[list[int]]] = {}  # thread -> its open blocks, [bits] each
 _outside = int(ctx.prec)  # in force where no block is open
+
+
+Number: TypeAlias = int | float | Fraction | str | fmpz | fmpq | arb  # what a ball is made of
 
 
 @contextmanager
@@ -84,7 +90,7 @@ def current_precision() -> int:
     return int(ctx.prec)
 
 
-def ball(value: int | float | Fraction | str | Any) -> Any:
+def ball(value: Number) -> arb:
     """Enclose one number, or pass a ball through.
 
     Exact for int and float (the float's own binary value); a Fraction, "1e-3" or "1/3" is enclosed
@@ -104,22 +110,22 @@ def ball(value: int | float | Fraction | str | Any) -> Any:
     return arb(value)
 
 
-def hull(low: int | Fraction | Any, high: int | Fraction | Any) -> Any:
+def hull(low: Number, high: Number) -> arb:
     """The smallest ball that encloses both ends."""
     return ball(low).union(ball(high))
 
 
-def certainly_less(a: Any, b: Any) -> bool:
+def certainly_less(a: Number, b: Number) -> bool:
     """True only if every point of `a` is below every point of `b`."""
     return bool(ball(a) < ball(b))
 
 
-def certainly_at_most(a: Any, b: Any) -> bool:
+def certainly_at_most(a: Number, b: Number) -> bool:
     """True only if every point of `a` is at most every point of `b`."""
     return bool(ball(a) <= ball(b))
 
 
-def certain_sign(a: Any) -> int:
+def certain_sign(a: arb) -> int:
     """-1 or +1 where the sign is certain, else 0 (which does *not* mean zero)."""
     return 1 if a > 0 else -1 if a < 0 else 0
 
@@ -127,7 +133,7 @@ def certain_sign(a: Any) -> int:
 _MAX_EXPONENT = 10**7  # a Fraction writes its exponent out: about a megabyte here
 
 
-def exact_value(point: Any) -> Fraction:
+def exact_value(point: arb) -> Fraction:
     """The rational that an exact ball is; raises ArithmeticError where it cannot be written out."""
     if not (point.is_finite() and point.is_exact()):
         raise ArithmeticError("the enclosure is unbounded or no point: raise the precision")
@@ -137,21 +143,39 @@ def exact_value(point: Any) -> Fraction:
     return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
 
 
-def lower(a: Any) -> Fraction:
+def lower(a: arb) -> Fraction:
     """A rational not above the enclosed number; raises ArithmeticError if the ball is unbounded."""
     if not a.is_finite():
         raise ArithmeticError("the enclosure is unbounded: raise the precision")
     return exact_value(a if a.is_exact() else a.lower())
 
 
-def upper(a: Any) -> Fraction:
+def upper(a: arb) -> Fraction:
     """A rational not below the enclosed number; raises ArithmeticError if the ball is unbounded."""
     if not a.is_finite():
         raise ArithmeticError("the enclosure is unbounded: raise the precision")
     return exact_value(a if a.is_exact() else a.upper())
 
 
-def enclosure_text(a: Any, digits: int = 12) -> tuple[str, str]:
+def certain_floor(a: arb) -> int:
+    """The largest integer not above the number; ArithmeticError where the ball leaves two."""
+    whole = a.floor().unique_fmpz()
+    if whole is None:
+        raise ArithmeticError("the enclosure leaves the integer part open: raise the precision")
+    return int(whole)
+
+
+def real_roots(polynomial: fmpz_poly) -> list[arb]:
+    """Balls around the real zeros of an integer polynomial, in order; each holds just one.
+
+    flint isolates the zeros of a square-free polynomial; real ones get imaginary part exactly 0.
+    """
+    square_free = polynomial // polynomial.gcd(polynomial.derivative())
+    pairs: Any = square_free.complex_roots()  # (root, multiplicity), whatever the stub says
+    return sorted((r.real for r, _ in pairs if r.imag.is_zero()), key=lambda r: lower(r))
+
+
+def enclosure_text(a: arb, digits: int = 12) -> tuple[str, str]:
     """Decimal strings [low, high], rounded outwards, that enclose the number.
 
     >>> enclosure_text(arb(2).sqrt(), 6)

@@ -11,10 +11,11 @@ from varnum.balls.array import BallArray, wrap
 from varnum.balls.convert import filled
 
 
-def _matrix(A: BallArray) -> Any:
+def _matrix(A: BallArray) -> arb_mat:
     if A.ndim != 2:
         raise ValueError(f"expected a matrix, got shape {A.shape}")
-    return arb_mat(*A.shape, A.entries())
+    rows, columns = A.shape
+    return arb_mat(rows, columns, A.entries())
 
 
 def inverse(A: BallArray) -> BallArray | None:

@@ -7,14 +7,14 @@ expression. The printers below are trusted code; the tests hold them against eac
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
-from varnum.balls.scalar import arb, ball
+from varnum.balls.scalar import Number, arb, ball
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Formula:
     assurance: str
     says: str
 
-    def ball(self, **values: Any) -> Any:
+    def ball(self, **values: Number) -> arb:
         """Enclosure at the given exact numbers or balls, at the precision in force."""
         return to_ball(self.expr, {name: ball(value) for name, value in values.items()})
 
@@ -51,7 +51,7 @@ class Formula:
         return f"{self.left} = {sp.sstr(self.expr)}"
 
 
-_BALL_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+_BALL_FUNCTIONS: dict[Any, Callable[..., arb]] = {
     sp.exp: lambda x: x.exp(),
     sp.log: lambda x: x.log(),
     sp.cosh: lambda x: x.cosh(),
@@ -73,14 +73,14 @@ _BALL_FUNCTIONS: dict[Any, Callable[..., Any]] = {
 }
 
 
-def _fold(step: Callable[[Any, Any], Any], items: tuple[Any, ...]) -> Any:
+def _fold(step: Callable[[arb, arb], arb], items: Sequence[arb]) -> arb:
     value = items[0]
     for item in items[1:]:
         value = step(value, item)
     return value
 
 
-def to_ball(expr: Any, values: dict[str, Any]) -> Any:
+def to_ball(expr: Any, values: dict[str, arb]) -> arb:
     """Evaluate a sympy expression in balls; raises TypeError on what it does not know."""
     if expr.is_Symbol:
         return values[expr.name]
@@ -108,9 +108,9 @@ def to_ball(expr: Any, values: dict[str, Any]) -> Any:
         )
     parts = [to_ball(part, values) for part in expr.args]
     if expr.is_Add:
-        return _fold(lambda a, b: a + b, tuple(parts))
+        return _fold(lambda a, b: a + b, parts)
     if expr.is_Mul:
-        return _fold(lambda a, b: a * b, tuple(parts))
+        return _fold(lambda a, b: a * b, parts)
     function = _BALL_FUNCTIONS.get(expr.func)
     if function is None:
         raise TypeError(f"no ball evaluation for {expr.func}")

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varnum.balls.exact import parse
-from varnum.balls.scalar import arb, ball, fmpz_poly, hull, precision
+from varnum.balls.scalar import arb, ball, fmpz_poly, hull, precision, real_roots
 from varnum.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -218,8 +218,7 @@ def _real_roots(powers: tuple[Fraction, ...]) -> tuple[Any, ...]:
     integers = fmpz_poly([int(c * scale) for c in powers])
     if integers.degree() < 1:
         return ()
-    square_free = integers // integers.gcd(integers.derivative())
-    return tuple(r.real for r, _ in square_free.complex_roots() if r.imag.is_zero())
+    return tuple(real_roots(integers))
 
 
 CUBIC = (Fraction(0), Fraction(3, 2), Fraction(0), Fraction(-1, 2))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.balls.scalar import arb, ball, lower, precision, upper
+from varnum.balls.scalar import Number, arb, ball, lower, precision, upper
 from varnum.errors import InputError
 from varnum.formulas import paper_model as closed
 from varnum.model.paper import PaperConfig
@@ -168,8 +168,10 @@ def certify_closed_form(
         raise InputError("the closed form needs 0 <= eps < 1, R, sigma > 0 and d >= 1")
     if min(norms) < 0 or b * (w_v + residual) < 1 or K < 1:
         raise InputError("the closed form needs K >= 1, norms >= 0 and b (w_V + residual) >= 1")
-    given = {"R": R, "d": d, "sigma": sigma, "b": b, "w_Q": w_q, "w_K": w_k, "w_V": w_v,
-             "res": int(residual)}  # fmt: skip
+    given: dict[str, Number] = {
+        "R": R, "d": d, "sigma": sigma, "b": b, "w_Q": w_q, "w_K": w_k, "w_V": w_v,
+        "res": int(residual),
+    }  # fmt: skip
     with precision(_BITS):
         error = closed.model_error.ball(K=K, eps=eps, **given)
         gains = tuple(upper(closed.amplification.ball(k=k, **given)) for k in range(1, K + 1))
@@ -223,8 +225,10 @@ def certify_norm_budget(
             raise InputError(f"{name}: {at_most(value)} is beyond use; 1e-100 to {at_most(most)}")
     if min(norms) < 0 or b * (norms[2] + residual) < 1:
         raise InputError(f"norms: needs w_Q, w_K >= 0 and w_V >= {1 / b - residual}")
-    given = {"R": R, "d": d, "sigma": sigma, "b": b, "w_Q": norms[0], "w_K": norms[1],
-             "w_V": norms[2], "res": int(residual)}  # fmt: skip
+    given: dict[str, Number] = {
+        "R": R, "d": d, "sigma": sigma, "b": b, "w_Q": norms[0], "w_K": norms[1],
+        "w_V": norms[2], "res": int(residual),
+    }  # fmt: skip
     with precision(_BITS):
         eps = lower(closed.model_budget.ball(K=K, eps=model_error, **given))
         eps = Fraction(int(eps * 10**60), 10**60)

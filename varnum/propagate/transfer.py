@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import SupportsFloat, TypeAlias
 
 import numpy as np
 
-from varnum.balls.scalar import arb, ball, upper
+from varnum.balls.scalar import Number, arb, ball, upper
 from varnum.errors import InputError
 from varnum.formulas import layers, softmax
 from varnum.propagate.forms import UP, Floats, largest
 
-Ball = Any
+Ball: TypeAlias = arb
 
 GELU_SLOPE = Fraction(1129, 1000)  # claim gelu-lipschitz: sup|f'| <= 1.1290
 SILU_SLOPE = Fraction(109984, 100000)  # claim silu-lipschitz: sup|f'| <= 1.09984
@@ -37,7 +37,7 @@ class Reach:
     norm_error: Ball
 
     @classmethod
-    def of(cls, width: int, size: Any, error: Any = 0, norm: Any = None) -> Reach:
+    def of(cls, width: int, size: Number, error: Number = 0, norm: Number | None = None) -> Reach:
         """From entrywise bounds; the l2 bounds follow with sqrt(width) where not given."""
         root = arb(width).sqrt()
         size, error = ball(size), ball(error)
@@ -110,7 +110,7 @@ def conv_operator(weight: Floats, bias: Floats, residual: Fraction = Fraction(0)
     return Operator(len(weight), rows, spectral, size, size * arb(len(weight)).sqrt())
 
 
-def _up(value: Any) -> Ball:
+def _up(value: SupportsFloat) -> Ball:
     return ball(Fraction(float(value) * UP))
 
 
@@ -135,7 +135,7 @@ def nearest(x: Reach) -> Reach:
     return x
 
 
-def interpolate(x: Reach, growth: Any) -> Reach:
+def interpolate(x: Reach, growth: Number) -> Reach:
     """Claim `bicubic-lebesgue`: entries and tokens grow by at most the sum of |weights|."""
     g = ball(growth)
     return Reach(x.width, g * x.size, g * x.norm, g * x.error, g * x.norm_error)
@@ -152,12 +152,14 @@ def add(x: Reach, y: Reach) -> Reach:
     ).tidy()
 
 
-def shift(x: Reach, size: Any) -> Reach:
+def shift(x: Reach, size: Number) -> Reach:
     """x plus something fixed with entries of at most `size`, e.g. position embeddings."""
     return add(x, Reach.of(x.width, size))
 
 
-def modulate(x: Reach, factor: Any, shift: Any = 0, shift_norm: Any = None) -> Reach:
+def modulate(
+    x: Reach, factor: Number, shift: Number = 0, shift_norm: Number | None = None
+) -> Reach:
     """Claim `adaln` with factors and shifts that do not move: |factor|, |shift| upper bounds."""
     f, s = ball(factor), ball(shift)
     n = s * arb(x.width).sqrt() if shift_norm is None else ball(shift_norm)
@@ -170,7 +172,7 @@ def product(x: Reach, g: Reach) -> Reach:
     return Reach.of(x.width, x.size * g.size, error)
 
 
-def layer_norm(x: Reach, s_min: Any) -> Reach:
+def layer_norm(x: Reach, s_min: Number) -> Reach:
     """Claims `layernorm-range` and `layernorm-lipschitz`; s_min <= sqrt(var + eps_LN) of x.
 
     Raises InputError for s_min <= 0: without epsilon a constant token has no value.
@@ -202,7 +204,7 @@ def activation(x: Reach, slope: Fraction) -> Reach:
     return replace(x, error=ball(slope) * x.error, norm_error=ball(slope) * x.norm_error)
 
 
-def unit_vectors(x: Reach, min_norm: Any) -> Reach:
+def unit_vectors(x: Reach, min_norm: Number) -> Reach:
     """Normalised vectors: the chord of LayerNorm, at most 2 (claim attention-lipschitz).
 
     min_norm <= ||x|| of the unperturbed vectors; error over min_norm would need it of both.
@@ -213,24 +215,24 @@ def unit_vectors(x: Reach, min_norm: Any) -> Reach:
     return Reach(x.width, arb(1), arb(1), moved, moved)
 
 
-def logit_error(q: Reach, k: Reach, scale: Any) -> Ball:
+def logit_error(q: Reach, k: Reach, scale: Number) -> Ball:
     """zeta of claim `attention-lipschitz`: the better of the entrywise and the l2 form."""
     entries = q.width * (q.size * k.error + k.size * q.error + q.error * k.error)
     norms = q.norm * k.norm_error + k.norm * q.norm_error + q.norm_error * k.norm_error
     return abs(ball(scale)) * smaller(entries, norms)
 
 
-def unit_logit_error(q: Reach, k: Reach, scale: Any) -> Ball:
+def unit_logit_error(q: Reach, k: Reach, scale: Number) -> Ball:
     """zeta for unit vectors: |q'.k' - q.k| <= ||q' - q|| + ||k' - k||, and at most 2."""
     return abs(ball(scale)) * smaller(q.norm_error + k.norm_error, arb(2))
 
 
-def logit_size(q: Reach, k: Reach, scale: Any) -> Ball:
+def logit_size(q: Reach, k: Reach, scale: Number) -> Ball:
     """M: the largest |logit| of the unperturbed run."""
     return abs(ball(scale)) * smaller(q.width * q.size * k.size, q.norm * k.norm)
 
 
-def attention(v: Reach, zeta: Any, eps: Any) -> Reach:
+def attention(v: Reach, zeta: Number, eps: Number) -> Reach:
     """Claim `attention-lipschitz`: softmax(logits) v, logit error zeta, kernel error eps."""
     share = softmax_share(zeta, eps)
     return Reach(
@@ -242,7 +244,7 @@ def attention(v: Reach, zeta: Any, eps: Any) -> Reach:
     ).tidy()
 
 
-def softmax_share(zeta: Any, eps: Any) -> Ball:
+def softmax_share(zeta: Number, eps: Number) -> Ball:
     """tanh((zeta + artanh eps)/2): half the l1 move of a softmax row (claim `softmax-compose`)."""
     z, e = ball(zeta), ball(eps)
     if not (e >= 0 and e < 1):
@@ -250,7 +252,7 @@ def softmax_share(zeta: Any, eps: Any) -> Ball:
     return softmax.output_compose.ball(zeta=ball(upper(z)), eps=ball(upper(e)))
 
 
-def guidance(x: Reach, t: Any) -> Reach:
+def guidance(x: Reach, t: Number) -> Reach:
     """Claim `guidance`: (1 + t) cond - t uncond, both within x."""
     factor = layers.guidance.ball(b=t)
     return Reach(x.width, factor * x.size, factor * x.norm, factor * x.error, factor * x.norm_error)

@@ -255,10 +255,10 @@ class Norms:
             outs.append(t.attention(v, zeta, self.eps))
             zetas.append(upper(zeta))
             sizes.append(upper(t.logit_size(q, k, scale)))
-        zeta, size = max(zetas), max(sizes)
+        moved, size = max(zetas), max(sizes)
         # unit vectors stay unit
-        domain = max(map(upper, w.scales)) if w.l2_norm else size + zeta
-        self.logits = (zeta, size, domain)
+        domain = max(map(upper, w.scales)) if w.l2_norm else size + moved
+        self.logits = (moved, size, domain)
         return _side_by_side(outs)
 
 
