@@ -439,7 +439,9 @@ def without(name: str) -> Any:
         "overlap": [same, raw],  # F3
         "turns": [patch.object(Turns, "one", unbroken)],  # F4
         "out": [raw],  # F5
-        "depth": [patch("varnum.lowrank.exact._DEPTH", dict.fromkeys(("float32", "float64"), 1e9))],
+        "depth": [
+            patch("varnum.floats.softmax_error._DEPTH", dict.fromkeys(("float32", "float64"), 1e9))
+        ],
         "probes": [patch("varnum.floats.guard._check", lambda *_: None)],  # F7
     }  # "depth" is F6
     stack = ExitStack()

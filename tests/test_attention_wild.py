@@ -10,8 +10,8 @@ import pytest
 import varnum as vn
 from varnum.errors import InputError
 from varnum.floats.inputs import plain
+from varnum.floats.softmax_error import kernel_error
 from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
-from varnum.lowrank.exact import kernel_error
 from varnum.lowrank.factors import attend
 from varnum.lowrank.kernel import certify_kernel, fit_kernel
 from varnum.lowrank.polynomial import fit_polynomial

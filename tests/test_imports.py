@@ -17,6 +17,7 @@ GROUND = {
     "balls",
     "formulas",
     "outward",
+    "_moved",
     "text",
     "value",
     "envelope",
@@ -26,6 +27,7 @@ GROUND = {
 MAY: dict[str, set[str]] = {
     "errors": set(),
     "verdict": set(),
+    "_moved": set(),
     "_version": set(),
     "balls": {"errors", "verdict"},
     "outward": {"balls", "errors"},
@@ -44,7 +46,7 @@ MAY: dict[str, set[str]] = {
     "_plan": GROUND | {"approx", "lowrank", "cost", "question", "_plan_text", "_plan_json"},
     "_attention": GROUND | {"approx", "floats", "lowrank"},
     "_slot": GROUND | {"floats", "lowrank", "_attention"},
-    "propagate": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "question"},
+    "propagate": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_plan", "question"},
     "hardness": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND
     | {

@@ -12,15 +12,16 @@ import numpy as np
 
 from varnum.balls.exact import parse
 from varnum.errors import InputError
+from varnum.floats.arrays import like, merge, split_heads, to_double
 from varnum.floats.guard import certifying, eagerly
 from varnum.floats.inputs import finite, plain
-from varnum.lowrank.arrays import check_inputs, like, merge, split_heads, to_double
-from varnum.lowrank.exact import kernel_error, logit_spread
+from varnum.floats.norms import row_norms
+from varnum.floats.qkv import check_inputs
+from varnum.floats.rounding import UNIT, dtype_name, up
+from varnum.floats.softmax_error import kernel_error, logit_spread
 from varnum.lowrank.factors import attend
-from varnum.lowrank.geometry import row_norms
 from varnum.lowrank.kernel import LowRankKernel, fit_kernel
 from varnum.lowrank.polynomial import PolynomialKernel, fit_polynomial
-from varnum.lowrank.rounding import UNIT, dtype_name, up
 from varnum.lowrank.varform import Outcome, attend_scales
 
 METHODS = ("auto", "pivots", "monomials", "moments", "exact")

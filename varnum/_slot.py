@@ -19,8 +19,8 @@ from varnum._attention import Certificate, attention, parse_target
 from varnum.errors import InputError
 from varnum.floats.guard import certifying, eagerly
 from varnum.floats.inputs import kind_of, plain
-from varnum.lowrank.arrays import check_kind
-from varnum.lowrank.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
+from varnum.floats.qkv import check_kind
+from varnum.floats.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
 
 _HALF = ("bfloat16", "float16")
 _PART = 4  # the product may cost this part of the target, otherwise all is done in float64

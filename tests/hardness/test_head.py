@@ -9,10 +9,10 @@ import pytest
 
 from varnum.balls.scalar import arb, ball, certainly_less, precision
 from varnum.errors import InputError
+from varnum.floats.softmax_error import softmax_head_error
 from varnum.hardness.decide import evaluate_exact, inject, rows_with_partner
 from varnum.hardness.head import Head, ov_head, seth_head
 from varnum.hardness.reduce import ov_to_hamming
-from varnum.hardness.rounding import softmax_head_error
 
 LIMIT = Fraction("0.1249")
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from varnum.lowrank import backend, moments, state, values, varform
+from varnum.floats import arrays, norms, values
+from varnum.lowrank import moments, state, varform
 
 torch = pytest.importorskip("torch", reason="the torch backend is optional")
 
@@ -21,7 +22,7 @@ def test_without_views_into_host_memory_all_comes_out_alike(monkeypatch, largest
     v[:, 1] = 7
     v[:1000, 2] = 3
     host, expected = varform.attend_scales(*sides, v, scales, 3.0, 1e-2)
-    for module in (backend, moments, state, values, varform):
+    for module in (arrays, norms, values, moments, state, varform):
         if hasattr(module, "light"):
             monkeypatch.setattr(module, "light", lambda array: array)
     device, outcome = varform.attend_scales(*sides, v, scales, 3.0, 1e-2)

@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 
+from varnum.floats.rounding import TINY, UNIT, gamma
+from varnum.floats.values import ValueRange
 from varnum.lowrank.basis import fit_basis, lost_squares
 from varnum.lowrank.moments import Forms, make_forms, row_errors, tail_table
-from varnum.lowrank.rounding import TINY, UNIT, gamma
 from varnum.lowrank.state import MomentState
-from varnum.lowrank.values import ValueRange
 
 FLOAT32 = np.zeros(1, np.float32)
 

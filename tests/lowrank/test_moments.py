@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from varnum.floats.rounding import gamma
 from varnum.lowrank.basis import fit_basis
 from varnum.lowrank.moments import FAR, make_forms, row_errors, tail_table
-from varnum.lowrank.rounding import gamma
 from varnum.lowrank.state import MomentState
 
 

@@ -7,16 +7,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from varnum.lowrank import rounding
-from varnum.lowrank.geometry import (
-    Frame,
-    bound_logit_residual,
-    frobenius,
-    key_weights,
-    max_envelope,
-    row_norms,
-)
-from varnum.lowrank.rounding import TINY, UNIT, exp_relative, exp_up, expm1_up, gamma, up
+from varnum.floats import rounding
+from varnum.floats.norms import frobenius, row_norms
+from varnum.floats.rounding import TINY, UNIT, exp_relative, exp_up, expm1_up, gamma, up
+from varnum.lowrank.geometry import Frame, bound_logit_residual, key_weights, max_envelope
 
 U = Fraction(1, 2**53)
 

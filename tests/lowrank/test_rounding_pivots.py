@@ -7,6 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from varnum.floats.rounding import UNIT, gamma
 from varnum.lowrank import kernel as kernel_module
 from varnum.lowrank.kernel import LowRankKernel, certify_kernel, fit_kernel
 from varnum.lowrank.pivots import (
@@ -18,7 +19,6 @@ from varnum.lowrank.pivots import (
     gaussian_error,
 )
 from varnum.lowrank.recompress import Sides, Turn, certify_relative
-from varnum.lowrank.rounding import UNIT, gamma
 
 U = UNIT["float64"]
 

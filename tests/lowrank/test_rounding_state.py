@@ -8,10 +8,10 @@ import mpmath
 import numpy as np
 import pytest
 
+from varnum.floats.rounding import TINY, UNIT, gamma
 from varnum.lowrank.basis import fit_basis, slack
 from varnum.lowrank.moments import FAR, make_forms, row_errors, tail_table
 from varnum.lowrank.monomials import monomials
-from varnum.lowrank.rounding import TINY, UNIT, gamma
 from varnum.lowrank.state import MomentState
 from varnum.lowrank.varform import attend_scales
 

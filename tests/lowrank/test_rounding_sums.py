@@ -7,12 +7,12 @@ import mpmath
 import numpy as np
 import pytest
 
+from varnum.floats.rounding import UNIT, gamma
+from varnum.floats.softmax_error import exact_error
 from varnum.lowrank import polynomial
-from varnum.lowrank.exact import exact_error
 from varnum.lowrank.factors import attend
 from varnum.lowrank.monomials import multinomials
 from varnum.lowrank.polynomial import PolynomialKernel, fit_polynomial, monomial_rows
-from varnum.lowrank.rounding import UNIT, gamma
 
 U = UNIT["float64"]
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from varnum.errors import InputError
-from varnum.lowrank.exact import exact_error
+from varnum.floats.norms import farthest
+from varnum.floats.softmax_error import exact_error
 from varnum.lowrank.policy import Choice
-from varnum.lowrank.varform import VarAttention, _far, attend_scales
+from varnum.lowrank.varform import VarAttention, attend_scales
 
 SCALES = (2, 3, 4)
 ANY = 1e9  # a target that every bound meets
@@ -107,7 +108,7 @@ def test_an_early_long_key_counts_for_late_long_queries():
 @pytest.mark.parametrize("size", [1.0, 1e-25, 3e-40])
 def test_a_norm_is_not_below_the_exact_one(size):
     array = (np.random.default_rng(1).standard_normal((9, 40)) * size).astype(np.float32)
-    assert _far(array) >= np.linalg.norm(array.astype(np.longdouble), axis=1).max()
+    assert farthest(array) >= np.linalg.norm(array.astype(np.longdouble), axis=1).max()
 
 
 def test_rows_whose_bound_is_no_number_are_done_exactly():
@@ -215,7 +216,7 @@ def test_what_an_offset_costs(seed, size):
     """v - c and its range are what `cost` says they are, against exact differences."""
     from fractions import Fraction
 
-    from varnum.lowrank.values import Offset, ValueRange
+    from varnum.floats.values import Offset, ValueRange
 
     rng = np.random.default_rng(seed)
     v = (rng.standard_normal((7, 1)) * size + rng.uniform(0.5, 2)).astype(np.float32)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from varnum.audit.numbers import DIGITS
 from varnum.balls.exact import parse, round_decimal
 from varnum.balls.scalar import arb, ball, precision, upper
-from varnum.lowrank.rounding import gamma, up
+from varnum.floats.rounding import gamma, up
 from varnum.model.transformer import MAX_LOG_SCALE
 from varnum.propagate import transfer as t
 from varnum.propagate.transfer import Reach

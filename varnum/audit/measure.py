@@ -17,8 +17,8 @@ import numpy.typing as npt
 from varnum.errors import InputError
 from varnum.floats.guard import certified
 from varnum.floats.inputs import positive, tokens
-from varnum.lowrank.geometry import row_norms
-from varnum.lowrank.rounding import gamma, up
+from varnum.floats.norms import row_norms
+from varnum.floats.rounding import gamma, up
 from varnum.propagate.checked import exact_floats
 
 Floats = npt.NDArray[np.float64]

@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from varnum.audit.measure import parts_of
 from varnum.audit.numbers import above
+from varnum.floats.rounding import up
 from varnum.formulas import cost as forms
 from varnum.lowrank.geometry import fit_frame
-from varnum.lowrank.rounding import up
 
 Floats = npt.NDArray[np.float64]
 

@@ -140,7 +140,7 @@ def _ranks(arrays: list[Any], sigma: str, certificate: Certificate) -> tuple[int
     For an output error t the kernel error with the same consequence, 2t/(1 + t^2), is taken.
     """
     from varnum._attention import resolve_sigma
-    from varnum.lowrank.arrays import split_heads, to_double
+    from varnum.floats.arrays import split_heads, to_double
     from varnum.lowrank.bounds import MOST_TOKENS, certify_rank_lower, estimate_rank_reference
 
     eps = _kernel_error(certificate)

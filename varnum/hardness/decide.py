@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.floats.rounding import EXACT_U
+from varnum.floats.softmax_error import softmax_head_error
 from varnum.hardness.head import ALLOWED, Head
-from varnum.hardness.rounding import UNIT, softmax_head_error
 from varnum.model.attention import exact_attention
 
 THRESHOLD = 0.375
@@ -57,7 +58,7 @@ def inject(outputs: Outputs, error: Fraction) -> Outputs:
     step = float(error)
     away = np.where(outputs.values >= THRESHOLD, -step, step)
     # float(error) and the addition round once each; outputs and steps are below 2 in size.
-    total = outputs.error + max(error, Fraction(step)) + 2 * UNIT
+    total = outputs.error + max(error, Fraction(step)) + 2 * EXACT_U
     return replace(outputs, values=outputs.values + away, error=total)
 
 

@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.floats.rounding import EXACT_U
 from varnum.hardness.decide import Evaluate, Outputs, evaluate_exact
 from varnum.hardness.head import Head
-from varnum.hardness.rounding import UNIT
 from varnum.hardness.wrap import evaluate_wrapped, wrap
 
 TARGET = Fraction(1, 100)  # output error asked of low-rank attention; V's range is 1
@@ -27,7 +27,7 @@ def evaluate_lowrank(head: Head, method: str = "auto") -> Outputs:
         *head.arrays(), sigma=head.sigma, output_error=TARGET, method=method
     )
     # sigma reaches the kernel as a float, two ulps off at most: logits move by 4 u M at most
-    error = Fraction(certificate.output_error) + 4 * UNIT * head.M
+    error = Fraction(certificate.output_error) + 4 * EXACT_U * head.M
     name = f"low rank asked; {certificate.method}, rank {certificate.rank}: {certificate.reason}"
     return Outputs(np.asarray(output)[:, 0], error, name)
 

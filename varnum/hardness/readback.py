@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.floats.rounding import EXACT_U
+from varnum.floats.softmax_error import softmax_head_error
 from varnum.hardness.keys import Keys
 from varnum.hardness.kv import certify_capacity
-from varnum.hardness.rounding import UNIT, softmax_head_error
 from varnum.model.attention import exact_attention
 
 QUARTER = Fraction(1, 4)
@@ -68,7 +69,7 @@ def read_back(keys: Keys, values: Any, b: int, factor: Fraction | None = None) -
     if values.min(initial=0) < 0 or values.max(initial=0) > q:
         raise InputError(f"values: whole numbers from 0 to {q} are allowed")
     out, rounding = attend_rows(keys, values, b)
-    slop = 4 * UNIT * (q + 1)  # the addition of the error, and the float it is stored in
+    slop = 4 * EXACT_U * (q + 1)  # the addition of the error, and the float it is stored in
     error = QUARTER - rounding - slop if factor is None else factor * QUARTER
     if error <= 0:
         raise InputError(f"bits: {b} per value leave no room for float64's rounding")

@@ -18,11 +18,11 @@ import numpy as np
 
 from varnum.balls.scalar import precision, upper
 from varnum.errors import InputError
+from varnum.floats.softmax_error import softmax_head_error
 from varnum.formulas import hardness as forms
 from varnum.formulas.core import to_exact
 from varnum.hardness.decide import Outputs
 from varnum.hardness.head import Head
-from varnum.hardness.rounding import softmax_head_error
 from varnum.model.attention import exact_attention
 from varnum.model.config import VarConfig
 from varnum.model.interpolation import bicubic

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.floats.arrays import caster, to_numpy
 from varnum.floats.guard import certified
-from varnum.lowrank.backend import caster, to_numpy
-from varnum.lowrank.rounding import TINY, UNIT, dtype_name, gamma, up
+from varnum.floats.rounding import TINY, UNIT, dtype_name, gamma, up
 
 Array = npt.NDArray[Any]
 
@@ -164,8 +164,3 @@ def lost_squares(basis: Basis, unit: float) -> float:
     if not (factors.min() >= tiny and factors.max() * tiny < 1):
         return math.inf
     return up(4 * tiny * (int(basis.query_map.shape[1]) + unit * float(factors.sum())))
-
-
-def unit_of(array: Any) -> float:
-    """Unit roundoff of the arithmetic that `array` runs in."""
-    return UNIT[dtype_name(array)]

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from varnum.errors import InputError
 from varnum.floats.guard import certified
 from varnum.floats.inputs import positive, tokens, tolerance
-from varnum.lowrank.geometry import frobenius, row_norms
-from varnum.lowrank.rounding import UNIT, exp_relative, expm1_up, gamma, up
+from varnum.floats.norms import frobenius, row_norms
+from varnum.floats.rounding import UNIT, exp_relative, expm1_up, gamma, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from varnum.errors import InputError
 from varnum.floats.guard import certified
 from varnum.floats.inputs import tokens
-from varnum.lowrank.rounding import TINY, UNIT, gamma, up
+from varnum.floats.rounding import TINY, UNIT, gamma, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]

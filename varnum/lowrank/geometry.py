@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varnum.lowrank.rounding import TINY, UNIT, gamma, up
+from varnum.floats.norms import frobenius, row_norms
+from varnum.floats.rounding import UNIT, gamma, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
@@ -79,19 +80,6 @@ def _power(matrix: Array, exponent: float) -> Array:
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     floor = max(float(values.max()) * 1e-15, 1e-300)
     return np.asarray((vectors * np.maximum(values, floor) ** exponent) @ vectors.T)
-
-
-def frobenius(matrix: Array) -> float:
-    """Not below the Frobenius norm."""
-    return up(float(np.sqrt(np.sum(np.square(matrix)))), matrix.size + 8)
-
-
-def row_norms(x: Array) -> Array:
-    """Not below the Euclidean norm of each row (L, d) -> (L,); squares may underflow."""
-    lost = TINY["float64"] * x.shape[-1]
-    with np.errstate(over="ignore"):  # an infinite norm certifies nothing
-        squares = np.sum(np.square(x), axis=-1) + lost
-    return np.asarray(np.sqrt(squares) * (1 + 4 * (x.shape[-1] + 8) * _U))
 
 
 def bound_logit_residual(frame: Frame, q: Array, k: Array, x: Array, y: Array) -> float:

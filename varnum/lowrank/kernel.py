@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from varnum.floats.guard import certified as inside_guard
 from varnum.floats.inputs import freeze, positive, tokens, tolerance
-from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights, row_norms
+from varnum.floats.norms import row_norms
+from varnum.floats.rounding import UNIT, exp_relative, exp_up, up
+from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights
 from varnum.lowrank.pivots import PivotMap, fit_pivot_map
 from varnum.lowrank.recompress import Turn, certify_relative, fit_turn, side
-from varnum.lowrank.rounding import UNIT, exp_relative, exp_up, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varnum.floats.arrays import light
 from varnum.floats.guard import certified
-from varnum.lowrank.backend import light
-from varnum.lowrank.rounding import gamma, up
+from varnum.floats.rounding import gamma, up
 
 Array = npt.NDArray[Any]
 _STEPS = 16  # entries of the table of h per unit of B

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from varnum.floats.guard import certified
-from varnum.lowrank.geometry import frobenius, row_norms
-from varnum.lowrank.rounding import TINY, UNIT, exp_relative, expm1_up, gamma, up
+from varnum.floats.norms import frobenius, row_norms
+from varnum.floats.rounding import TINY, UNIT, exp_relative, expm1_up, gamma, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varnum.lowrank.backend import empty, to_numpy
+from varnum.floats.arrays import empty, to_numpy
 from varnum.lowrank.basis import energy, fit_basis, leading_directions
 from varnum.lowrank.state import MomentState
 

@@ -19,9 +19,10 @@ from varnum.approx.target import relative
 from varnum.balls.scalar import upper
 from varnum.floats.guard import certified as inside_guard
 from varnum.floats.inputs import freeze, positive, tokens, tolerance
-from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights, row_norms
+from varnum.floats.norms import row_norms
+from varnum.floats.rounding import UNIT, exp_relative, exp_up, gamma, up
+from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights
 from varnum.lowrank.monomials import exponents, feature_count, fill_monomials, multinomials
-from varnum.lowrank.rounding import UNIT, exp_relative, exp_up, gamma, up
 from varnum.verdict import Unknown
 
 Array = npt.NDArray[Any]

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from varnum.floats.guard import certified
-from varnum.lowrank.geometry import frobenius, max_envelope, row_norms
+from varnum.floats.norms import frobenius, row_norms
+from varnum.floats.rounding import UNIT, exp_up, gamma, up
+from varnum.lowrank.geometry import max_envelope
 from varnum.lowrank.pivots import PivotMap
-from varnum.lowrank.rounding import UNIT, exp_up, gamma, up
 
 Array = npt.NDArray[Any]
 

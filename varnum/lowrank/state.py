@@ -16,10 +16,7 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.guard import certified, certifying
-from varnum.floats.inputs import check_out, kind_of
-from varnum.floats.turns import Turns
-from varnum.lowrank.backend import (
+from varnum.floats.arrays import (
     caster,
     contiguous,
     empty,
@@ -28,10 +25,13 @@ from varnum.lowrank.backend import (
     row_squares,
     to_numpy,
 )
-from varnum.lowrank.basis import Basis, lost_squares, slack, unit_of
+from varnum.floats.guard import certified, certifying
+from varnum.floats.inputs import check_out, kind_of
+from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, unit_of, up
+from varnum.floats.turns import Turns
+from varnum.floats.values import ValueRange
+from varnum.lowrank.basis import Basis, lost_squares, slack
 from varnum.lowrank.moments import FAR, Forms, make_forms, row_errors, tail_table
-from varnum.lowrank.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, up
-from varnum.lowrank.values import ValueRange
 
 CHUNK = 8192  # keys per chunk: the rounding of a sum grows with it, the overhead shrinks
 QUERIES = 8192  # queries per chunk

@@ -7,7 +7,6 @@ it. A row whose bound misses the target is recomputed exactly, so the target hol
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import takewhile
@@ -17,17 +16,18 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.floats.arrays import empty, join, light, namespace, widened
 from varnum.floats.guard import certified, certifying, eagerly
 from varnum.floats.inputs import check_out, finite, owned, plain, positive, write
+from varnum.floats.norms import farthest
+from varnum.floats.qkv import check_inputs
+from varnum.floats.rounding import TINY, dtype_name, unit_of, up
+from varnum.floats.softmax_error import exact_error
 from varnum.floats.turns import Turns
-from varnum.lowrank.arrays import check_inputs
-from varnum.lowrank.backend import empty, light, namespace, row_squares
-from varnum.lowrank.basis import unit_of
-from varnum.lowrank.exact import exact_error, exact_rows
+from varnum.floats.values import Offset, ValueRange
 from varnum.lowrank.policy import Choice, estimate_best
-from varnum.lowrank.rounding import TINY, dtype_name, up
+from varnum.lowrank.softmax import exact_rows
 from varnum.lowrank.state import MomentState
-from varnum.lowrank.values import Offset, ValueRange
 
 _SMALL = 512  # below this many queries in a scale, exact attention is as fast
 
@@ -186,7 +186,7 @@ class VarAttention:
 
     def _exact_scale(self, q: Any, k: Any, v: Any, out: Any, all_k: Any, all_v: Any) -> None:
         self._range = ValueRange.of(light(v)) if self._range is None else self._range.including(v)
-        self._far_key = max(self._far_key, _far(k))
+        self._far_key = max(self._far_key, farthest(k))
         k, v = self._tokens(all_k, all_v)
         sizes = (self._far_key, self._range.ratio)
         target, cost = self._inner(self._range)
@@ -211,7 +211,7 @@ class VarAttention:
             np.minimum.accumulate(np.minimum.reduceat(host[:end], first)),
             np.maximum.accumulate(np.maximum.reduceat(host[:end], first)),
         )
-        far_q, far_k = _far(q[:end]) / self.sigma, _far(k[:end])
+        far_q, far_k = farthest(q[:end]) / self.sigma, farthest(k[:end])
         bound = exact_error(far_q, far_k, end, seen.ratio, int(q.shape[1]), q)
         target, cost = self._inner(seen)
         if not (bound <= target or dtype_name(q) == "float64"):
@@ -230,7 +230,7 @@ class VarAttention:
         if all_k is not None:
             return all_k[: self._seen], all_v[: self._seen]
         if len(self._keys) > 1:
-            self._keys, self._values = [_join(self._keys)], [_join(self._values)]
+            self._keys, self._values = [join(self._keys)], [join(self._values)]
         return self._keys[0], self._values[0]
 
     def _start(self, q: Any, all_k: Any, all_v: Any) -> bool:
@@ -296,13 +296,13 @@ def _exact_to_target(
     `sizes`: largest |k| and largest max|v|/range(v).
     """
     far_k, ratio = sizes
-    count, d, far_q = int(k.shape[0]), int(q.shape[1]), _far(q) / sigma
+    count, d, far_q = int(k.shape[0]), int(q.shape[1]), farthest(q) / sigma
     bound = exact_error(far_q, far_k, count, ratio, d, q)
     if bound <= target or "float64" in str(q.dtype):
         return exact_rows(q, k, v, sigma), bound
-    wide_q, wide_k, wide_v = _double(q), _double(k), _double(v)
+    wide_q, wide_k, wide_v = widened(q), widened(k), widened(v)
     out = exact_rows(wide_q, wide_k, wide_v, sigma)
-    far_q, far_k = _far(wide_q) / sigma, _far(wide_k)  # these may overflow in float32
+    far_q, far_k = farthest(wide_q) / sigma, farthest(wide_k)  # these may overflow in float32
     wide_range = ValueRange.of(wide_v)
     ratio, lost = wide_range.ratio, TINY[dtype_name(v)] / wide_range.least
     bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio + lost
@@ -312,25 +312,3 @@ def _exact_to_target(
 def _with(error: float, cost: float, like: Any) -> float:
     """The bound for v from that for v - c: ranges and sums differ by a few roundings."""
     return up(error * (1 + 8 * unit_of(like)) + cost) if cost else error
-
-
-def _far(array: Any) -> float:
-    """Not below the largest row norm; infinite where squares overflow, and they may underflow."""
-    with np.errstate(over="ignore"):
-        square = float(row_squares(light(array)).max())
-    lost = TINY[dtype_name(array)] * array.shape[1]
-    return float(math.sqrt(square + lost) * (1 + 4 * array.shape[1] * unit_of(array)))
-
-
-def _double(array: Any) -> Any:
-    return array.astype(np.float64) if isinstance(array, np.ndarray) else array.double()
-
-
-def _join(parts: list[Any]) -> Any:
-    if len(parts) == 1:
-        return parts[0]
-    return (
-        np.concatenate(parts)
-        if isinstance(parts[0], np.ndarray)
-        else namespace(parts[0]).cat(parts)
-    )

@@ -15,6 +15,8 @@ import numpy as np
 
 from varnum.balls.scalar import ball, upper
 from varnum.errors import InputError
+from varnum.floats.rounding import EXACT_TINY as TINY
+from varnum.floats.rounding import EXACT_UNIT as UNIT
 from varnum.formulas.layers import gamma, layernorm_l2
 from varnum.outward import float_up
 from varnum.propagate import transfer as t
@@ -22,18 +24,6 @@ from varnum.propagate.checked import exact_floats
 from varnum.propagate.forms import UP, Floats
 from varnum.propagate.transfer import Operator, Reach
 
-UNIT = {  # no tf32: it also cuts the operands, which gamma_k does not count
-    "float64": Fraction(1, 2**53),
-    "float32": Fraction(1, 2**24),
-    "float16": Fraction(1, 2**11),
-    "bfloat16": Fraction(1, 2**8),
-}
-TINY = {  # smallest normal numbers: a result below may come out as 0
-    "float64": Fraction(1, 2**1022),
-    "float32": Fraction(1, 2**126),
-    "float16": Fraction(1, 2**14),
-    "bfloat16": Fraction(1, 2**126),
-}
 GELU_ARGUMENT = 9  # roundings before tanh: constants 4, cube 2, two products and a sum
 
 

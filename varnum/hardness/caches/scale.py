@@ -17,8 +17,8 @@ import numpy as np
 from varnum.balls.scalar import ball, lower, precision
 from varnum.errors import InputError
 from varnum.floats.guard import certified
+from varnum.floats.rounding import EXP_ULPS, UNIT, gamma, up
 from varnum.formulas import caches as forms
-from varnum.lowrank.rounding import EXP_ULPS, UNIT, gamma, up
 
 U = UNIT["float64"]
 MAX_SCALE = 700  # e^s stays a double

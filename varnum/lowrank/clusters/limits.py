@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.lowrank.rounding import EXP_ULPS, UNIT, up
+from varnum.floats.rounding import EXP_ULPS, UNIT, up
 
 U = UNIT["float64"]
 FAR = 350.0  # beyond, e^a squared could overflow: say nothing

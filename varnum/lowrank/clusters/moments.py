@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.lowrank.rounding import UNIT, gamma
+from varnum.floats.rounding import UNIT, gamma
 
 U = UNIT["float64"]
 

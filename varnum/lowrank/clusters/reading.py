@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from varnum.floats.rounding import UNIT, gamma
 from varnum.lowrank.clusters.moments import Moments, norm
-from varnum.lowrank.rounding import UNIT, gamma
 
 U = UNIT["float64"]
 

@@ -20,10 +20,10 @@ import numpy as np
 from varnum.errors import InputError
 from varnum.floats.guard import certified
 from varnum.floats.inputs import tokens
+from varnum.floats.rounding import EXP_ULPS, UNIT, gamma, up
 from varnum.lowrank.clusters.limits import FAR, jensen_excess, psi0
 from varnum.lowrank.clusters.moments import Moments, norm
 from varnum.lowrank.clusters.reading import Reading
-from varnum.lowrank.rounding import EXP_ULPS, UNIT, gamma, up
 
 U = UNIT["float64"]
 KEPT = -1  # label of rows that stay as they are

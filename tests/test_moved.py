@@ -1,0 +1,60 @@
+"""Old module paths: they still serve, they warn, and nothing of ours uses them."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HELPER = "from varnum._moved import moved"
+SHIMS = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "varnum").rglob("*.py")
+    if f"{HELPER}\n\n__getattr__" in path.read_text()
+}
+
+# old path -> names that others may have taken from it
+NAMES = {
+    "varnum.lowrank.rounding": ["EXP_ULPS", "UNIT", "TINY", "dtype_name", "up", "gamma"],
+    "varnum.lowrank.backend": ["namespace", "light", "caster", "to_numpy", "extremes"],
+    "varnum.lowrank.arrays": ["check_inputs", "check_kind", "split_heads", "merge", "to_double"],
+    "varnum.lowrank.values": ["ValueRange", "Offset"],
+    "varnum.lowrank.exact": ["exact_rows", "exact_error", "kernel_error", "logit_spread"],
+    "varnum.hardness.rounding": ["UNIT", "gamma", "softmax_head_error"],
+}
+
+
+def test_the_table_is_whole() -> None:
+    assert set(NAMES) == SHIMS
+
+
+@pytest.mark.parametrize("old", NAMES)
+def test_an_old_path_warns_and_serves(old: str) -> None:
+    sys.modules.pop(old, None)
+    with pytest.warns(DeprecationWarning, match=re.escape(old)) as seen:
+        module = importlib.import_module(old)
+    assert len(seen) == 1
+    assert all(getattr(module, name) is not None for name in NAMES[old])
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = module.no_such_name
+
+
+def test_it_serves_what_was_there() -> None:
+    sys.modules.pop("varnum.hardness.rounding", None)
+    with pytest.warns(DeprecationWarning, match="varnum.floats.rounding"):
+        old = importlib.import_module("varnum.hardness.rounding")
+    assert old.UNIT * 2**53 == 1  # exact there, a table of floats where it is now
+    assert old.gamma(10) == 10 * old.UNIT / (1 - 10 * old.UNIT)
+
+
+@pytest.mark.parametrize("room", ["varnum", "tests", "checks", "docs"])
+def test_nothing_of_ours_uses_an_old_path(room: str) -> None:
+    used = re.compile("|".join(rf"{re.escape(old)}\b" for old in sorted(SHIMS)))
+    for path in (ROOT / room).rglob("*"):
+        if path.suffix in {".py", ".md", ".toml"} and path != Path(__file__):
+            found = used.search(path.read_text())
+            assert found is None, f"{path.relative_to(ROOT)}: {found and found.group()}"
