@@ -110,14 +110,14 @@ def _show(r: dict[str, Any]) -> None:
         by_stage(r["heads"]) if many else [h["stages"][0] | {"name": h["name"]} for h in r["heads"]]
     )
     merged = r["merge"] > 0
-    error = ["merged <= (seen)", "dropped <= (seen)"] if merged else ["dropped <= (seen)"]
-    table = [["scale" if many else "head", "kept/rows", "mass <= (seen)", *error, "floor >="]]
+    error = ["merged <=", "dropped <="] if merged else ["dropped <="]
+    table = [["scale" if many else "head", "kept/rows", "mass <=", *error, "floor >="]]
     table += [_row(row, merged) for row in rows]
     print(aligned(table))
     worst = f"worst of {len(r['heads'])} heads and their queries" if many else "worst query"
     print(filled(
-        f"{r['policy']}, keep {r['keep']}; {worst}. Errors over V's range per column; <= is proved "
-        "for these queries and values, every rounding counted; seen is float64's."
+        f"{r['policy']}, keep {r['keep']}; {worst}. Errors over V's range per column, proved for "
+        "these queries and values, every rounding counted; in brackets what float64 sees."
     ))  # fmt: skip
     print(filled(
         "floor: on some values a policy that keeps nothing of a dropped value errs by this much at "
