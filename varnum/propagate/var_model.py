@@ -24,7 +24,7 @@ from varnum.propagate.exact import Ranges, head_place
 from varnum.propagate.forms import UP, Floats
 from varnum.propagate.transfer import Operator, Reach
 
-_BITS = 256  # budgets can be far below 2^-53
+BITS = 256  # budgets can be far below 2^-53
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def certify_composition(
     """
     if not 0 <= eps < 1 or norm_eps < 0:
         raise InputError(f"eps: {eps} and norm_eps {norm_eps} are not allowed; 0 <= eps < 1, >= 0")
-    with precision(_BITS):
+    with precision(BITS):
         return _compose(blocks, head, start, eps, norm_eps, ranges or Ranges())
 
 
@@ -235,7 +235,7 @@ class Norms:
         here = f"blocks.{block}"
         return [
             [
-                _within(t.linear(y, m), self.known.reach.get(head_place(here, part, h)))
+                within(t.linear(y, m), self.known, here, part, h)
                 for part, m in zip("qkv", maps, strict=True)
             ]
             for h, maps in enumerate(self.blocks[block].heads)
@@ -259,10 +259,11 @@ class Norms:
         # unit vectors stay unit
         domain = max(map(upper, w.scales)) if w.l2_norm else size + moved
         self.logits = (moved, size, domain)
-        return _side_by_side(outs)
+        return side_by_side(outs)
 
 
-def _side_by_side(outs: Sequence[Reach]) -> Reach:
+def side_by_side(outs: Sequence[Reach]) -> Reach:
+    """The heads of one block as one tensor."""
     return Reach(
         sum(o.width for o in outs),
         _largest([o.size for o in outs]),
@@ -276,7 +277,7 @@ def _largest(values: list[Any]) -> Any:
     return ball(max(upper(v) for v in values))
 
 
-def _within(x: Reach, measured: Reach | None) -> Reach:
-    if measured is None:
-        return x
-    return replace(x, size=measured.size, norm=measured.norm).tidy()
+def within(x: Reach, known: Ranges, block: str, part: str, head: int) -> Reach:
+    """x with the sizes that were enclosed on the run, where they were."""
+    measured = known.reach.get(head_place(block, part, head))
+    return x if measured is None else replace(x, size=measured.size, norm=measured.norm).tidy()
