@@ -101,6 +101,36 @@ def test_products_keep_the_bound_and_sums_in_order_break_it() -> None:
     assert broken > 30
 
 
+def test_the_bound_is_about_the_computed_input_and_rounded_weights() -> None:
+    """With the exact input on its right, or against weights not yet rounded, it is false."""
+    rng = np.random.default_rng(3)
+    worst = {"computed": 0.0, "exact": 0.0, "unrounded": 0.0}
+    p, u = 4, Fraction(1, 16)
+    for trial in range(300):
+        real = 1 + rng.random((2, 2))
+        w = round_to(real[0], p)
+        seen = round_to(real[1] * (1 + rng.uniform(0, 10, 2)), p)
+        if trial == 0:  # found by search
+            w, real[1], seen = np.array([[1.5, 1.375], [1.6583, 1.0249], [18.0, 7.0]])
+        r = Rounding(p)
+        got = Fraction(float(matmul(PArray(w[None, :], r), PArray(seen[:, None], r)).values[0, 0]))
+        W, X, S, free = (list(map(Fraction, v.tolist())) for v in (w, real[1], seen, real[0]))
+        eta = sum(a * abs(s - x) for a, s, x in zip(W, S, X, strict=True))
+        true = sum(a * x for a, x in zip(W, X, strict=True))
+        computed = sum(a * s for a, s in zip(W, S, strict=True))
+        other = sum(a * s for a, s in zip(free, S, strict=True))
+        for name, error, size, more in (
+            ("computed", abs(got - true), computed, eta),
+            ("exact", abs(got - true), true, eta),
+            ("unrounded", abs(got - other), other, Fraction(0)),
+        ):
+            bound = (1 + u) * u * size + u * size + more
+            worst[name] = max(worst[name], float(error / bound))
+    assert worst["computed"] <= 1
+    assert worst["exact"] > 1
+    assert worst["unrounded"] > 1
+
+
 def test_an_enclosure_holds_the_error_of_the_run() -> None:
     model, tokens, margins, real = run()
     for p in (8, 11, 24):
