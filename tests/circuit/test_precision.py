@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from varnum.balls.array import BallArray
 from varnum.circuit import precision
 from varnum.circuit.adjoint import Tape
-from varnum.circuit.every_rounding import Wide, certify_every_rounding, weight
+from varnum.circuit.every_rounding import Wide, certify_every_rounding, fraction_of, weight
 from varnum.circuit.pbit import PArray, Rounding, matmul, round_exactly, round_to
 from varnum.errors import InputError
 from varnum.model.config import VaeConfig, VarConfig
@@ -299,3 +299,10 @@ def test_bits_out_of_range_are_named() -> None:
     x = PArray(np.array([-800.0]), Rounding(8))
     with pytest.raises(ArithmeticError, match="an exp"):
         x.__array_namespace__().exp(x)
+
+
+def test_constants_are_the_fractions_they_stand_for() -> None:
+    for exact in (Fraction(44715, 10**6), Fraction(-27, 256), Fraction(1, 9), Fraction(1, 10**6)):
+        assert fraction_of(float(exact)) == exact
+    assert fraction_of(2 / np.pi) is None
+    assert fraction_of(1e-24) is None

@@ -8,7 +8,6 @@ order says. Claim `pbit-interval`.
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
@@ -18,12 +17,22 @@ import numpy as np
 from varnum.balls import namespace as balls
 from varnum.balls.array import BallArray
 from varnum.balls.questions import bounds
-from varnum.balls.scalar import hull, precision
+from varnum.balls.scalar import arb, hull, precision
 from varnum.circuit.convert import converted
 from varnum.model.backend import Ints
 from varnum.model.generate import Model, teacher_forced_logits
 
-_CONSTANT = Fraction(1, 1 << 51)  # a constant of the program may have been a double before
+_DOUBLE = Fraction(1, 1 << 53)
+_CONSTANT = Fraction(1, 1 << 51)  # at 53 bits or fewer a constant may have been a double before
+
+
+def fraction_of(x: float) -> Fraction | None:
+    """The fraction of denominator <= 2^25 that rounds to the double x: the only one, if there is.
+
+    Two such fractions differ by at least 2^-50, so by more than doubles below 2 resolve.
+    """
+    found = Fraction(x).limit_denominator(1 << 25)
+    return found if (abs(x) < 2 and float(found) == x) or found == Fraction(x) else None
 
 
 class Wide:
@@ -62,9 +71,17 @@ class Wide:
         """A number of the program: exact if it has one bit, else rounded to p bits."""
         if isinstance(value, int) and value in (0, 1, 2):
             return value
-        number = np.asarray(value, dtype=np.float64)
-        near = BallArray(number)
-        return near + balls.abs(near) * (hull(-1, 1) * _ball(self.u + _CONSTANT))
+        if hasattr(value, "rad"):  # pi comes as a ball
+            near, known = BallArray(value), True
+        else:
+            numbers = np.asarray(value, dtype=np.float64)
+            found = [fraction_of(float(x)) for x in numbers.ravel()]
+            known = None not in found
+            exact = [Fraction(float(x)) if f is None else f
+                     for x, f in zip(numbers.ravel(), found, strict=True)]  # fmt: skip
+            near = balls.reshape(BallArray(np.array(exact, dtype=object)), numbers.shape)
+        slack = self.u if known and self.u < _DOUBLE else self.u + _CONSTANT
+        return near + balls.abs(near) * (hull(-1, 1) * _ball(slack))
 
     def _two(self, other: Any) -> Any:
         return other.value if isinstance(other, Wide) else self.constant(other)
@@ -137,7 +154,7 @@ def _namespace(like: Wide) -> Any:
         return lambda x: x.rounded(f(x.value))
 
     return SimpleNamespace(
-        __name__="varnum.circuit.every_rounding", pi=math.pi, int64="int64", asarray=asarray,
+        __name__="varnum.circuit.every_rounding", pi=arb.pi(), int64="int64", asarray=asarray,
         exp=rounding(balls.exp), tanh=rounding(balls.tanh), sqrt=rounding(balls.sqrt),
         sum=_sum, mean=_mean, matmul=_matmul, max=one(balls.max), reshape=one(balls.reshape),
         take=one(balls.take), permute_dims=one(balls.permute_dims),
