@@ -5,7 +5,7 @@ x -> LN(y), z = x A^T + inject, h = z + attention(LN(z)), y = h + MLP(LN(h)). Wi
 loss also asks for a small Jacobian at the last state (Hutchinson's estimate of its Frobenius norm).
 
     python checks/loop_transformer_train.py plain.npz
-    python checks/loop_transformer_train.py regularised.npz --jacobian 0.3 --decay 0.03
+    python checks/loop_transformer_train.py regularised.npz --jacobian 1 --decay 0.03
 """
 
 from __future__ import annotations

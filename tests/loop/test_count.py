@@ -148,6 +148,23 @@ def test_a_point_jacobian_in_place_of_the_enclosure_would_prove_too_much():
         assert not krawczyk.inside(krawczyk.operator(f, X), X)
 
 
+def test_enclosures_far_below_a_double_hold_the_root():
+    """The midpoint must not be rounded to a double: it would leave the box."""
+    f = net([[2.0]], [0.0], "tanh")
+    with precision(200):
+        (thin,) = krawczyk.tighten(f, balls_of(((F("0.9575"), F("0.9576")),)), 12).entries()
+        assert float(thin.rad()) < 1e-50
+    with precision(400):  # tanh(2 x) - x falls there: its signs at the ends bracket the root
+        gaps = [(2 * x).tanh() - x for x in (thin.lower(), thin.upper())]
+        assert gaps[0] > 0 > gaps[1]
+
+
+def test_a_kink_gets_no_label():
+    found = certify_count(net([[-0.5]], [0.0], "relu"), (F(-3), F("3.1")))
+    assert found.complete
+    assert counted(found) == (1, 0, 1)
+
+
 def test_limits_end_the_search():
     found = certify_count(net(np.eye(3), np.zeros(3), "cubic"), limit=10)
     assert not found.complete

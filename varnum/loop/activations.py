@@ -81,7 +81,9 @@ class Activation:
 
     def estimate(self, u: Floats) -> Floats:
         """g in float64, entry by entry; not rigorous."""
-        return _floats(self.jet[0], u)
+        if self.powers:
+            return np.polyval([float(c) for c in reversed(self.powers)], u).astype(np.float64)
+        return _FAST[self.name](u) if self.name in _FAST else _floats(self.jet[0], u)
 
     def estimate_slope(self, u: Floats) -> Floats:
         """g' in float64, entry by entry; not rigorous."""
@@ -95,6 +97,14 @@ def _floats(at: Callable[[Any], Any], u: Floats) -> Floats:
 
 def _mid(x: Any) -> float:
     return float(x.mid()) if x.is_finite() else math.nan
+
+
+_FAST: dict[str, Callable[[Floats], Floats]] = {
+    "tanh": np.tanh,
+    "sigmoid": lambda u: (1 + np.tanh(u / 2)) / 2,
+    "silu": lambda u: u * (1 + np.tanh(u / 2)) / 2,
+    "relu": lambda u: np.maximum(u, 0.0),
+}
 
 
 # --- the table ----------------------------------------------------------------------------------

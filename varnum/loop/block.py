@@ -130,8 +130,10 @@ def blocks_of(state: Mapping[str, Any], name: str, path: str) -> list[Block]:
     if inject.ndim != 3 or not inject.size:
         raise InputError(f"{path}: inject has shape {inject.shape}; allowed is (T, C) or (N, T, C)")
     _, tokens, width = inject.shape
-    heads = int(arrays.get("heads", np.ones(())).item())
-    eps = Fraction(float(arrays.get("eps", np.full((), 1e-5)).item()))
+    plain = {"heads": np.ones(()), "eps": np.full((), 1e-5)} | arrays
+    if plain["heads"].size != 1 or plain["eps"].size != 1 or plain["heads"] % 1:
+        raise InputError(f"{path}: heads and eps: allowed are one whole and one real number")
+    heads, eps = int(plain["heads"].item()), Fraction(float(plain["eps"].item()))
     if heads < 1 or width % heads or eps <= 0:
         raise InputError(f"{path}: {heads} heads, eps {float(eps):g}; allowed: a divisor of C, > 0")
     if tokens * width > 256:

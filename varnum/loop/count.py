@@ -15,7 +15,7 @@ import numpy as np
 
 from varnum.balls import namespace as xp
 from varnum.balls.array import BallArray
-from varnum.balls.scalar import hull, lower, precision, upper
+from varnum.balls.scalar import arb, hull, lower, precision, upper
 from varnum.balls.spectrum import inverse, spectral_radius
 from varnum.errors import InputError
 from varnum.loop import krawczyk
@@ -333,7 +333,10 @@ def label_of(net: Net, box: Box) -> FixedPoint:
     for bits in (_BITS, _FINE):
         with precision(bits):
             X = krawczyk.tighten(net, balls_of(box), 12)
-            low, high = spectral_radius(krawczyk.jacobian(net, X))
+            J = krawczyk.jacobian(net, X)
+            low, high = spectral_radius(J)
+            if not net.g.smooth and (J.radius_upper() > 0).any():
+                low, high = arb(0), arb.pos_inf()  # a kink: no one Jacobian decides
             if high < 1 or low > 1:
                 break
     label = "attracting" if high < 1 else "not attracting" if low > 1 else "unknown"

@@ -41,7 +41,7 @@ def operator(net: Net, X: BallArray) -> BallArray | None:
         return None
     if not np.isfinite(C).all():
         return None
-    m = BallArray(estimate(X))
+    m = xp.stack([BallArray(x.mid()) for x in X.entries()])  # exact, and in X
     preconditioner = BallArray(C)
     there = image(net, m) - m
     moved: BallArray = m - preconditioner @ there + (identity - preconditioner @ J) @ (X - m)

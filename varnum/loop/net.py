@@ -40,7 +40,7 @@ class Net:
 
     @cached_property
     def bias(self) -> BallArray:
-        """B in exact balls (d)."""
+        """The bias in exact balls (d)."""
         return BallArray(self.b)
 
     def estimate(self, x: Floats) -> Floats:
