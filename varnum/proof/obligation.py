@@ -112,13 +112,14 @@ def _script(
 def all_obligations() -> tuple[Obligation, ...]:
     """Every obligation of every section, in ledger order."""
     from varnum.proof.circuit_obligations import LEMMAS
+    from varnum.proof.evaluation_obligations import EVALUATION
     from varnum.proof.hardness_obligations import HARDNESS
     from varnum.proof.layer_obligations import LAYERS
     from varnum.proof.loop_obligations import LOOPS
     from varnum.proof.series_obligations import CACHES, SERIES
     from varnum.proof.softmax_obligations import SOFTMAX
 
-    return (*SOFTMAX, *LAYERS, *HARDNESS, *LOOPS, *LEMMAS, *SERIES, *CACHES)
+    return (*SOFTMAX, *EVALUATION, *LAYERS, *HARDNESS, *LOOPS, *LEMMAS, *SERIES, *CACHES)
 
 
 def write(folder: Path) -> list[Path]:

@@ -1,0 +1,25 @@
+; twin of range-reduction: 1 % less is false where g (1 - d) = 1
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const d Real)
+(declare-const eps Real)
+(declare-const g Real)
+(declare-const t Real)
+(assert (>= d 0.0))
+(assert (< d 1.0))
+(assert (> g 0.0))
+(assert (<= (* g (+ 1.0 (* (- 1.0) d))) 1.0))
+(assert (>= t 0.0))
+(assert (>= eps 0.0))
+(assert (<= (+ 1.0 t) (* (+ 1.0 eps) (+ 1.0 (* (- 1.0) d)))))
+; the witness
+(assert (= d (/ 1.0 2.0)))
+(assert (= eps 2.0))
+(assert (= g 2.0))
+(assert (= t (/ 1.0 2.0)))
+; the conclusion, negated
+(assert (not (<= (* g (+ 1.0 t)) (+ 1.0 (* (/ 99.0 100.0) eps)))))
+(check-sat)
+(get-model)
