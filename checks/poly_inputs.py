@@ -132,10 +132,8 @@ def main() -> int:
             seconds = time.perf_counter() - start
         bound = float(upper(tried.total_error))
         failed |= not seen - 2 * own <= bound <= options.ratio * (seen + 2 * own)
-        what = (
-            f"{function} {wide or interval or 'reduced'} {degree} {scheme} {'fma' if fma else ''}"
-        )
-        print(f"{what:<34} {count:11d} {seen:12.6g} {bound:11.6g} {bound / seen:6.3f} {at} "
+        what = f"{function} {interval or 'reduced'} {degree} {scheme} {'fma' if fma else ''}"
+        print(f"{what:<30} {count:11d} {seen:12.6g} {bound:11.6g} {bound / seen:6.3f} {at} "
               f"{seconds:.0f}", flush=True)  # fmt: skip
     return int(failed)
 
