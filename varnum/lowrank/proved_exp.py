@@ -46,7 +46,7 @@ def proved_exp(x: Array) -> Array:
         y *= r
         y += c
     n[np.isnan(n)] = 0
-    y = np.ldexp(y, n.astype(np.int32))
+    y = np.asarray(np.ldexp(y, n.astype(np.int32)))
     y[x < low] = 0
     return y
 

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -217,17 +218,42 @@ def test_triton_against_its_numpy_twin(function: str, ends: tuple[str, str] | No
     assert np.array_equal(far, [0, 0, np.inf, np.inf, np.nan], equal_nan=True)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="Triton is not installed")
-def test_triton_source_is_read_by_triton(tmp_path: Path) -> None:
-    kernel = made("exp2", "float32", 5)
-    file = tmp_path / "k.py"
-    file.write_text(LANGUAGES["triton"](kernel, certificate(kernel)))
-    spec = importlib.util.spec_from_file_location("k", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert hasattr(module, name(kernel))
+INTERPRETED = """
+import os, sys
+os.environ["TRITON_INTERPRET"] = "1"
+import numpy as np, torch, triton, triton.language as tl
+from emitted import {name} as f
+
+@triton.jit
+def kernel(x, y, N: tl.constexpr):
+    i = tl.program_id(0) * N + tl.arange(0, N)
+    tl.store(y + i, f(tl.load(x + i)))
+
+x = torch.tensor(np.load("x.npy"))
+y = torch.empty_like(x)
+kernel[(len(x) // 1024,)](x, y, N=1024)
+np.save("y.npy", y.numpy())
+"""
+
+
+@pytest.mark.skipif(
+    not (importlib.util.find_spec("triton") and importlib.util.find_spec("torch")),
+    reason="Triton is not installed",
+)
+@pytest.mark.parametrize("function", ["exp", "exp2"])
+def test_triton_in_its_interpreter(function: str, tmp_path: Path) -> None:
+    """The interpreter rounds a b + c twice, so the bound is that without FMA."""
+    kernel = made(function, "float32", 6)
+    plain = made(function, "float32", 6, fma=False)
+    (tmp_path / "emitted.py").write_text(LANGUAGES["triton"](kernel, certificate(kernel)))
+    low, high = (float(end) for end in kernel.domain)
+    x = np.random.default_rng(0).uniform(low, high, 2**13).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    code = INTERPRETED.format(name=name(kernel))
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    y = np.load(tmp_path / "y.npy").astype(np.float64)
+    errors = relative_errors(kernel, x.astype(np.float64), y)
+    assert errors.max() <= 1.01 * float(upper(plain.total_error))
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")

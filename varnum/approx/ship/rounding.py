@@ -3,8 +3,9 @@
 On a short piece X of the interval each value of the scheme is V(r) in exact arithmetic, V a
 polynomial, and v when computed, |v - V(r)| <= E. A product moves by |a| E_b + |b| E_a + E_a E_b, a
 sum by E_a + E_b, and a rounding adds half a unit in the last place of the largest value there can
-be. So sup |v - f| w <= sup_X |P - f| w + E w. The piece with the largest bound is halved as long as
-that helps.
+be; but a sum of multiples of 2^k below 2^(k + digits) is exact. So
+sup |v - f| w <= sup_X |P - f| w + E w. The piece with the largest bound is halved as long as that
+helps.
 """
 
 from __future__ import annotations
@@ -106,37 +107,41 @@ class _Analysis:
 
     def bound(self, piece: Any) -> Any | None:
         """At least sup |computed - f| w on the piece, an exact ball; None if it may overflow."""
-        middle = piece.mid()
-        offset = piece - middle
-        sizes: dict[str, Any] = {}
         errors = {name: ball(0) for name in ("r", *self.constant)}
-
-        def size(name: str) -> Any:
-            """max |V| on the piece."""
-            if name not in sizes:
-                value = self.exact[name](middle) + offset * self.slopes[name](piece)
-                sizes[name] = abs(value).upper()
-            return sizes[name]
-
+        values = {name: self._value(name, piece) for name in self.exact}  # |V|
         for step in self.how.steps:
             a, b, *c = step.arguments
-            if step.operation == "add":
-                moved = errors[a] + errors[b]
-            else:
-                moved = size(a) * errors[b] + size(b) * errors[a] + errors[a] * errors[b]
+            moved = errors[a] + errors[b]
+            if step.operation != "add":
+                first, second = values[a].upper(), values[b].upper()
+                moved = first * errors[b] + second * errors[a] + errors[a] * errors[b]
                 moved += sum((errors[name] for name in c), ball(0))
-            if self._is_exact(step.operation, a, b):
-                rounding = ball(0)
-            else:
-                largest = (size(step.result) + moved).upper()
-                if not largest <= ball(self.form.largest):
-                    return None
-                rounding = half_place(self.form, largest)
+            largest = (values[step.result] + moved).upper()
+            if not largest <= ball(self.form.largest):
+                return None
+            exact = self._is_exact_product(step.operation, a, b)
+            if step.operation == "add":
+                unit = min(self._unit(name, values[name] - errors[name]) for name in (a, b))
+                exact = place(self.form, largest) <= unit
+            rounding = flushed(self.form) if exact else half_place(self.form, largest)
             errors[step.result] = (moved + rounding).upper()
         weight = self.goal.weight(piece)
         return (self.difference.bound(piece) + errors[self.how.result] * weight).upper()
 
-    def _is_exact(self, operation: str, a: str, b: str) -> bool:
+    def _value(self, name: str, piece: Any) -> Any:
+        """|V| on the piece, enclosed."""
+        middle = piece.mid()
+        return abs(self.exact[name](middle) + (piece - middle) * self.slopes[name](piece))
+
+    def _unit(self, name: str, size: Any) -> int:
+        """A k such that the computed value is a multiple of 2^k; `size` encloses its size."""
+        if name in self.constant:
+            c = self.constant[name]
+            bits = c.numerator & -c.numerator
+            return bits.bit_length() - c.denominator.bit_length() if c else self.form.most
+        return place(self.form, size.lower())
+
+    def _is_exact_product(self, operation: str, a: str, b: str) -> bool:
         """A product by a power of two at least 1, or by 0."""
         constants = [self.constant[name] for name in (a, b) if name in self.constant]
         return operation == "mul" and any(
@@ -145,13 +150,28 @@ class _Analysis:
         )
 
 
+def place(form: Format, size: Any) -> int:
+    """Numbers of at least (at most) this size (an exact ball) have at least (at most) place 2^k."""
+    mantissa, exponent = size.man_exp()
+    top = int(mantissa).bit_length() + int(exponent) - 1 if mantissa > 0 else form.least
+    return max(top, form.least) + 1 - form.digits
+
+
 def half_place(form: Format, largest: Any) -> Any:
     """The most that rounding a number of at most this size (an exact ball) moves it.
 
-    A result below the smallest normal number may also be flushed to zero, but in float16, whose
-    smallest normal number is large.
+    Half a place; but just above a power of two the number is no further from that than its excess.
     """
-    mantissa, exponent = largest.man_exp()
-    top = int(mantissa).bit_length() + int(exponent) - 1 if mantissa else form.least
-    half = ball(2) ** (max(top, form.least) - form.digits)
-    return half if form.name == "float16" else half.max(ball(form.tiny))
+    half = ball(2) ** (place(form, largest) - 1)
+    power = half * 2**form.digits
+    if power > ball(form.tiny):
+        half = half.min((largest - power).upper()).max(half / 2)
+    return half.max(flushed(form))
+
+
+def flushed(form: Format) -> Any:
+    """What flushing a result below the smallest normal number to zero may cost.
+
+    Nothing in float16, whose smallest normal number is large: there it must not happen.
+    """
+    return ball(0) if form.name == "float16" else ball(form.tiny)

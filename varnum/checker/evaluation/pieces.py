@@ -126,35 +126,56 @@ class Pieces:
     def rounding(self, middle: int, r: int) -> int:
         """At least 2^B times what all roundings together move the result on the piece."""
         errors = dict.fromkeys(self.values, 0)
-        sizes: dict[str, int] = {}
-
-        def size(name: str) -> int:
-            if name not in sizes:
-                here = magnitude(self.at(self.values[name], middle))
-                sizes[name] = here + up(r * self.steep[name], self.one)
-            return sizes[name]
-
+        ends: dict[str, Pair] = {}  # 2^B |V| lies between them
+        for name, value in self.values.items():
+            here, around = self.at(value, middle), up(r * self.steep[name], self.one)
+            least = max(here[0], -here[1], 0) - around
+            ends[name] = max(least, 0), magnitude(here) + around
         for result, operation, (x, y, *more) in self.c.steps:
             moved = errors[x] + errors[y]
             if operation != "add":
-                moved = size(x) * errors[y] + size(y) * errors[x] + errors[x] * errors[y]
+                moved = ends[x][1] * errors[y] + ends[y][1] * errors[x] + errors[x] * errors[y]
                 moved = up(moved, self.one) + sum(errors[name] for name in more)
-            exact = operation == "mul" and {x, y} & self.powers_of_two
-            largest = size(result) + moved
-            errors[result] = moved + (0 if exact else half_place(self.form, largest, self.bits))
+            largest = ends[result][1] + moved
+            exact = operation == "mul" and bool({x, y} & self.powers_of_two)
+            if operation == "add":
+                units = [self.unit(name, ends[name][0] - errors[name]) for name in (x, y)]
+                exact = place(self.form, largest, self.bits) <= min(units)
+            half = half_place(self.form, largest, self.bits)
+            errors[result] = moved + (flushed(self.form, self.bits) if exact else half)
         return errors[self.result]
+
+    def unit(self, name: str, least: int) -> int:
+        """A k such that the computed value, 2^-B least or larger, is a multiple of 2^k."""
+        if name.startswith("c"):
+            c = abs(self.c.coefficients[int(name[1:])])
+            twos = (c.numerator & -c.numerator).bit_length()
+            return twos - c.denominator.bit_length() if c else self.form.most
+        return place(self.form, max(least, 0), self.bits)
+
+
+def place(form: Format, size: int, bits: int) -> int:
+    """The k such that numbers of size 2^-bits size are multiples of 2^k."""
+    return max(size.bit_length() - 1 - bits, form.least) + 1 - form.digits
+
+
+def flushed(form: Format, bits: int) -> int:
+    """At least 2^bits times what flushing a result to zero costs; in float16 it must not happen."""
+    if form.digits == 11:
+        return 0
+    return 1 << (form.least + bits) if form.least + bits > 0 else 1
 
 
 def half_place(form: Format, largest: int, bits: int) -> int:
-    """At least 2^bits times what rounding moves a number of at most 2^-bits largest.
-
-    Results below the smallest normal number may be flushed to zero, but in float16.
-    """
-    top = largest.bit_length() - 1 - bits
-    if top > form.most - 1:  # half of the largest numbers: no overflow below that
+    """At least 2^bits times what rounding moves a number of at most 2^-bits largest."""
+    if largest.bit_length() - 1 - bits > form.most - 1:  # half of the largest number
         raise NotProved("an overflow is not excluded")
-    places = [max(top, form.least) - form.digits] + [form.least] * (form.digits != 11)
-    return max(1 << (k + bits) if k + bits >= 0 else 1 for k in places)
+    k = place(form, largest, bits)
+    half = 1 << (k - 1 + bits) if k - 1 + bits > 0 else 1
+    power = k - 1 + form.digits  # 2^power <= largest, unless both are below the normal numbers
+    if power > form.least and k - 1 + bits > 0:  # no further from 2^power than its excess
+        half = max((half + 1) >> 1, min(half, largest - (1 << (power + bits))))
+    return max(half, flushed(form, bits))
 
 
 def exact_values(c: Evaluation) -> dict[str, list[Fraction]]:
