@@ -206,8 +206,9 @@ def _unknown(reason: str, json: bool) -> int:
 
 
 def _report(kernel: Kernel, eps: Fraction | None, json: bool) -> int:
+    from varnum.approx.ship.formats import inward
     from varnum.cli.envelope import print_envelope
-    from varnum.outward import at_least, at_most
+    from varnum.outward import at_most
 
     verdict, code = _reached(kernel, eps)
     content = as_json(kernel)
@@ -232,10 +233,9 @@ def _report(kernel: Kernel, eps: Fraction | None, json: bool) -> int:
         print(f"no real polynomial of degree {kernel.polynomial.degree} is below "
               f"{content['minimax_error'][0]}")  # fmt: skip
     units = f" ({at_most(kernel.total_error * 2**digits)} ulp)" * (kernel.goal.kind == "relative")
-    a, b = (at_most(kernel.domain[0], 6), at_least(kernel.domain[1], 6))
     fused = "with" if kernel.how.fma else "without"
     print(f"total error, every rounding counted: at most {content['total_error']}{units}")
-    print(f"  for every {kernel.form.name} x in [{a}, {b}];")
+    print(f"  for every {kernel.form.name} x in {inward(*kernel.domain)};")
     print(f"  {content['scheme']}, {fused} FMA; by {content['total_error_by']}")
     if code:
         print(f"{verdict}: {content['reason']}")

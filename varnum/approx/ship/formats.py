@@ -6,7 +6,9 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 
+from varnum.balls.exact import to_text
 from varnum.errors import InputError
+from varnum.outward import at_least, at_most
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,18 @@ def format_named(name: str, where: str = "format") -> Format:
     if name not in FORMATS:
         raise InputError(f"{where}: {name!r} is no format; allowed: {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def inward(low: Fraction, high: Fraction) -> str:
+    """[low, high] in decimal: exact where that is short, else rounded inward.
+
+    >>> inward(Fraction(-1, 2), Fraction(13307, 19200))
+    '[-0.5, 0.693072]'
+    """
+    texts = to_text(low), to_text(high)
+    shown = at_most(low, 6), at_least(high, 6)
+    ends = (t if len(t) <= 8 else s for t, s in zip(texts, shown, strict=True))
+    return f"[{', '.join(ends)}]"
 
 
 def hexadecimal(x: Fraction) -> str:

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 from varnum._version import __version__
 from varnum.approx.ship.certificate import claimed
-from varnum.approx.ship.formats import Format, hexadecimal
+from varnum.approx.ship.formats import Format, hexadecimal, inward
 from varnum.approx.ship.kernel import Kernel
-from varnum.outward import at_least, at_most
+from varnum.outward import at_most
 
 BEGIN, END = "BEGIN VARNUM CERTIFICATE", "END VARNUM CERTIFICATE"
 Literal = Callable[[Fraction], str]
@@ -23,14 +23,13 @@ def name(kernel: Kernel) -> str:
 def statement(kernel: Kernel, outside: str) -> list[str]:
     """What is proved, in lines of a comment; outside: what is returned outside the domain."""
     f, form, relative = kernel.goal.function, kernel.form.name, kernel.goal.kind == "relative"
-    low, high = at_most(kernel.domain[0], 6), at_least(kernel.domain[1], 6)
     what = f"|{name(kernel)}(x) / {f}(x) - 1|" if relative else f"|{name(kernel)}(x) - {f}(x)|"
     how = "with" if kernel.how.fma else "without"
     lines = [
         f"{f} in {form}: a polynomial of degree {kernel.polynomial.degree}, {kernel.how.name}, "
         f"{how} FMA.",
         f"{what} <= {at_most(claimed(kernel)[0], 5)}",
-        f"for every {form} x in [{low}, {high}], every rounding counted,",
+        f"for every {form} x in {inward(*kernel.domain)}, every rounding counted,",
         "for round to nearest and exactly the operations below.",
     ]
     if kernel.reduction is not None:
