@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from varnum.errors import InputError
-from varnum.lowrank.exact import exact_error, exact_rows
+from varnum.floats.softmax_error import exact_error
 from varnum.lowrank.proved_exp import certify_exp_error, proved_exp
+from varnum.lowrank.softmax import exact_rows
 
 
 @pytest.mark.parametrize(("dtype", "low"), [("float32", -86.6), ("float64", -707.7)])

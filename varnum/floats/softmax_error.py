@@ -33,16 +33,21 @@ _EXP = 2 * EXP_ULPS * EXACT_U  # an ulp is at most 2 u
 _UNDERFLOW = Fraction(1, 2**1000)  # a product of a weight and a value loses 2^-1022 at most
 
 
-def exact_error(far_q: float, far_k: float, count: int, ratio: float, d: int, like: Any) -> float:
+def exact_error(
+    far_q: float, far_k: float, count: int, ratio: float, d: int, like: Any,
+    exp_error: float | None = None,
+) -> float:  # fmt: skip
     """Output error of `exact_rows` in units of range(v) (claim float-forward, any summation order).
 
     far_q, far_k: largest norms; count: keys; ratio: max|v|/range(v). A fused kernel that rescales
     its running sums rounds each term at most `count` times more, which gamma_{3 count} covers. On
-    CUDA the fused kernels are tested only: their accumulation is not documented.
+    CUDA the fused kernels are tested only: their accumulation is not documented. exp_error: a
+    bound of exp's relative error (`certify_exp_error`, below 1e-3); None: as in fused kernels.
     """
     unit = unit_of(like)
     largest = far_q * far_k
-    zeta = gamma(d + 8, unit) * largest + 2 * FUSED_EXP_ULPS * unit + 8 * unit * (1 + 2 * largest)
+    of_exp = 2 * FUSED_EXP_ULPS * unit if exp_error is None else 1.01 * exp_error
+    zeta = gamma(d + 8, unit) * largest + of_exp + 8 * unit * (1 + 2 * largest)
     sums = gamma(3 * count + 16, unit)
     return up(zeta / 2 + sums / max(1 - sums, 1e-30) * 3 * ratio + 4 * unit * ratio)
 
