@@ -129,7 +129,7 @@ def _row(row: dict[str, Any], merged: bool) -> list[str]:
     from varnum.outward import at_least, at_most
 
     def pair(name: str) -> str:
-        return f"{at_most(row[f'{name}_certified'])} ({row[f'{name}_measured']:.2g})"
+        return f"{at_most(row[f'{name}_certified'])} ({row[f'{name}_measured']:.3g})"
 
     clusters = f"+{row['clusters']}" if merged else ""
     return [

@@ -55,7 +55,9 @@ def _show(r: dict[str, Any]) -> None:
             ("kept as well", f"{big(r['bits_with_dictionary'])} bits", when),
         ]
     else:
-        rows.append(("row sparsity", least, f"{r['sparsity']} of {r['d_v']} values nonzero"))
+        rows.append(
+            ("row sparsity", least, f"{min(r['sparsity'], r['d_v'])} of {r['d_v']} values nonzero")
+        )
     rows.append(
         ("attention sparsity", "no saving",
          "unless it is known when a row is written who will read it: the queries of the bound read "
@@ -71,7 +73,13 @@ def _show(r: dict[str, Any]) -> None:
                      "window frees none"))  # fmt: skip
     if "at_scale" in r:
         rows += _scale_rows(r["at_scale"], r)
-    rows.append(("per token", f"{at_most(r['bytes_per_token'], 5)} bytes", f"{r['heads']} heads"))
+    rows.append(
+        (
+            "per token",
+            f"{at_most(r['bytes_per_token'], 5)} bytes",
+            f"{r['heads']} head" + "s" * (r["heads"] > 1),
+        )
+    )
     if "judged" in r:
         rows += _judged_rows(r["judged"])
     width = max(len(name) for name, _, _ in rows)

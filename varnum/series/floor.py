@@ -32,7 +32,7 @@ def floor(
     queries, keys and positions. A lower bound: an oracle picks the output window by window.
 
     >>> floor([1, 1], [2, 3], [4, -1])
-    Floor(value=Fraction(1, 1), v=Fraction(4, 3))
+    Floor(value=Fraction(36, 5), v=Fraction(7, 5))
     """
     found = []
     for sign in SIGNS[signs]:

@@ -41,6 +41,7 @@ def test_bits_equal_brute_force(rows: int, d_v: int, b: int) -> None:
 
 def test_published_sizes() -> None:
     found = [sparse_bits(424, 64, a, 8) for a in (4, 8, 16, 32, 48, 64)]
+    assert sparse_bits(424, 64, 99, 8) == 217_088  # at most 99 of 64: dense
     assert found == [21_733, 40_704, 74_924, 134_194, 183_398, 217_088]
 
 
@@ -201,7 +202,7 @@ def test_every_released_size_and_claims_of_compressors() -> None:
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        (SparsityQuestion(65, rows=4), "--sparsity: 65"),
+        (SparsityQuestion(-1, rows=4), "--sparsity: -1"),
         (SparsityQuestion(1), "--model, --schedule or --rows"),
         (SparsityQuestion(1, rows=0), "--rows: 0"),
         (SparsityQuestion(1, rows=4, scale="0"), "--scale: 0"),

@@ -47,16 +47,16 @@ def row_count(d_v: int, a: int, b: int) -> int:
 def sparse_bits(rows: int, d_v: int, a: int, b: int) -> int:
     """Least bits of a cache of N rows with at most a of d_v values nonzero: needed, and enough.
 
-    ceil(N log2 sum_{j<=a} C(d_v, j) q^j). Needed: attention as in kv-capacity reads every table
-    back, so tables need different states. Enough: number the tables. a = d_v: dense, N d_v b.
+    ceil(N log2 sum_{j<=a} C(d_v, j) q^j); a >= d_v is dense, N d_v b. Needed: attention as in
+    kv-capacity reads every table back, so tables need different states. Enough: number the tables.
     Raises InputError.
 
     >>> sparse_bits(424, 64, 8, 8), sparse_bits(424, 64, 64, 8)
     (40704, 217088)
     """
     check_sizes(rows, d_v, b)
-    if not 0 <= a <= d_v:
-        raise InputError(f"--sparsity: {a} is not allowed; 0 to {d_v} (d_v) nonzero values a row")
+    if not 0 <= a <= MAX_SIZE:
+        raise InputError(f"--sparsity: {a} is not allowed; 0 to {MAX_SIZE} nonzero values a row")
     return log2_ceiling(row_count(d_v, a, b), rows)
 
 
