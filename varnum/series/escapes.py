@@ -57,7 +57,7 @@ def two_heads_floor(windows: Windows) -> Floor:
 def differential_floor(windows: Windows, lam: Fraction) -> Floor:
     """The floor of one differential head of either sign at this lambda >= 0."""
     if lam < 0:
-        raise InputError(f"--heads: diff:{lam} is not allowed; lambda is 0 or more")
+        raise InputError(f"heads: diff:{lam} is not allowed; lambda is 0 or more")
     p, q = lam.numerator, lam.denominator  # everything times q; v is the weight over q
     low = [q * a - p * b for a, b in zip(windows.low, windows.high, strict=True)]
     high = [q * b - p * a for a, b in zip(windows.low, windows.high, strict=True)]

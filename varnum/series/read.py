@@ -48,7 +48,7 @@ def _index(first: list[str], column: str | None, path: Path) -> int:
         return int(column) - 1
     header = ", ".join(first) if not all(map(_is_number, first)) else "no header"
     raise InputError(
-        f"--column: no {column!r} in {path}; a name of the header ({header}) or 1 to {len(first)}"
+        f"column: no {column!r} in {path}; a name of the header ({header}) or 1 to {len(first)}"
     )
 
 

@@ -65,11 +65,11 @@ def answer(series: Sequence[Fraction], question: SeriesQuestion) -> SeriesAnswer
     chosen = first_part(series, question.windows)
     check_heads(question.heads)
     if question.window > MAX_WINDOW:
-        raise InputError(f"--window: {question.window} is not allowed; at most {MAX_WINDOW}")
+        raise InputError(f"window: {question.window} is not allowed; at most {MAX_WINDOW}")
     if len(chosen) * question.window > MAX_TOKENS:
         raise InputError(
             f"{len(chosen)} values in windows of {question.window} are more than {MAX_TOKENS} "
-            "tokens; take a part with --windows first:SHARE"
+            "tokens; take a part with windows first:SHARE"
         )
     made = make_windows(chosen, question.window, skip=question.skip, normalise=question.normalise)
     unit = made.unit
@@ -102,15 +102,15 @@ def answer(series: Sequence[Fraction], question: SeriesQuestion) -> SeriesAnswer
 def check_heads(heads: str) -> None:
     """Raises InputError unless `heads` is any, +, -, +- or diff:LAMBDA."""
     if heads not in ("any", "+", "-", "+-") and not heads.startswith("diff:"):
-        raise InputError(f"--heads: no {heads!r}; allowed are any, +, -, +- and diff:LAMBDA")
+        raise InputError(f"heads: no {heads!r}; allowed are any, +, -, +- and diff:LAMBDA")
     if heads.startswith("diff:"):
         _lambda(heads)
 
 
 def _lambda(heads: str) -> Fraction:
-    lam = parse(heads.partition(":")[2], "--heads diff")
+    lam = parse(heads.partition(":")[2], "heads")
     if lam < 0:
-        raise InputError(f"--heads: {heads} is not allowed; lambda is 0 or more")
+        raise InputError(f"heads: {heads} is not allowed; lambda is 0 or more")
     return lam
 
 

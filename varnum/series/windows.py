@@ -58,11 +58,11 @@ def make_windows(
     InputError.
     """
     if T < 1:
-        raise InputError(f"--window: {T} is not allowed; at least 1")
+        raise InputError(f"window: {T} is not allowed; at least 1")
     if len(series) <= T:
-        raise InputError(f"--window: {T} needs more than {T} values; here are {len(series)}")
+        raise InputError(f"window: {T} needs more than {T} values; here are {len(series)}")
     if normalise not in NORMALISE:
-        raise InputError(f"--normalise: no {normalise!r}; allowed are {', '.join(NORMALISE)}")
+        raise InputError(f"normalise: no {normalise!r}; allowed are {', '.join(NORMALISE)}")
     scale = math.lcm(*{x.denominator for x in series})
     whole = [x.numerator * (scale // x.denominator) for x in series]
     raw = whole
@@ -106,8 +106,8 @@ def first_part(series: Sequence[Fraction], which: str) -> Sequence[Fraction]:
         return series
     word, _, share = which.partition(":")
     if word != "first" or not share:
-        raise InputError(f"--windows: {which!r} is not allowed; all, or first:0.7")
-    part = parse(share, "--windows first")
+        raise InputError(f"windows: {which!r} is not allowed; all, or first:0.7")
+    part = parse(share, "windows")
     if not 0 < part <= 1:
-        raise InputError(f"--windows: first:{share} is not allowed; above 0, at most 1")
+        raise InputError(f"windows: first:{share} is not allowed; above 0, at most 1")
     return series[: math.floor(part * len(series))]

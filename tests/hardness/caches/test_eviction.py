@@ -211,20 +211,20 @@ def test_bad_files(tmp_path: Path) -> None:
         list(read_heads(tmp_path / "a.npy"))
     (head,) = read_heads(written(q=ok, k=ok, v=ok), "d")
     assert head.sigma == 2
-    with pytest.raises(InputError, match="--sigma"):
+    with pytest.raises(InputError, match="sigma"):
         list(read_heads(written(q=ok, k=ok, v=ok), "-1"))
 
 
 def test_bad_questions() -> None:
     head = text_head()
     for bad, says in (
-        (Eviction(Fraction(2)), "--keep"),
-        (Eviction(HALF, merge=-1), "--merge"),
-        (Eviction(HALF, seed=-1), "--seed"),
+        (Eviction(Fraction(2)), "keep"),
+        (Eviction(HALF, merge=-1), "merge"),
+        (Eviction(HALF, seed=-1), "seed"),
     ):
         with pytest.raises(InputError, match=says):
             evict(head, stages(head), bad)
-    with pytest.raises(InputError, match="--cut"):
+    with pytest.raises(InputError, match="cut"):
         stages(head, cut=160)
-    with pytest.raises(InputError, match="--schedule"):
+    with pytest.raises(InputError, match="schedule"):
         stages(head, scales=(1, 2))

@@ -95,7 +95,7 @@ def test_dictionary() -> None:
     assert float(Fraction(424 * 512, made.kept_bits(424))) == pytest.approx(0.751, abs=1e-3)
     assert float(Fraction(1216 * 512, made.kept_bits(1216))) == pytest.approx(1.835, abs=1e-3)
     assert Dictionary(512, 60, 8, 64, 8).pays_from() is None
-    with pytest.raises(InputError, match="--sparsity"):
+    with pytest.raises(InputError, match="sparsity"):
         Dictionary(4, 5, 8, 64, 8)
 
 
@@ -202,17 +202,17 @@ def test_every_released_size_and_claims_of_compressors() -> None:
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        (SparsityQuestion(-1, rows=4), "--sparsity: -1"),
-        (SparsityQuestion(1), "--model, --schedule or --rows"),
-        (SparsityQuestion(1, rows=0), "--rows: 0"),
-        (SparsityQuestion(1, rows=4, scale="0"), "--scale: 0"),
-        (SparsityQuestion(1, rows=4, scale="701"), "--scale: 701"),
+        (SparsityQuestion(-1, rows=4), "sparsity: -1"),
+        (SparsityQuestion(1), "model, schedule or rows"),
+        (SparsityQuestion(1, rows=0), "rows: 0"),
+        (SparsityQuestion(1, rows=4, scale="0"), "scale: 0"),
+        (SparsityQuestion(1, rows=4, scale="701"), "scale: 701"),
         (SparsityQuestion(1, rows=9999, scale="2"), "too many"),
-        (SparsityQuestion(1, rows=4, keeps="-1"), "--keeps"),
-        (SparsityQuestion(1, rows=4, keeps="1", atoms=3), "not with --atoms"),
+        (SparsityQuestion(1, rows=4, keeps="-1"), "keeps"),
+        (SparsityQuestion(1, rows=4, keeps="1", atoms=3), "not with atoms"),
         (SparsityQuestion(1, model="var-d99"), "known: var-d16"),
-        (SparsityQuestion(1, rows=4, read_rows=5), "--read-rows: 5"),
-        (SparsityQuestion(1, rows=4, heads=0), "--heads: 0"),
+        (SparsityQuestion(1, rows=4, read_rows=5), "read_rows: 5"),
+        (SparsityQuestion(1, rows=4, heads=0), "heads: 0"),
     ],
 )
 def test_bad_questions(question: SparsityQuestion, says: str) -> None:

@@ -62,16 +62,14 @@ def stages(head: Head, *, cut: int | None = None, scales: Sequence[int] = ()) ->
         ends = list(accumulate(scales))
         if len(scales) < 2 or not ends[-1] == rows == len(head.q):
             raise InputError(
-                f"--schedule: {ends[-1]} tokens in {len(scales)} scales; needed are two scales or "
+                f"schedule: {ends[-1]} tokens in {len(scales)} scales; needed are two scales or "
                 f"more and as many tokens as queries ({len(head.q)}) and keys ({rows})"
             )
         return [Stage(a, a, b, b) for a, b in pairwise(ends)]
     if cut is None:
         return [Stage(rows, 0, len(head.q), rows)]
     if not 1 <= cut < rows or len(head.q) != rows:
-        raise InputError(
-            f"--cut: {cut} is not allowed; 1 to {rows - 1}, and as many queries as keys"
-        )
+        raise InputError(f"cut: {cut} is not allowed; 1 to {rows - 1}, and as many queries as keys")
     return [Stage(cut, cut, rows, rows, causal=True)]
 
 
@@ -187,8 +185,8 @@ def _measured(q: Any, k: Any, v: Any, sigma: float, own: Any, seen: Any) -> tupl
 def check(how: Eviction) -> None:
     """Raises InputError for a share outside [0, 1], a negative number of clusters or seed."""
     if not 0 <= how.keep <= 1:
-        raise InputError(f"--keep: {float(how.keep):g} is not allowed; 0 to 1")
+        raise InputError(f"keep: {float(how.keep):g} is not allowed; 0 to 1")
     if not 0 <= how.merge <= 4096:
-        raise InputError(f"--merge: {how.merge} is not allowed; 0 to 4096 clusters")
+        raise InputError(f"merge: {how.merge} is not allowed; 0 to 4096 clusters")
     if how.seed < 0:
-        raise InputError(f"--seed: {how.seed} is not allowed; 0 or more")
+        raise InputError(f"seed: {how.seed} is not allowed; 0 or more")

@@ -42,16 +42,16 @@ def read_heads(path: Path, sigma: str | None = None) -> Iterator[Head]:
             loaded = np.load(file, allow_pickle=False)
             arrays = {name: loaded[name] for name in loaded.files}
     except FileNotFoundError:
-        raise InputError(f"--evict: {path} does not exist") from None
+        raise InputError(f"evict: {path} does not exist") from None
     except Exception as error:  # zipfile, zlib and NumPy each have their own
-        raise InputError(f"--evict: {path}: no readable .npz ({str(error)[:100]})") from None
+        raise InputError(f"evict: {path}: no readable .npz ({str(error)[:100]})") from None
     names = sorted(n[1:] for n in arrays if n == "q" or n.startswith("q_"))
     if not names:
-        raise InputError(f"--evict: {path}: no arrays q_NAME, k_NAME, v_NAME in it")
+        raise InputError(f"evict: {path}: no arrays q_NAME, k_NAME, v_NAME in it")
     for name in names:
         missing = [f"{part}{name}" for part in "kv" if f"{part}{name}" not in arrays]
         if missing:
-            raise InputError(f"--evict: {path}: {', '.join(missing)} missing beside q{name}")
+            raise InputError(f"evict: {path}: {', '.join(missing)} missing beside q{name}")
         where = name.lstrip("_") or "head"
         q, k, v = (tokens(arrays[f"{part}{name}"], f"{path}: {part}{name}") for part in "qkv")
         yield _checked(Head(where, q, k, v, _sigma(sigma, q.shape[1])))
@@ -101,7 +101,7 @@ def _sigma(text: str | None, d: int) -> float:
 
     if text in (None, "sqrt", "4sqrt"):
         return float(np.sqrt(d)) * (4 if text == "4sqrt" else 1)
-    value = float(d if text == "d" else parse(text or "", "--sigma"))
+    value = float(d if text == "d" else parse(text or "", "sigma"))
     if not 1e-100 < value < 1e100:
-        raise InputError(f"--sigma: {text} is not allowed; sqrt, 4sqrt, d or a positive number")
+        raise InputError(f"sigma: {text} is not allowed; sqrt, 4sqrt, d or a positive number")
     return value

@@ -25,7 +25,7 @@ def choose(policy: str, candidates: Any, count: int, masses: Any, seed: int) -> 
     most mass of the last 32 queries; streaming: the first 4 and the last; random: seeded.
     """
     if policy not in POLICIES:
-        raise InputError(f"--policy: no {policy!r}; allowed are {', '.join(POLICIES)}")
+        raise InputError(f"policy: no {policy!r}; allowed are {', '.join(POLICIES)}")
     candidates = np.sort(candidates)
     count = min(count, len(candidates))
     if policy == "random":

@@ -56,5 +56,5 @@ def size_of(name: str) -> Size:
     (6425, 424)
     """
     if name not in SIZES:
-        raise InputError(f"--model: no {name!r}; known: {', '.join(SIZES)}, all")
+        raise InputError(f"model: no {name!r}; known: {', '.join(SIZES)}, all")
     return SIZES[name]

@@ -63,7 +63,7 @@ def sparsity_answer(question: SparsityQuestion) -> dict[str, Any]:
     size, schedule = _size(question)
     rows = question.rows if question.rows is not None else schedule and cached_rows(schedule)
     if rows is None:
-        raise InputError("kv: say --model, --schedule or --rows")
+        raise InputError("kv: say model, schedule or rows")
     d_v = question.d_v if question.d_v is not None else size.d_v if size else 64
     b = question.bits
     dense = sparse_bits(rows, d_v, d_v, b) if d_v else 0
@@ -99,14 +99,14 @@ def sparsity_answer(question: SparsityQuestion) -> dict[str, Any]:
     if question.scale is not None:
         result["at_scale"] = _at_scale(question, rows)
     if question.atoms is not None and question.keeps is not None:
-        raise InputError("--keeps: not with --atoms; judge it against rows of values")
+        raise InputError("keeps: not with atoms; judge it against rows of values")
     heads = question.heads if question.heads is not None else size.heads if size else 1
     if not 1 <= heads <= 10**6:
-        raise InputError(f"--heads: {heads} is not allowed; 1 to 1000000")
+        raise InputError(f"heads: {heads} is not allowed; 1 to 1000000")
     result["heads"] = heads
     result["bytes_per_token"] = float_down(Fraction(heads * least, 8 * rows))
     if question.keeps is not None:
-        result["judged"] = judge(parse(question.keeps, "--keeps"), heads, rows, d_v, question)
+        result["judged"] = judge(parse(question.keeps, "keeps"), heads, rows, d_v, question)
     return result
 
 
@@ -114,7 +114,7 @@ def every_size(question: SparsityQuestion) -> list[dict[str, Any]]:
     """`sparsity_answer` for every released size."""
     for name in ("schedule", "rows", "d_v", "heads", "scale"):
         if getattr(question, name) is not None:
-            raise InputError("--model all: takes the sizes from the models; no others")
+            raise InputError("model: all takes the sizes from the models; no others")
     return [sparsity_answer(replace(question, model=name)) for name in SIZES]
 
 
@@ -136,7 +136,7 @@ def judge(
     error 1/(4 (2^b - 1)) that no cache of this size can have; None if even 64 bits fit.
     """
     if keeps < 0:
-        raise InputError(f"--keeps: {question.keeps} is not allowed; 0 or more bytes per token")
+        raise InputError(f"keeps: {question.keeps} is not allowed; 0 or more bytes per token")
     has = math.floor(8 * keeps * rows)
 
     def needed(b: int) -> int:
@@ -156,7 +156,7 @@ def judge(
 
 def _at_scale(question: SparsityQuestion, rows: int) -> dict[str, Any]:
     """At head scale s: errors that force N d_v b bits; the floor of policies blind to values."""
-    scale = parse(question.scale or "", "--scale")
+    scale = parse(question.scale or "", "scale")
     d_k = 64 if question.d_k is None else question.d_k
     check_sizes(rows, 1, question.bits)
     found: dict[str, Any] = {"scale": to_text(scale), "d_k": d_k}
@@ -166,9 +166,9 @@ def _at_scale(question: SparsityQuestion, rows: int) -> dict[str, Any]:
             "error_forcing": float_down(orthonormal_error(rows, scale, question.bits)),
         }
     if rows > MOST_KEYS:
-        raise InputError(f"--scale: {rows} rows are too many to verify an inverse; {MOST_KEYS}")
+        raise InputError(f"scale: {rows} rows are too many to verify an inverse; {MOST_KEYS}")
     if not 1 <= d_k <= 4096:
-        raise InputError(f"--dk: {d_k} is not allowed; 1 to 4096")
+        raise InputError(f"dk: {d_k} is not allowed; 1 to 4096")
     attention = attention_of(unit_keys(rows, d_k, question.seed), float(scale))
     kappa, own = inverse_norm(attention), own_mass(attention)
     return found | {

@@ -125,4 +125,4 @@ def unit_keys(rows: int, d: int, seed: int) -> Any:
 def check_scale(scale: Fraction) -> None:
     """Raises InputError unless 0 < s <= 700."""
     if not 0 < scale <= MAX_SCALE:
-        raise InputError(f"--scale: {float(scale):g} is not allowed; above 0, at most {MAX_SCALE}")
+        raise InputError(f"scale: {float(scale):g} is not allowed; above 0, at most {MAX_SCALE}")

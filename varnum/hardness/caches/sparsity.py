@@ -56,7 +56,7 @@ def sparse_bits(rows: int, d_v: int, a: int, b: int) -> int:
     """
     check_sizes(rows, d_v, b)
     if not 0 <= a <= MAX_SIZE:
-        raise InputError(f"--sparsity: {a} is not allowed; 0 to {MAX_SIZE} nonzero values a row")
+        raise InputError(f"sparsity: {a} is not allowed; 0 to {MAX_SIZE} nonzero values a row")
     return log2_ceiling(row_count(d_v, a, b), rows)
 
 
@@ -73,13 +73,13 @@ class Dictionary:
     def __post_init__(self) -> None:
         for name, value in (("atoms", self.atoms), ("d", self.d)):
             if not 1 <= value <= 10**6:
-                raise InputError(f"--{name}: {value} is not allowed; 1 to 1000000")
-        for name, value in (("bits", self.b), ("atom-bits", self.b_D)):
+                raise InputError(f"{name}: {value} is not allowed; 1 to 1000000")
+        for name, value in (("bits", self.b), ("atom_bits", self.b_D)):
             if not 1 <= value <= 64:
-                raise InputError(f"--{name}: {value} is not allowed; 1 to 64")
+                raise InputError(f"{name}: {value} is not allowed; 1 to 64")
         if not 1 <= self.used <= self.atoms:
             raise InputError(
-                f"--sparsity: {self.used} is not allowed; 1 to {self.atoms} (--atoms) atoms a row"
+                f"sparsity: {self.used} is not allowed; 1 to {self.atoms} (atoms) atoms a row"
             )
 
     @property
@@ -131,7 +131,7 @@ def tokens_known_bits(rows: int, a: int, d_v: int, b: int) -> int:
     """
     check_sizes(rows, d_v, b)
     if not 0 <= a <= rows:
-        raise InputError(f"--read-rows: {a} is not allowed; 0 to {rows} rows")
+        raise InputError(f"read_rows: {a} is not allowed; 0 to {rows} rows")
     return log2_ceiling(math.comb(rows, a)) + a * d_v * b
 
 
@@ -147,7 +147,7 @@ def last_scales_rows(schedule: Schedule) -> list[int]:
 
 def check_sizes(rows: int, d_v: int, b: int) -> None:
     """Raises InputError unless 1 <= rows, d_v <= 1e9 (d_v <= 1e6) and 1 <= b <= 64."""
-    for name, value, most in (("--rows", rows, MAX_SIZE), ("--dv", d_v, 10**6), ("--bits", b, 64)):
+    for name, value, most in (("rows", rows, MAX_SIZE), ("dv", d_v, 10**6), ("bits", b, 64)):
         if not 1 <= value <= most:
             raise InputError(f"{name}: {value} is not allowed; 1 to {most}")
 
