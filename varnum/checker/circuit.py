@@ -120,9 +120,11 @@ def replay(circuit: Circuit) -> Replayed:
 
 def count(circuit: Circuit) -> dict[str, int]:
     """Depth of the outputs, gates, wires (each gate its own), largest |weight|."""
-    depths = [0] * circuit.inputs
+    depths, of_sum = [0] * circuit.inputs, dict[int, int]()
     for index, _ in circuit.gates:
-        depths.append(1 + max((depths[node] for node, _ in circuit.sums[index]), default=0))
+        if index not in of_sum:
+            of_sum[index] = 1 + max((depths[node] for node, _ in circuit.sums[index]), default=0)
+        depths.append(of_sum[index])
     used = [circuit.sums[index] for index, _ in circuit.gates]
     return {
         "depth": max(depths[o] for o in circuit.outputs),

@@ -39,12 +39,17 @@ def evaluate(circuit: Circuit, inputs: Bits) -> Bits:
 
 
 def _plan(circuit: Circuit) -> list[_Step]:
-    groups: dict[tuple[int, tuple[int, ...]], list[int]] = defaultdict(list)
-    nodes_of = [tuple(node for node, _ in terms) for terms in circuit.sums]
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    kinds: dict[tuple[int, ...], int] = {}  # the wires of a sum -> a number
+    kind_of = [
+        kinds.setdefault(tuple(node for node, _ in terms), len(kinds)) for terms in circuit.sums
+    ]
     for g, (index, _) in enumerate(circuit.gates):
-        groups[circuit.depths[g], nodes_of[index]].append(g)
+        groups[circuit.depths[g], kind_of[index]].append(g)
+    wires = list(kinds)
     steps = []
-    for (_, nodes), members in sorted(groups.items()):
+    for (_, number), members in sorted(groups.items()):
+        nodes = wires[number]
         sums = sorted({circuit.gates[g][0] for g in members})
         size = max(sum(abs(w) for _, w in circuit.sums[i]) for i in sums)
         largest = max(abs(circuit.gates[g][1]) for g in members)

@@ -58,6 +58,7 @@ class Builder:
         self._interned: dict[int, tuple[Form, int, Sum]] = {}
         self._gates: dict[tuple[int, int], int] = {}
         self._depths: list[int] = []
+        self._below: list[int] = []  # depth of what a sum reads
         self._names: dict[int, tuple[object, ...]] = {}
 
     def bits(self, count: int) -> list[Form]:
@@ -101,7 +102,7 @@ class Builder:
         found = self._gates.get((index, threshold))
         if found is None:
             found = self.inputs + len(self._gates)
-            self._depths.append(self.depth(form) + 1)
+            self._depths.append(self._below[index] + 1)
             self._gates[index, threshold] = found
             if name is not None:
                 self._names[found] = name
@@ -111,7 +112,10 @@ class Builder:
         held = self._interned.get(id(form))
         if held is None or held[0] is not form:  # the form is held so that its id stays its own
             terms = tuple(sorted(form.terms.items()))
-            held = (form, self._sums.setdefault(terms, len(self._sums)), terms)
+            index = self._sums.setdefault(terms, len(self._sums))
+            if index == len(self._below):
+                self._below.append(self.depth(form))
+            held = (form, index, terms)
             self._interned[id(form)] = held
         return held[1]
 

@@ -227,7 +227,7 @@ def generation(sides: tuple[int, ...], vocabulary: int, bits: int) -> Part:
 
     return Part(
         "generate", {"sides": list(sides), "vocabulary": vocabulary, "bits": bits},
-        f"generation of {made.tokens} tokens, sides {', '.join(map(str, sides))}, "
+        f"generation of {_many(made.tokens, 'token')}, sides {', '.join(map(str, sides))}, "
         f"{vocabulary} codes", "circuit-generate", lambda: generate.generation_circuit(made),
         expected,
     )  # fmt: skip
