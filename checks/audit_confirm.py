@@ -21,7 +21,7 @@ from varnum.audit.apriori import NormalisedHead
 from varnum.audit.head import audit_head
 from varnum.audit.output import attend_leading, fit_leading
 from varnum.audit.ranks import fit_rank
-from varnum.audit.rows import RowFile
+from varnum.audit.row_file import RowFile
 from varnum.audit.run import Asked, _tasks
 from varnum.audit.source import subject
 from varnum.audit.stream import run_layers

@@ -59,6 +59,17 @@ def kind(part: dict[str, Any]) -> str:
     return said + (" or null" if "null" in types else "")
 
 
+def figures() -> str:
+    """What the audit says of a head: every figure, what it rests on, what it is."""
+    from varnum.audit.fields import of
+
+    rows = [
+        f"| `{name}` | {field.assurance or ''} | {field.text} |"
+        for name, field in of("head").items()
+    ]
+    return "\n".join(["| field | rests on | is |", "|---|---|---|", *rows]) + "\n"
+
+
 def words() -> str:
     """The terms of docs/glossary.toml in their order."""
     terms = tomllib.loads((ROOT / "docs" / "glossary.toml").read_text())
@@ -77,4 +88,4 @@ def assurance() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-TABLES = {"fields": fields, "words": words, "assurance": assurance}
+TABLES = {"fields": fields, "figures": figures, "words": words, "assurance": assurance}

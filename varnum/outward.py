@@ -13,6 +13,7 @@ from typing import Any
 from varnum.balls.exact import parse, round_decimal
 
 DIGITS = 3
+FEW = 7  # digits of a double that is kept in a file
 _PLAIN = range(-4, 7)  # decimal exponents written without an e
 
 
@@ -46,6 +47,34 @@ def float_up(value: Any) -> float:
 def float_down(value: Any) -> float:
     """The largest double not above `value`; -inf past the least one."""
     return _double(value, up=False)
+
+
+def round_up(value: Any, digits: int = FEW) -> float:
+    """A double of few decimal digits not below `value`.
+
+    The last bits of what LAPACK computes differ between two runs of one program now and then; a
+    bound rounded outward is still a bound, and hides that. An infinite one raises ArithmeticError.
+
+    >>> round_up(0.09894334567), round_down(0.09894334567)
+    (0.09894335, 0.09894334)
+    """
+    return _few(value, digits, up=True)
+
+
+def round_down(value: Any, digits: int = FEW) -> float:
+    """A double of few decimal digits not above `value`."""
+    return _few(value, digits, up=False)
+
+
+def _few(value: Any, digits: int, up: bool) -> float:
+    number = exact(value, up)
+    if isinstance(number, float):
+        raise ArithmeticError("an infinite bound says nothing")
+    near = float(round_decimal(number, digits, up))
+    if math.isinf(near):
+        raise ArithmeticError("a bound past the largest double says nothing")
+    safe = Fraction(near) >= number if up else Fraction(near) <= number
+    return near if safe else _double(number, up)  # a rational beside the decimal itself
 
 
 def exact(value: Any, up: bool) -> Fraction | float:

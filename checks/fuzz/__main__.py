@@ -41,8 +41,8 @@ def main() -> int:
     with atheris.instrument_imports(include=WATCHED):
         import targets
 
-        import varnum.audit.report
-        import varnum.audit.rows
+        import varnum.audit.page.page
+        import varnum.audit.row_file
         import varnum.audit.summary
         import varnum.hardness.cnf
         import varnum.model.checkpoint  # noqa: F401

@@ -65,8 +65,8 @@ def checkpoint(data: bytes) -> None:
 
 def rows(data: bytes) -> None:
     """A file of audit rows, continued; each row gets the checksum that it should have."""
-    from varnum.audit.report import page
-    from varnum.audit.rows import CHECK, RowFile, key_of
+    from varnum.audit.page.page import page
+    from varnum.audit.row_file import CHECK, RowFile, key_of
     from varnum.audit.summary import summarise, text
 
     lines = data.split(b"\n")

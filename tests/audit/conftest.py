@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from varnum.audit.work import ONE_THREAD
+from varnum.audit.executor import ONE_THREAD
 from varnum.cli import main
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from varnum.audit.apriori import NormalisedHead, PlainHead, certify_logit_bound
 from varnum.audit.degrees import certify_cap, certify_degree, certify_dimension
 from varnum.audit.measure import certify_logits, estimate_dimension, parts_of
-from varnum.audit.numbers import above, below
 from varnum.audit.ranks import certify_ranks
 from varnum.cost.schedule import Schedule
+from varnum.outward import round_down, round_up
 
 
 @settings(max_examples=30, deadline=None)
@@ -42,10 +42,10 @@ def test_logits_enclose_the_exact_ones(seed, scale, d):
 
 @given(st.floats(-1e300, 1e300))
 def test_rows_hold_bounds_rounded_outwards(x):
-    assert below(x) <= x <= above(x)
-    assert above(x) - below(x) <= abs(x) * 1.1e-6
+    assert round_down(x) <= x <= round_up(x)
+    assert round_up(x) - round_down(x) <= abs(x) * 1.1e-6
     with pytest.raises(ArithmeticError):
-        above(float("inf"))
+        round_up(float("inf"))
 
 
 def test_effective_dimension_of_known_spectra():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from varnum.audit.apriori import PlainHead
-from varnum.audit.choices import certified_calls
+from varnum.audit.options import certified_calls
 from varnum.audit.output import (
     attend_leading,
     certify_errors,

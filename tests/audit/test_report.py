@@ -13,9 +13,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from varnum.audit.assurance import ASSURANCE
-from varnum.audit.columns import HEADS
-from varnum.audit.report import page, reproduce
+from varnum.audit.fields import ASSURANCE, HEADS
+from varnum.audit.page.page import page, reproduce
 from varnum.audit.summary import summarise, text
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -84,9 +83,9 @@ def test_every_number_says_what_it_rests_on(audited):
     for name in ("dimension", "rank_reference", "n_certified", "n_output"):
         assert ASSURANCE[name] == "estimated"
     source = path.read_text()
-    for field, title in HEADS:
-        assert f'{html.escape(title)}</button><span class="tag' in source
-        assert field in ASSURANCE
+    for field in HEADS:
+        assert f'{html.escape(field.title)}</button><span class="tag' in source
+        assert field.name in ASSURANCE
     assert html.escape(answer["command"]) in source
 
 

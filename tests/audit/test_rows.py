@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-from varnum.audit.rows import RowFile
+from varnum.audit.row_file import RowFile
 from varnum.errors import InputError
 
 OPTIONS = ["audit", "--random", "var-tiny", "--labels", "1,2", "--jobs", "1"]

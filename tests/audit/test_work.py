@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from varnum.audit.work import Crew, Here, default_jobs, processes
+from varnum.audit.executor import Crew, Here, default_jobs, processes
 from varnum.errors import InputError
 
 PIECES = """
@@ -164,10 +164,10 @@ def test_a_dask_worker_killed_in_the_middle_changes_nothing(varnum, tmp_path, al
 
 def test_a_cluster_that_is_not_there(monkeypatch):
     pytest.importorskip("distributed", reason="needs the extra 'cluster'")
-    from varnum.audit import work
+    from varnum.audit import executor
 
-    monkeypatch.setattr(work, "PATIENCE", 0.5)
+    monkeypatch.setattr(executor, "PATIENCE", 0.5)
     for address in ("tcp://127.0.0.1:9", "nonsense://"):
         message = f"no Dask scheduler at '{re.escape(address)}'"
-        with pytest.raises(InputError, match=message), work.cluster(address):
+        with pytest.raises(InputError, match=message), executor.cluster(address):
             pass

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import varnum
-from varnum.audit.report import _cell, _shown
+from varnum.audit.page.page import _cell, _shown
 from varnum.audit.summary import short
 
 HOME = Path(varnum.__file__).parent

@@ -13,7 +13,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from varnum.audit.rows import digest_of_file
+from varnum.audit.row_file import digest_of_file
 from varnum.cli.attention import _load
 from varnum.cli.sources import read_tokens
 from varnum.errors import InputError

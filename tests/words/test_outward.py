@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varnum.balls.scalar import arb
-from varnum.outward import at_least, at_most, float_down, float_up
+from varnum.outward import at_least, at_most, float_down, float_up, round_down, round_up
 
 RATIONALS = st.fractions() | st.fractions(max_denominator=3).map(lambda x: x * Fraction(10) ** 30)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -31,6 +31,14 @@ def test_doubles_are_neighbours(x: Fraction | float) -> None:
     assert high == low or math.nextafter(low, math.inf) == high
 
 
+@given(st.fractions() | st.decimals(allow_nan=False, allow_infinity=False, places=5).map(Fraction))
+def test_doubles_of_few_digits_are_on_their_side(x: Fraction) -> None:
+    """Of short decimals too, whose nearest double may be on the other one: 3/10 is above 0.3."""
+    low, high = round_down(x), round_up(x)
+    assert Fraction(low) <= x <= Fraction(high)
+    assert high - low <= abs(x) * Fraction(22, 10**7)
+
+
 def test_faces_of_numbers() -> None:
     """F9: 0.0989433 proved is 0.0990, and not 0.0989."""
     assert (at_most(0.0989433), at_most(4.714386)) == ("0.0990", "4.72")
@@ -47,6 +55,12 @@ def test_balls_show_their_safe_end() -> None:
     third = arb(1) / 3
     assert Fraction(float_down(third)) <= Fraction(1, 3) <= Fraction(float_up(third))
     assert (at_least(third), at_most(third)) == ("0.333", "0.334")
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, Fraction(10) ** 309])
+def test_an_infinite_bound_is_not_rounded(value: float) -> None:
+    with pytest.raises(ArithmeticError, match=r"says nothing|no bound"):
+        round_up(value)
 
 
 @pytest.mark.parametrize("value", [math.nan, arb("nan"), arb(1) / 0])

@@ -1,5 +1,6 @@
 """Audit a model: head by head, does low-rank attention pay, and how do we know?
 
-Read `head` for what is asked of one head, `measure` for its logits, `stream` for how a model is run
-one layer at a time, `work` for the workers, `rows` for the file, `summary` and `report` for people.
+Read `fields` for the figures, `head` for what is asked of one head, `measure` for its logits,
+`options` for what it could run instead, `stream` for how a model is run one layer at a time,
+`executor` for the workers, `row_file` for the file, `summary` and `page` for people.
 """

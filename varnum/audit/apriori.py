@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varnum.audit.numbers import DIGITS
 from varnum.balls.exact import parse, round_decimal
 from varnum.balls.scalar import arb, ball, precision, upper
 from varnum.floats.rounding import gamma, up
 from varnum.model.transformer import MAX_LOG_SCALE
+from varnum.outward import FEW
 from varnum.propagate import transfer as t
 from varnum.propagate.transfer import Reach
 
@@ -56,7 +56,7 @@ def certify_logit_bound(head: NormalisedHead | PlainHead) -> Fraction:
     with precision(128):
         if isinstance(head, NormalisedHead):
             return parse(round_decimal(upper(_cap(head)), 12, up=True))
-        return parse(round_decimal(upper(_from_norms(head)), DIGITS, up=True))
+        return parse(round_decimal(upper(_from_norms(head)), FEW, up=True))
 
 
 def _cap(head: NormalisedHead) -> Any:

@@ -1,54 +1,5 @@
-"""What every number of a row, and of its scales, rests on."""
+"""Moved to `varnum.audit.fields`."""
 
-from __future__ import annotations
+from varnum._moved import moved
 
-PROVED, RUN, MEASURED, ESTIMATED = "proved", "proved for this run", "measured", "estimated"
-
-ASSURANCE = {
-    "M_apriori": PROVED,
-    "M": RUN,
-    "spread": RUN,
-    "dimension": ESTIMATED,
-    "degree_apriori": PROVED,
-    "degree_minimal": PROVED,
-    "rank_apriori": PROVED,
-    "degree_spread": RUN,
-    "rank_spread": RUN,
-    "rank_certified": RUN,
-    "rank_lower": RUN,
-    "rank_reference": ESTIMATED,
-    "pivots": MEASURED,
-    "eps_certified": RUN,
-    "ops_exact": PROVED,
-    "ops_apriori": PROVED,
-    "ops_certified": RUN,
-    "cache": PROVED,
-    "state_apriori": PROVED,
-    "state_certified": RUN,
-    "error_exact": RUN,
-    "error_apriori": PROVED,
-    "error_certified": RUN,
-    "pays_apriori": PROVED,
-    "pays_certified": RUN,
-    "n_apriori": PROVED,
-    "n_certified": ESTIMATED,
-    "rank_output": RUN,
-    "coordinates": MEASURED,
-    "degree_output": MEASURED,
-    "rows_exact": MEASURED,
-    "error_output": RUN,
-    "ops_output": RUN,
-    "state_output": RUN,
-    "pays_output": RUN,
-    "n_output": ESTIMATED,
-    "rank_attention": MEASURED,
-    "rows_attention": MEASURED,
-    "error_attention": RUN,
-    # of the summary
-    "best_apriori": PROVED,
-    "best_certified": RUN,
-    "best_output": RUN,
-    "budget_eps": ESTIMATED,
-    "cap": PROVED,
-    "d_max": PROVED,
-}
+__getattr__ = moved(__name__, "varnum.audit.fields")

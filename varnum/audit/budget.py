@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from varnum.audit.apriori import BALLS
-from varnum.audit.numbers import above, below
+from varnum.audit.fields import Row
 from varnum.audit.stream import DOUBLE, Layer
 from varnum.balls.exact import to_text
 from varnum.balls.scalar import ball
 from varnum.model.generate import Model
 from varnum.model.layers import linear, silu
 from varnum.model.transformer import class_vector
+from varnum.outward import round_up
 from varnum.propagate.budget import certify_budget
 from varnum.propagate.exact import Ranges, head_place
 from varnum.propagate.forms import UP
@@ -37,7 +38,7 @@ from varnum.propagate.var_model import (
 )
 from varnum.verdict import Unknown
 
-Row = dict[str, Any]
+_FAR = Fraction(10) ** 300
 _BIASES = ("q_bias", "zero_k_bias", "v_bias")
 
 
@@ -103,7 +104,9 @@ class BudgetWalk:
                 }
                 for before, step in _with_error_before(found.steps)
             ]
-            return {"eps": below(found.eps), "domain": _up(found.domain), "steps": steps}
+            # decimals of six digits, and estimates: the nearest doubles
+            domain = float(found.domain) if found.domain < _FAR else None
+            return {"eps": float(found.eps), "domain": domain, "steps": steps}
 
 
 def _reach(x: Any) -> Reach:
@@ -132,4 +135,4 @@ def _head(model: Model, label: int) -> HeadNorms:
 
 def _up(value: Fraction) -> float | None:
     """For the row; None beyond float64."""
-    return above(value) if value < Fraction(10) ** 300 else None
+    return round_up(value) if value < _FAR else None

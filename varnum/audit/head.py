@@ -1,23 +1,22 @@
 """What is asked of one head, and its answer: one row of the report for every target error.
 
 A row is a plain dict, the same bits wherever it is computed: it holds no times and no names of
-machines. `varnum.audit.assurance` says for every number in it what it rests on.
+machines. `varnum.audit.fields` says of every number in it what it is and what it rests on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from varnum._attention import Attention
 from varnum.audit.apriori import BALLS, certify_logit_bound
-from varnum.audit.choices import certified_calls, certified_kernel, compared_output, run_exactly
 from varnum.audit.degrees import certify_cap, certify_degree, certify_dimension
+from varnum.audit.fields import Row
 from varnum.audit.measure import Measured, certify_logits, estimate_dimension, parts_of
-from varnum.audit.numbers import above, below
+from varnum.audit.options import certified_calls, certified_kernel, compared_output, run_exactly
 from varnum.audit.output import Leading, fit_leading, most_features
 from varnum.audit.ranks import Ranks, certify_ranks
 from varnum.audit.task import HeadTask, Target
@@ -26,8 +25,7 @@ from varnum.cost.counts import count, crossover
 from varnum.cost.schedule import Schedule
 from varnum.formulas import cost as forms
 from varnum.lowrank.ranks import rank
-
-Row = dict[str, Any]
+from varnum.outward import round_down, round_up
 
 
 def audit_head(task: HeadTask) -> list[Row]:
@@ -91,7 +89,7 @@ def _row(
         "ops_apriori": cost.lowrank,
         "cache": cost.cache,
         "state_apriori": cost.state,
-        "error_exact": above(exact.certificate.certified_error),
+        "error_exact": round_up(exact.certificate.certified_error),
         "error_apriori": float(target.output_error),
         "pays_apriori": cost.pays,
         "n_apriori": crossover(d, d_v, r),
@@ -115,8 +113,8 @@ def _scale(
         "side": schedule.sides[s],
         "tokens": tokens,
         "prefix": prefix,
-        "M": [below(measured.M.low), above(measured.M.high)],
-        "spread": [below(measured.spread.low), above(measured.spread.high)],
+        "M": [round_down(measured.M.low), round_up(measured.M.high)],
+        "spread": [round_down(measured.spread.low), round_up(measured.spread.high)],
         **_degree_at_spread(measured.spread.high, d, target),
         "rank_certified": ranks.certified,
         "pivots": ranks.pivots,

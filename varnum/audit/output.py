@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from varnum.audit.measure import parts_of
-from varnum.audit.numbers import above
 from varnum.floats.rounding import up
 from varnum.formulas import cost as forms
 from varnum.lowrank.geometry import fit_frame
+from varnum.outward import round_up
 
 Floats = npt.NDArray[np.float64]
 
@@ -141,7 +141,7 @@ def certify_errors(
         moving = spread > 0
         off = np.abs(out - exact[queries])[:, moving] / spread[moving]
         worst = float(off.max(initial=0.0))
-        found.append(above(up(worst + rounding)) if worst < np.inf else np.inf)  # nan too
+        found.append(round_up(up(worst + rounding)) if worst < np.inf else np.inf)  # nan too
     return tuple(found)
 
 
@@ -153,7 +153,7 @@ def certify_output(
 
     exactly: see `certify_errors`. It costs less than exact attention unless its rank is 0.
     """
-    rounding = above(exactly[1])
+    rounding = round_up(exactly[1])
     full = exact_operations(lengths, d, v.shape[1])
     best = Output(0, (False,) * len(lengths), (rounding,) * len(lengths), full)
     for r in _ladder(lead.phi.shape[1]):

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from varnum.audit.assurance import ESTIMATED
 from varnum.audit.budget import BudgetWalk
-from varnum.audit.head import Row, audit_head
-from varnum.audit.rows import Key, RowFile, key_of
+from varnum.audit.executor import Crew
+from varnum.audit.fields import ESTIMATED, Row
+from varnum.audit.head import audit_head
+from varnum.audit.row_file import Key, RowFile, key_of
 from varnum.audit.stream import Layer, run_layers
 from varnum.audit.task import HeadTask, Target
-from varnum.audit.work import Crew
 from varnum.balls.exact import to_text
 from varnum.model.backend import Ints
 from varnum.model.config import VarConfig

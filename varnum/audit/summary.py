@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from varnum.audit.fields import (
+    COUNTED,
+    ESTIMATED,
+    LINES,
+    MEASURED,
+    PROVED,
+    RANGED,
+    RUN,
+    Field,
+    Row,
+)
+from varnum.audit.kinds import PAIR
 from varnum.balls.exact import parse, round_decimal
 from varnum.outward import at_least, at_most
 
-Row = dict[str, Any]
-RANGED = ("M_apriori", "dimension", "degree_apriori", "rank_apriori", "degree_spread",
-          "rank_spread", "rank_certified", "rank_lower", "rank_reference", "state_apriori",
-          "state_certified", "ops_apriori", "ops_certified", "n_apriori", "n_certified",
-          "eps_certified", "error_exact", "error_certified", "d_max", "rank_output", "rows_exact",
-          "error_output", "ops_output", "state_output", "n_output",
-          "rank_attention", "rows_attention", "error_attention")  # fmt: skip
 _LISTED = 8  # heads that the terminal names
+_SAID = {PROVED: "proved", RUN: "proved, this run", MEASURED: "measured", ESTIMATED: "estimated"}
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
@@ -50,12 +56,8 @@ def _group(model: str, error: str, rows: Sequence[Row]) -> Row:
         "layers": len({row["layer"] for row in rows}),
         "prompts": len({row["prompt"] for row in rows}),
         "tokens": first["scales"][-1]["prefix"],
-        "M": _range([row["M"][1] for row in rows]),
-        "spread": _range([row["spread"][1] for row in rows]),
-        **{name: _range([row[name] for row in rows]) for name in RANGED},
-        "pays_apriori": sum(row["pays_apriori"] for row in rows),
-        "pays_certified": sum(row["pays_certified"] for row in rows),
-        "pays_output": sum(row["pays_output"] for row in rows),
+        **{field.name: _range(upper_ends(field, rows)) for field in RANGED},
+        **{field.name: sum(row[field.name] for row in rows) for field in COUNTED},
         "low_attention": sum(row["rank_attention"] < row["scales"][-1]["prefix"] for row in rows),
         "pays_somewhere": sum(any(s["pays_certified"] for s in row["scales"]) for row in rows),
         "pays_never": [[r["layer"], r["head"], r["prompt"]] for r in rows if verdict(r) == NO],
@@ -73,6 +75,12 @@ _BEST = (
     ("best_output", "ops_output"),
 )  # fmt: skip
 NO = "does not pay"
+
+
+def upper_ends(field: Field, rows: Sequence[Row]) -> list[Any]:
+    """A field of all rows; of a pair its upper end."""
+    found = [row[field.name] for row in rows]
+    return [pair[1] for pair in found] if field.kind is PAIR else found
 
 
 def _range(values: Sequence[Any]) -> list[Any] | None:
@@ -111,9 +119,6 @@ def advice(row: Row) -> str:
     return "; or ".join(parts)
 
 
-ALLOWED = ("cap", "eps", "budget_eps")  # what may be, so rounded down; all else bounds from above
-
-
 def short(value: Any, up: bool = True) -> str:
     """At most about seven characters, rounded to the side that keeps a bound one."""
     if value is None:
@@ -143,35 +148,26 @@ def text(groups: Sequence[Row]) -> list[str]:
 
 
 def _detail(g: Row) -> list[str]:
-    def line(name: str, values: Any, rest: str) -> str:
-        shown = [short(v) for v in values] if values else ["-", "-", "-"]
-        return f"  {name:20} {shown[0]:>8} {shown[1]:>8} {shown[2]:>8}  {rest}"
-
-    run = "proved, this run"
     return [
         f"{g['model'][:30]}: {g['heads']} heads, {g['layers']} layers, {g['tokens']} tokens, "
         f"{g['prompts']} prompt(s)",
         f"output error {g['output_error'][:20]}, kernel error {at_least(g['eps'], 6)}",
         f"  {'per head':20} {'least':>8} {'median':>8} {'largest':>8}  assurance",
-        line("M a priori", g["M_apriori"], "proved, from the weights"),
-        line("M measured", g["M"], run),
-        line("centred spread", g["spread"], run),
-        line("effective dimension", g["dimension"], "estimated"),
-        line("degree a priori", g["degree_apriori"], "proved"),
-        line("degree at spread", g["degree_spread"], run),
-        line("rank a priori", g["rank_apriori"], "proved"),
-        line("rank, kernel", g["rank_certified"], f"{run}; {g['tokens']} = exact"),
-        line("  lower bound of it", g["rank_lower"], f"{run}, 1 scale"),
-        line("  reference", g["rank_reference"], "estimated, 1 scale"),
-        line("rank, output", g["rank_output"], run),
-        line("  rows run exactly", g["rows_exact"], f"measured, of {g['tokens']}"),
-        line("error, kernel", g["error_certified"], run),
-        line("error, output", g["error_output"], run),
-        line("numbers kept, kernel", g["state_certified"], f"{run}; cache {short(g['cache'])}"),
-        line("numbers kept, output", g["state_output"], run),
-        line("a priori pays from n", g["n_apriori"], "proved, same d, M, error"),
+        *(_line(field, g) for field in LINES),
         *_answers(g),
     ]
+
+
+def _line(field: Field, g: Row) -> str:
+    """One figure over the heads, and what it rests on."""
+    assert field.line is not None
+    assert field.assurance is not None
+    shown = [short(v) for v in g[field.name]] if g[field.name] else ["-", "-", "-"]
+    note = field.line.note.format(tokens=g["tokens"], cache=short(g["cache"]))
+    return (
+        f"  {field.line.title or field.title:20} {shown[0]:>8} {shown[1]:>8} {shown[2]:>8}  "
+        f"{_SAID[field.assurance]}{note}"
+    )
 
 
 def _answers(g: Row) -> list[str]:

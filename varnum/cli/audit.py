@@ -18,7 +18,7 @@ from varnum.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from varnum.audit.rows import RowFile
+    from varnum.audit.row_file import RowFile
     from varnum.audit.run import Asked, Subject
     from varnum.audit.task import Target
 
@@ -75,11 +75,11 @@ def audit(
     Example: varnum audit --random var-tiny --output-error 1e-2 --html report.html
     """
     limit(timeout)
-    from varnum.audit.work import one_thread
+    from varnum.audit.executor import one_thread
 
     one_thread()  # before anything numerical is loaded
     _check(jobs, seed, resume, out, html)
-    from varnum.audit.rows import RowFile, digest_of
+    from varnum.audit.row_file import RowFile, digest_of
 
     asked = _asked(output_error, model_error, every_rank)
     prompts = Prompts(labels, tokens, cfg, top_k, top_p, seed)
@@ -148,9 +148,9 @@ def _question(sources: list[dict[str, Any]], prompts: Prompts, asked: Asked) -> 
 def _compute(
     subjects: Sequence[Subject], asked: Asked, rows: RowFile, jobs: int | None, cluster: str | None
 ) -> None:
+    from varnum.audit.executor import cluster as on_cluster
+    from varnum.audit.executor import default_jobs, processes
     from varnum.audit.run import audit as run_audit
-    from varnum.audit.work import cluster as on_cluster
-    from varnum.audit.work import default_jobs, processes
 
     with ExitStack() as stack:
         stack.callback(rows.close)
@@ -177,8 +177,9 @@ def trusted(count: int, path: str | None) -> str:
 def _show(found: RowFile, question: dict[str, Any], html: str | None, as_json: bool) -> None:
     import shlex
 
-    from varnum.audit.assurance import ASSURANCE
-    from varnum.audit.report import page
+    from varnum.audit.fields import ASSURANCE
+    from varnum.audit.page.page import page
+    from varnum.audit.schema import NAME
     from varnum.audit.summary import summarise, text
 
     rows = found.rows
@@ -191,9 +192,7 @@ def _show(found: RowFile, question: dict[str, Any], html: str | None, as_json: b
             "command": command, "question": question, "assurance_of": ASSURANCE,
         }  # fmt: skip
         content |= {"rows_taken": found.taken, "summary": groups, "rows": rows}
-        print_envelope(
-            "varnum/audit/2", content, verdict="done", assurance="estimated", exit_code=0
-        )
+        print_envelope(NAME, content, verdict="done", assurance="estimated", exit_code=0)
     else:
         print("\n".join(text(groups)))
 

@@ -30,7 +30,7 @@ class Prompts:
 
     def recorded(self) -> dict[str, Any]:
         """What the header says about them."""
-        from varnum.audit.rows import digest_of_file
+        from varnum.audit.row_file import digest_of_file
 
         s = self.settings
         tokens: dict[str, Any] = {"cfg": str(s.cfg), "top_k": s.top_k, "top_p": str(s.top_p)}
@@ -44,7 +44,7 @@ def subjects_of(
     prompts: Prompts,
 ) -> tuple[list[Subject], list[dict[str, Any]]]:  # fmt: skip
     """The models with their names, and how the header records them."""
-    from varnum.audit.rows import digest_of_file
+    from varnum.audit.row_file import digest_of_file
 
     if random and (var or vae):
         raise InputError("random: give either --random or --var and --vae, not both")

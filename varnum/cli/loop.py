@@ -354,8 +354,8 @@ def _count(
     """Every fixed point, exactly, over this process, several, or a cluster."""
     from contextlib import nullcontext
 
-    from varnum.audit.work import Crew, default_jobs, one_thread, processes
-    from varnum.audit.work import cluster as open_cluster
+    from varnum.audit.executor import Crew, default_jobs, one_thread, processes
+    from varnum.audit.executor import cluster as open_cluster
     from varnum.loop.count import certify_count
 
     if boxes < 1 or jobs < 0:
