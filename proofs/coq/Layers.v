@@ -203,4 +203,32 @@ Proof.
     { apply Rmult_le_compat_l; [|exact G]. left. apply Rdiv_lt_0_compat; lra. }
     replace (2 / (r * q) * (INR c * (k * (r * q)))) with (2 * INR c * k) in H by (field; lra). lra.
 Qed.
+
+(* Whatever the perturbation is: both tokens have norm at most sqrt c. *)
+Lemma layernorm_norm (x : nat -> R) : 0 < root x -> sum c (fun i => Rsqr (layernorm x i)) <= INR c.
+Proof.
+  intros Hx. assert (C := c_pos). assert (V := root_square x). unfold variance in V.
+  rewrite (sum_ext c _ (fun i => / (root x * root x) * Rsqr (centred x i)))
+    by (intros; unfold layernorm, Rsqr; field; lra).
+  rewrite sum_scale. set (A := sum c (fun i => Rsqr (centred x i))) in *.
+  assert (P : 0 < root x * root x) by now apply Rmult_lt_0_compat.
+  apply (Rmult_le_reg_l (root x * root x)); [easy|]. rewrite <- Rmult_assoc, Rinv_r, Rmult_1_l by lra.
+  rewrite V. replace ((A / INR c + eps) * INR c) with (A + INR c * eps) by (field; lra).
+  assert (0 <= INR c * eps) by (apply Rmult_le_pos; lra). lra.
+Qed.
+
+Theorem layernorm_always (x y : nat -> R) :
+  0 < root x -> 0 < root y ->
+  sqrt (distance2 (layernorm y) (layernorm x)) <= 2 * sqrt (INR c).
+Proof.
+  intros Hx Hy. assert (C := c_pos).
+  replace (2 * sqrt (INR c)) with (sqrt (4 * INR c)).
+  2: { rewrite sqrt_mult by lra. replace 4 with (2 * 2) by ring. now rewrite sqrt_square by lra. }
+  apply sqrt_le_1_alt. unfold distance2.
+  apply Rle_trans with (sum c (fun i => 2 * Rsqr (layernorm y i) + 2 * Rsqr (layernorm x i))).
+  - apply sum_le. intros i _. assert (Q := Rle_0_sqr (layernorm y i + layernorm x i)).
+    unfold Rsqr in *. lra.
+  - rewrite sum_plus, !sum_scale. assert (A := layernorm_norm x Hx). assert (B := layernorm_norm y Hy).
+    lra.
+Qed.
 End LayerNorm.

@@ -86,7 +86,11 @@ def _put(made: Path, folder: Path) -> None:
 
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "varnum" / "coq"
+    try:
+        parent = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    except RuntimeError:
+        raise InputError("no home folder for the compiled library: set XDG_CACHE_HOME") from None
+    return parent / "varnum" / "coq"
 
 
 def _digest(names: tuple[str, ...]) -> str:
