@@ -95,5 +95,7 @@ def _table(report: Report) -> None:
         shown = item.kind == "twin" and len(names) == 1  # of all claims they would hide the table
         if shown or type(item.verdict).__name__ != "Proved":
             print(filled(f"{item.claim}: {item.kind} {item.name}: {detail(item.verdict)}"))
+    if "coq" not in report.solvers and any(claims()[name].theorems for name in names):
+        print("theorems of Coq: not run; --require coq runs them")
     solvers = [f"{n} {v}".removesuffix(" installed") for n, v in report.solvers.items()]
     print(f"solvers: {', '.join(solvers) or 'none'}; absent: {', '.join(report.absent) or 'none'}")
