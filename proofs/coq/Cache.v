@@ -14,11 +14,23 @@ Section Reading.
 Variables (N D : nat) (mu tau rate : R) (key : nat -> nat -> R).
 Hypothesis rows : (2 <= N)%nat.
 Hypothesis mu_below : mu < 1.
-Hypothesis tau_in : 0 < tau < 1.
+Hypothesis tau_in : 0 < tau <= 1 / 2.
 Hypothesis unit_keys : forall i, (i < N)%nat -> dot D (key i) (key i) = 1.
 Hypothesis products : forall i j, (i < N)%nat -> (j < N)%nat -> i <> j -> dot D (key i) (key j) <= mu.
-Hypothesis rate_pos : 0 <= rate.
 Hypothesis rate_high : rate >= ln ((INR N - 1) * (1 - tau) / tau) / (1 - mu).
+
+Lemma rate_pos : 0 <= rate.
+Proof.
+  assert (HN : 1 <= INR N - 1) by (apply le_INR in rows; simpl in rows; lra).
+  set (c := (INR N - 1) * (1 - tau) / tau) in *.
+  assert (C : 1 <= c).
+  { apply (Rmult_le_reg_r tau); [lra|]. unfold c, Rdiv. rewrite Rmult_assoc, Rinv_l by lra.
+    assert (1 * (1 - tau) <= (INR N - 1) * (1 - tau)) by (apply Rmult_le_compat_r; lra). lra. }
+  assert (0 <= ln c).
+  { rewrite <- ln_1. destruct C as [C|C]; [left; apply ln_increasing; lra|rewrite C; lra]. }
+  assert (0 <= ln c / (1 - mu)); [|lra].
+  apply Rmult_le_pos; [easy|left; apply Rinv_0_lt_compat; lra].
+Qed.
 
 Lemma others_light : (INR N - 1) * exp (rate * mu) * (1 - tau) <= exp rate * tau.
 Proof.
@@ -53,7 +65,7 @@ Proof.
   { assert (B : sum N o <= sum N (fun j => if Nat.eqb j i then 0 else exp (rate * mu))).
     { apply sum_le. intros j Hj. unfold o. destruct (Nat.eqb_spec j i); [lra|].
       unfold w. assert (rate * dot D (key i) (key j) <= rate * mu).
-      { apply Rmult_le_compat_l; [easy|]. apply products; auto. }
+      { apply Rmult_le_compat_l; [exact rate_pos|]. apply products; auto. }
       destruct H as [L|L]; [left; now apply exp_increasing|rewrite L; lra]. }
     assert (T := sum_but N i (fun _ => exp (rate * mu)) Hi). rewrite sum_const in T. lra. }
   assert (S0 : 0 <= sum N o) by now apply sum_nonneg.
@@ -178,7 +190,7 @@ Definition entry (q dv : nat) (t : list nat) (c j : nat) : R := INR (nth (j * dv
 Theorem kv_capacity (N D dv b bits : nat) (mu rate : R) (key : nat -> nat -> R)
   (state : list nat -> list bool) (answer : list bool -> nat -> nat -> R) :
   let q := (2 ^ b - 1)%nat in let tau := 1 / (4 * INR q) in
-  (2 <= N)%nat -> (1 <= b)%nat -> mu < 1 -> 0 <= rate ->
+  (2 <= N)%nat -> (1 <= b)%nat -> mu < 1 ->
   rate >= ln ((INR N - 1) * (1 - tau) / tau) / (1 - mu) ->
   (forall i, (i < N)%nat -> dot D (key i) (key i) = 1) ->
   (forall i j, (i < N)%nat -> (j < N)%nat -> i <> j -> dot D (key i) (key j) <= mu) ->
@@ -187,15 +199,16 @@ Theorem kv_capacity (N D dv b bits : nat) (mu rate : R) (key : nat -> nat -> R)
      Rabs (answer (state t) i c - read N D rate key (entry q dv t c) i) < 1 / (4 * INR q)) ->
   (N * dv * b <= bits)%nat.
 Proof.
-  intros q tau HN Hb Hmu Hr Hrate Hunit Hprod Hlen Hans.
+  intros q tau HN Hb Hmu Hrate Hunit Hprod Hlen Hans.
   assert (Q : (q + 1 = 2 ^ b)%nat).
   { unfold q. assert (2 ^ b <> 0)%nat by (apply Nat.pow_nonzero; lia). lia. }
   assert (Q2 : (2 <= 2 ^ b)%nat).
   { replace 2%nat with (2 ^ 1)%nat at 1 by easy. apply Nat.pow_le_mono_r; lia. }
   assert (Qr : 1 <= INR q) by (apply (le_INR 1); lia).
-  assert (T : 0 < tau < 1).
+  assert (T : 0 < tau <= 1 / 2).
   { unfold tau. split; [apply Rdiv_lt_0_compat; lra|].
-    apply (Rmult_lt_reg_r (4 * INR q)); [lra|]. unfold Rdiv. rewrite Rmult_assoc, Rinv_l by lra. lra. }
+    apply (Rmult_le_reg_r (4 * INR q)); [lra|].
+    replace (1 / (4 * INR q) * (4 * INR q)) with 1 by (field; lra). lra. }
   assert (P : ((q + 1) ^ (N * dv) <= 2 ^ bits)%nat).
   { apply (pigeonhole (q + 1) (N * dv) bits state Hlen).
     intros t t' It It' E.
@@ -211,9 +224,9 @@ Proof.
         split; [apply Rmult_le_pos; [easy|left; apply Rinv_0_lt_compat; lra]|].
         apply (Rmult_le_reg_r (INR q)); [lra|]. unfold Rdiv. rewrite Rmult_assoc, Rinv_l by lra. lra. }
       assert (A := Hans t i c It Hi Hc). assert (A' := Hans t' i c It' Hi Hc). rewrite <- E in A'.
-      assert (R1 := reads N D mu tau rate key HN Hmu T Hunit Hprod Hr Hrate
+      assert (R1 := reads N D mu tau rate key HN Hmu T Hunit Hprod Hrate
         (entry q dv t c) i Hi (Val t It)).
-      assert (R2 := reads N D mu tau rate key HN Hmu T Hunit Hprod Hr Hrate
+      assert (R2 := reads N D mu tau rate key HN Hmu T Hunit Hprod Hrate
         (entry q dv t' c) i Hi (Val t' It')).
       unfold tau in R1, R2.
       apply Rabs_def2 in A. apply Rabs_def2 in A'. apply abs_between in R1. apply abs_between in R2.

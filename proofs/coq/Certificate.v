@@ -2,7 +2,7 @@
 
 From Interval Require Import Interval.Interval Interval.Float_full Float.Basic Float.Sig Real.Xreal.
 From Coq Require Import Reals QArith Qreals ZArith List Bool Lra Lia.
-From Varnum Require Import Polynomial Supremum Statement.
+From Varnum Require Import Polynomial Supremum Statement Error.
 Import ListNotations.
 Open Scope R_scope.
 
@@ -26,7 +26,7 @@ Record certificate := {
 
 (* Integer polynomials over a common denominator. *)
 Definition ratio (d : positive) (n : Z) : R := IZR n / IZR (Zpos d).
-Definition zval (d : positive) (N : list Z) (x : R) : R := peval (map (ratio d) N) x.
+Definition over_unit (d : positive) (N : list Z) : list R := map (ratio d) N.
 
 Fixpoint zfrom (k : Z) (N : list Z) : list Z :=
   match N with
@@ -34,189 +34,55 @@ Fixpoint zfrom (k : Z) (N : list Z) : list Z :=
   | n :: rest => (k * n)%Z :: zfrom (k + 1) rest
   end.
 
-Definition zderiv (N : list Z) : list Z := zfrom 1 (tl N).
+Definition zderivative (N : list Z) : list Z := zfrom 1 (tl N).
 
-Fixpoint zsub (A B : list Z) : list Z :=
+Fixpoint zminus (A B : list Z) : list Z :=
   match A, B with
   | [], _ => map Z.opp B
   | _, [] => A
-  | a :: A', b :: B' => (a - b)%Z :: zsub A' B'
+  | a :: A', b :: B' => (a - b)%Z :: zminus A' B'
   end.
+
+Definition zslope (kind : error) (N : list Z) : list Z :=
+  match kind with relative => zminus (zderivative N) N | additive => zderivative N end.
+Definition zcurve (kind : error) (N : list Z) : list Z :=
+  let S := zslope kind N in
+  match kind with relative => zminus (zderivative S) S | additive => zderivative S end.
 
 Lemma pos_nonzero (d : positive) : IZR (Zpos d) <> 0.
 Proof. apply IZR_neq. easy. Qed.
 
-Lemma ratio_sub (d : positive) (a b : Z) : ratio d (a - b) = ratio d a - ratio d b.
-Proof. unfold ratio. rewrite minus_IZR. field. apply pos_nonzero. Qed.
-
-Lemma zval_sub (d : positive) (x : R) (A : list Z) : forall B,
-  zval d (zsub A B) x = zval d A x - zval d B x.
+Lemma over_minus (d : positive) (A : list Z) : forall B,
+  over_unit d (zminus A B) = minus (over_unit d A) (over_unit d B).
 Proof.
-  unfold zval. induction A as [|a A IH]; intros B.
-  - induction B as [|b B IH]; simpl in *; [ring|]. rewrite IH. unfold ratio.
-    rewrite opp_IZR. field. apply pos_nonzero.
-  - destruct B as [|b B]; simpl; [ring|]. rewrite IH, ratio_sub. ring.
+  assert (Op : forall B, map (ratio d) (map Z.opp B) = map Ropp (map (ratio d) B)).
+  { induction B as [|b B IH]; simpl; [easy|]. rewrite IH. f_equal. unfold ratio.
+    rewrite opp_IZR. field. apply pos_nonzero. }
+  unfold over_unit. induction A as [|a A IH]; intros [|b B]; simpl; try easy.
+  - f_equal; [|apply Op]. unfold ratio. rewrite opp_IZR. field. apply pos_nonzero.
+  - rewrite IH. f_equal. unfold ratio. rewrite minus_IZR. field. apply pos_nonzero.
 Qed.
 
-Lemma zsub_length (A : list Z) : forall B, length (zsub A B) = Nat.max (length A) (length B).
+Lemma over_from (d : positive) (N : list Z) : forall k,
+  over_unit d (zfrom k N) = from (IZR k) (over_unit d N).
 Proof.
-  induction A as [|a A IH]; intros [|b B]; simpl; try easy; [now rewrite map_length|now rewrite IH].
+  unfold over_unit. induction N as [|n N IH]; intros k; simpl; [easy|].
+  rewrite IH, plus_IZR. f_equal. unfold ratio. rewrite mult_IZR. field. apply pos_nonzero.
 Qed.
 
-Lemma zfrom_length (N : list Z) : forall k, length (zfrom k N) = length N.
-Proof. induction N as [|n N IH]; intros k; simpl; [easy|now rewrite IH]. Qed.
+Lemma over_derivative (d : positive) (N : list Z) :
+  over_unit d (zderivative N) = derivative (over_unit d N).
+Proof. unfold zderivative, derivative. rewrite over_from. now destruct N. Qed.
 
-Lemma zderiv_length (N : list Z) : length (zderiv N) = pred (length N).
-Proof. unfold zderiv. rewrite zfrom_length. now destruct N. Qed.
+Lemma over_slope (kind : error) (d : positive) (N : list Z) :
+  over_unit d (zslope kind N) = slope_of kind (over_unit d N).
+Proof. destruct kind; simpl; now rewrite ?over_minus, ?over_derivative. Qed.
 
-Lemma zfrom_next (d : positive) (x : R) (N : list Z) : forall k,
-  zval d (zfrom (k + 1) N) x = zval d (zfrom k N) x + zval d N x.
+Lemma over_curve (kind : error) (d : positive) (N : list Z) :
+  over_unit d (zcurve kind N) = curve_of kind (over_unit d N).
 Proof.
-  unfold zval. induction N as [|n N IH]; intros k; simpl; [ring|]. rewrite IH.
-  unfold ratio. rewrite !mult_IZR, plus_IZR. field. apply pos_nonzero.
+  unfold zcurve, curve_of. rewrite <- over_slope. destruct kind; now rewrite ?over_minus, ?over_derivative.
 Qed.
-
-Lemma zfrom_zero (d : positive) (x : R) (N : list Z) :
-  zval d (zfrom 0 N) x = x * zval d (zderiv N) x.
-Proof.
-  destruct N as [|n N]; [cbn; ring|].
-  change (ratio d (0 * n) + x * zval d (zfrom 1 N) x = x * zval d (zfrom 1 N) x).
-  unfold ratio. rewrite mult_IZR. field. apply pos_nonzero.
-Qed.
-
-Lemma zval_derivative (d : positive) (N : list Z) (x : R) :
-  derivable_pt_lim (zval d N) x (zval d (zderiv N) x).
-Proof.
-  induction N as [|n N IH]; [apply derivable_pt_lim_const|].
-  replace (zval d (zderiv (n :: N)) x) with (0 + (1 * zval d N x + x * zval d (zderiv N) x)).
-  - apply (derivable_pt_lim_plus (fun _ => ratio d n) (fun y => y * zval d N y)).
-    + apply derivable_pt_lim_const.
-    + apply (derivable_pt_lim_mult id (zval d N)); [apply derivable_pt_lim_id|easy].
-  - change (zval d (zderiv (n :: N)) x) with (zval d (zfrom (0 + 1) N) x).
-    rewrite zfrom_next, zfrom_zero. ring.
-Qed.
-
-Lemma exp_neg_derivative (x : R) : derivable_pt_lim (fun y => exp (- y)) x (- exp (- x)).
-Proof.
-  replace (- exp (- x)) with (exp (- x) * - 1) by ring.
-  apply (derivable_pt_lim_comp (fun y => - y) exp); [|apply derivable_pt_lim_exp].
-  apply (derivable_pt_lim_opp id x 1). apply derivable_pt_lim_id.
-Qed.
-
-(* The error h of P, the sign D of its derivative, and its second derivative. *)
-Section Error.
-Variables (kind : error) (d : positive) (N : list Z).
-
-Definition slope_of : list Z := match kind with relative => zsub (zderiv N) N | additive => zderiv N end.
-Definition curve_of : list Z :=
-  match kind with relative => zsub (zderiv slope_of) slope_of | additive => zderiv slope_of end.
-
-Definition h (x : R) : R := off kind (zval d N x) x.
-Definition D (x : R) : R :=
-  match kind with relative => zval d slope_of x | additive => zval d slope_of x - exp x end.
-Definition h1 (x : R) : R := match kind with relative => D x * exp (- x) | additive => D x end.
-Definition h2 (x : R) : R :=
-  match kind with
-  | relative => zval d curve_of x * exp (- x)
-  | additive => zval d curve_of x - exp x
-  end.
-
-Lemma times_exp_neg (A : list Z) (x : R) :
-  derivable_pt_lim (fun y => zval d A y * exp (- y)) x (zval d (zsub (zderiv A) A) x * exp (- x)).
-Proof.
-  rewrite zval_sub.
-  replace ((zval d (zderiv A) x - zval d A x) * exp (- x))
-    with (zval d (zderiv A) x * exp (- x) + zval d A x * - exp (- x)) by ring.
-  apply (derivable_pt_lim_mult (zval d A) (fun y => exp (- y)));
-    [apply zval_derivative|apply exp_neg_derivative].
-Qed.
-
-Lemma minus_exp (A : list Z) (x : R) :
-  derivable_pt_lim (fun y => zval d A y - exp y) x (zval d (zderiv A) x - exp x).
-Proof.
-  apply (derivable_pt_lim_minus (zval d A) exp); [apply zval_derivative|apply derivable_pt_lim_exp].
-Qed.
-
-Lemma h_derivative (x : R) : derivable_pt_lim h x (h1 x).
-Proof.
-  unfold h, h1, D, off, slope_of. destruct kind; [|apply minus_exp].
-  replace (zval d (zsub (zderiv N) N) x * exp (- x))
-    with (zval d (zsub (zderiv N) N) x * exp (- x) - 0) by ring.
-  apply (derivable_pt_lim_minus (fun y => zval d N y * exp (- y)) (fun _ => 1));
-    [apply times_exp_neg|apply derivable_pt_lim_const].
-Qed.
-
-Lemma h1_derivative (x : R) : derivable_pt_lim h1 x (h2 x).
-Proof.
-  unfold h1, h2, D, curve_of. destruct kind; [apply times_exp_neg|apply minus_exp].
-Qed.
-
-Lemma h2_continuous : continuity h2.
-Proof.
-  intros x. apply derivable_continuous_pt. unfold h2. destruct kind.
-  - eexists. apply times_exp_neg.
-  - eexists. apply minus_exp.
-Qed.
-
-Lemma D_continuous : continuity D.
-Proof.
-  intros x. apply derivable_continuous_pt. unfold D. destruct kind.
-  - eexists. apply zval_derivative.
-  - eexists. apply minus_exp.
-Qed.
-
-Lemma h1_zero (x : R) : h1 x = 0 -> D x = 0.
-Proof.
-  unfold h1. destruct kind; [|easy]. intros E.
-  destruct (Rmult_integral _ _ E); [easy|]. assert (P := exp_pos (- x)). lra.
-Qed.
-
-(* With as many zeros as P has coefficients, D vanishes everywhere. *)
-Lemma D_count (lo : R) (zs : list R) :
-  increasing lo zs -> length zs = length N -> (0 < length N)%nat ->
-  (forall z, In z zs -> D z = 0) -> forall x, D x = 0.
-Proof.
-  intros Hi Hl Hn Hz x. unfold D, slope_of in *. destruct kind.
-  - apply (root_bound zs _ lo); [easy| |easy].
-    rewrite map_length, zsub_length, zderiv_length. lia.
-  - set (S := zderiv N) in *.
-    assert (E : forall y, zval d S y - exp y = (zval d S y * exp (- y) - 1) * exp y).
-    { intros y. rewrite Rmult_minus_distr_r, Rmult_assoc, <- exp_plus.
-      replace (- y + y) with 0 by ring. rewrite exp_0. ring. }
-    rewrite E, (zero_everywhere (fun y => zval d S y * exp (- y) - 1)
-      (fun y => zval d (zsub (zderiv S) S) y * exp (- y)) (map (ratio d) (zsub (zderiv S) S))
-      (fun y => exp (- y)) lo zs); [ring| | | | |easy|].
-    + intros y. replace (zval d (zsub (zderiv S) S) y * exp (- y))
-        with (zval d (zsub (zderiv S) S) y * exp (- y) - 0) by ring.
-      apply (derivable_pt_lim_minus (fun y => zval d S y * exp (- y)) (fun _ => 1));
-        [apply times_exp_neg|apply derivable_pt_lim_const].
-    + reflexivity.
-    + intros y. assert (P := exp_pos (- y)). lra.
-    + rewrite map_length, zsub_length, !zderiv_length. unfold S. rewrite zderiv_length. lia.
-    + intros z Iz. specialize (Hz z Iz). rewrite E in Hz.
-      destruct (Rmult_integral _ _ Hz); [easy|]. assert (P := exp_pos z). lra.
-Qed.
-
-(* The upper half, in real numbers. *)
-Theorem error_bound (l u e c : R) (bs : list (R * R)) :
-  length N = S (length bs) -> brackets_from D l u bs -> l <= u -> D l <> 0 ->
-  Rabs (h l) <= e -> Rabs (h u) <= e ->
-  (forall x, l <= x <= u -> Rabs (h2 x) <= c) ->
-  (forall a b, In (a, b) bs -> l <= a /\ b <= u /\ Rabs (h a) + (b - a) * (b - a) / 2 * c <= e) ->
-  forall x, l <= x <= u -> Rabs (h x) <= e.
-Proof.
-  intros Hl Hb Hlu H0 He1 He2 Hc Hbs.
-  apply (sup_core h h1); auto using h_derivative.
-  intros z Iz Z.
-  destruct (bracketed D l u bs D_continuous Hb H0) with (c := z) as ([a b] & I & L);
-    [|easy|now apply h1_zero|].
-  - intros zs G1 G2 G3. apply (D_count l zs); [easy|congruence|lia|easy].
-  - destruct (Hbs a b I) as (La & Ub & Hab). simpl in L.
-    eapply Rle_trans; [|exact Hab].
-    apply (bracket_core h h1 h2); auto using h_derivative, h1_derivative.
-    intros x Ix. apply Hc. lra.
-Qed.
-End Error.
 
 (* What is computed, in any interval arithmetic on floating-point numbers. *)
 Module Check (F : FloatOps with Definition sensible_format := true).
@@ -301,7 +167,7 @@ Definition slope_at (ds : list I.type) (x : I.type) : I.type :=
   end.
 
 Definition curve_on (x : I.type) : I.type :=
-  let s := horner pc (map (scaled pc (unit c)) (curve_of kind (numerators c))) x in
+  let s := horner pc (map (scaled pc (unit c)) (zcurve kind (numerators c))) x in
   match kind with
   | relative => I.abs (I.mul pc s (I.exp pc (I.neg x)))
   | additive => I.abs (I.sub pc s (I.exp pc x))
@@ -325,7 +191,7 @@ Definition check_upper : bool :=
   let u := rat p (high c) in
   let e := rat p (eps c) in
   let cs := map (scaled p (unit c)) (numerators c) in
-  let ds := map (scaled p (unit c)) (slope_of kind (numerators c)) in
+  let ds := map (scaled p (unit c)) (zslope kind (numerators c)) in
   let curve := I.mul pc (rat pc (1 # 2)) (curve_on (I.join (rat pc (low c)) (rat pc (high c)))) in
   Nat.eqb (length (numerators c)) (S (length (brackets c)))
   && le p l u && nonzero (slope_at ds l) && le p (error_at cs l) e && le p (error_at cs u) e
@@ -397,9 +263,9 @@ Proof.
 Qed.
 
 Lemma has_horner (p : F.precision) (d : positive) (N : list Z) (x : I.type) (a : R) :
-  has x a -> has (horner p (map (scaled p d) N) x) (zval d N a).
+  has x a -> has (horner p (map (scaled p d) N) x) (peval (over_unit d N) a).
 Proof.
-  intros Hx. unfold zval. induction N as [|n N IH]; simpl; [apply has_zero|].
+  intros Hx. unfold over_unit. induction N as [|n N IH]; simpl; [apply has_zero|].
   apply has_add; [apply has_scaled|now apply has_mul].
 Qed.
 
@@ -440,9 +306,10 @@ Section Sound.
 Variables (kind : error) (c : certificate).
 
 Let cs := map (scaled (p c) (unit c)) (numerators c).
-Let ds := map (scaled (p c) (unit c)) (slope_of kind (numerators c)).
-Let P_error := h kind (unit c) (numerators c).
-Let P_slope := D kind (unit c) (numerators c).
+Let ds := map (scaled (p c) (unit c)) (zslope kind (numerators c)).
+Let P := over_unit (unit c) (numerators c).
+Let P_error := h kind P.
+Let P_slope := D kind P.
 
 Lemma has_error (x : I.type) (a : R) :
   has x a -> has (error_at kind c cs x) (Rabs (P_error a)).
@@ -456,14 +323,16 @@ Qed.
 
 Lemma has_slope (x : I.type) (a : R) : has x a -> has (slope_at kind c ds x) (P_slope a).
 Proof.
-  intros Hx. unfold slope_at, P_slope, D. destruct kind; [now apply has_horner|].
+  intros Hx. assert (E := over_slope kind (unit c) (numerators c)). fold P in E.
+  unfold slope_at, P_slope, D. destruct kind; rewrite <- E; [now apply has_horner|].
   apply has_sub; [now apply has_horner|now apply has_exp].
 Qed.
 
 Lemma has_curve (x : I.type) (a : R) :
-  has x a -> has (curve_on kind c x) (Rabs (h2 kind (unit c) (numerators c) a)).
+  has x a -> has (curve_on kind c x) (Rabs (h2 kind P a)).
 Proof.
-  intros Hx. unfold curve_on, h2. destruct kind; apply has_abs.
+  intros Hx. assert (E := over_curve kind (unit c) (numerators c)). fold P in E.
+  unfold curve_on, h2. destruct kind; rewrite <- E; apply has_abs.
   - apply has_mul; [now apply has_horner|now apply has_exp, has_neg].
   - apply has_sub; [now apply has_horner|now apply has_exp].
 Qed.
@@ -497,9 +366,9 @@ Qed.
 Lemma curve_top (l u : R) (xl xu : I.type) :
   l <= u -> has xl l -> has xu u ->
   exists v, has (curve_on kind c (I.join xl xu)) v
-    /\ forall x, l <= x <= u -> Rabs (h2 kind (unit c) (numerators c) x) <= v.
+    /\ forall x, l <= x <= u -> Rabs (h2 kind P x) <= v.
 Proof.
-  intros Hlu Hl Hu. set (f := h2 kind (unit c) (numerators c)).
+  intros Hlu Hl Hu. set (f := h2 kind P).
   destruct (continuity_ab_maj (comp Rabs f) l u Hlu) as (m & Hm & Im).
   { intros x _. apply continuity_pt_comp; [apply h2_continuous|apply Rcontinuity_abs]. }
   exists (Rabs (f m)). split; [|exact Hm]. apply has_curve. now apply (has_between xl xu l u).
@@ -523,7 +392,7 @@ Proof.
     in H6.
   destruct H6 as (G1 & _ & G3).
   eapply error_bound; [|exact G1|easy|exact H3|exact H4|exact H5|exact Top|].
-  - now rewrite map_length.
+  - unfold P, over_unit. now rewrite !map_length.
   - intros a b I. destruct (G3 a b I) as (K1 & K2 & K3). repeat split; try easy.
     replace ((b - a) * (b - a) / 2 * v) with ((b - a) * (b - a) * (1 / 2 * v)) by field. exact K3.
 Qed.
@@ -626,8 +495,8 @@ Qed.
 End Sound.
 
 (* What a file states. *)
-Lemma Pol_ratio (d : positive) (N : list Z) (x : R) : Pol (map (fun n => n # d)%Q N) x = zval d N x.
-Proof. unfold Pol, zval. rewrite map_map. reflexivity. Qed.
+Lemma Pol_ratio (d : positive) (N : list Z) (x : R) : Pol (map (fun n => n # d)%Q N) x = peval (over_unit d N) x.
+Proof. unfold Pol, over_unit. rewrite map_map. reflexivity. Qed.
 
 Theorem upper_sound (kind : error) (c : certificate) :
   check_upper kind c = true ->

@@ -16,7 +16,7 @@ from varnum.errors import InputError
 from varnum.proof.coq.compiler import compile_file, libraries, version
 from varnum.proof.ledger import data_folder
 
-PRELUDE = ("Polynomial", "Supremum", "Statement", "Certificate", "Fast", "Pure")
+PRELUDE = ("Polynomial", "Supremum", "Statement", "Error", "Certificate", "Fast", "Pure")
 THEORY = ("Sums", "Softmax", "Rank", "Heads", "Cache", "Layers", "Residual", "Moments", "Taylor",
           "False")  # fmt: skip
 LIBRARY = (*PRELUDE, *THEORY)
