@@ -25,6 +25,15 @@ NAMES = {
     "varnum.lowrank.values": ["ValueRange", "Offset"],
     "varnum.lowrank.exact": ["exact_rows", "exact_error", "kernel_error", "logit_spread"],
     "varnum.hardness.rounding": ["UNIT", "gamma", "softmax_head_error"],
+    "varnum.audit.rows": ["RowFile", "digest_of", "digest_of_file", "key_of", "CHECK", "KEY"],
+    "varnum.audit.row_fields": ["wrong_field", "Row", "HEAD", "SCALE", "BUDGET", "STEP"],
+    "varnum.audit.choices": ["run_exactly", "certified_calls", "certified_kernel"],
+    "varnum.audit.work": ["Crew", "Here", "processes", "cluster", "default_jobs", "one_thread"],
+    "varnum.audit.report": ["page", "reproduce"],
+    "varnum.audit.charts": ["heat_map", "cost_curves"],
+    "varnum.audit.assurance": ["ASSURANCE", "PROVED", "RUN", "MEASURED", "ESTIMATED"],
+    "varnum.audit.columns": ["HEADS", "SCALES"],
+    "varnum.audit.numbers": ["above", "below", "DIGITS"],
 }
 
 

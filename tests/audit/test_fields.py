@@ -1,9 +1,8 @@
-"""The table of fields and what is made from it hold together; old paths still lead there."""
+"""The table of fields and what is made from it hold together."""
 
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 import sys
 
@@ -80,20 +79,3 @@ def test_every_field_is_whole():
             assert field.title
             assert field.assurance
         assert field.kind is not PAIR or field.ranged == 0, "pairs come first in the summary"
-
-
-OLD = {
-    "rows": "RowFile", "row_fields": "wrong_field", "choices": "run_exactly", "work": "Crew",
-    "report": "page", "charts": "heat_map", "assurance": "ASSURANCE", "columns": "HEADS",
-    "numbers": "above",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("old", OLD)
-def test_an_old_path_leads_to_the_new_one_and_says_so(old):
-    sys.modules.pop(f"varnum.audit.{old}", None)
-    with pytest.warns(DeprecationWarning, match="goes with the next version"):
-        module = importlib.import_module(f"varnum.audit.{old}")
-    assert getattr(module, OLD[old]) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        module.nothing  # noqa: B018
