@@ -99,6 +99,7 @@ def test_bad_options(run, options, says):
         ("5\n5\n5\n", "the unit"),
         ("5\n", "needs more than"),
         ("a,b\n", "needs more than"),
+        ("1\n1e400\n2\n", "line 2: sizes between"),
     ],
 )
 def test_bad_files(run, tmp_path, text, says):

@@ -46,6 +46,8 @@ def series(
     from varnum.series.report import SeriesQuestion, answer
 
     question = SeriesQuestion(window, skip, normalise, heads, windows)
+    if plot is not None:
+        _can_draw(plot)
     with progress() as say:
         say(f"reading {file}")
         name, values = read_column(file, column)
@@ -152,6 +154,12 @@ def _draw(path: Path, content: dict[str, Any]) -> None:
     from varnum.plots import figure
     from varnum.plots import series as picture
 
-    paths = figure.checked([path])
+    figure.make(picture, content, [path])
+
+
+def _can_draw(path: Path) -> None:
+    """A wrong name or a missing part is said before the work."""
+    from varnum.plots import figure
+
+    figure.checked([path])
     figure.style()
-    figure.make(picture, content, paths)

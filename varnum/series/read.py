@@ -10,6 +10,7 @@ from varnum.balls import parse
 from varnum.errors import InputError
 
 MAX_VALUES = 10**6
+SMALLEST, LARGEST = Fraction(1, 10**100), 10**100  # so that every figure fits a double
 
 
 def read_column(path: Path, column: str | None = None) -> tuple[str, list[Fraction]]:
@@ -66,6 +67,9 @@ def _cell(path: Path, line: int, row: list[str], index: int) -> Fraction:
             f"{path}: line {line}: no value in column {index + 1}; fill or drop missing values"
         )
     try:
-        return parse(row[index].strip())
+        value = parse(row[index].strip())
     except InputError as error:
         raise InputError(f"{path}: line {line}: {error}") from None
+    if value and not SMALLEST < abs(value) < LARGEST:
+        raise InputError(f"{path}: line {line}: sizes between 1e-100 and 1e100 are allowed, and 0")
+    return value

@@ -98,6 +98,25 @@ def test_parts_equal_all_at_once() -> None:
     assert violations(moved, q, k, v, labels, 1.5) == violations(other, q, k, v, labels, 1.5) == 0
 
 
+def test_weights_that_underflow_are_still_bounded() -> None:
+    """A cluster far below the kept row, one of its keys not so far: its mass is not 0."""
+    k = np.array([[0.0], [-1000.0], [-700.0]])
+    v = np.array([[0.0], [1.0], [1.0]])
+    found = Clusters.of(k, v, np.array([KEPT, 0, 0]), sigma=1.0).attend(np.array([[1.0]]))
+    with mpmath.workdps(30):
+        true = mpmath.exp(-700) / (1 + mpmath.exp(-700))
+        assert 0 < true <= found.mass[0, 1]
+        assert true <= found.error[0, 0]
+
+
+def test_outputs_stay_in_the_range_of_the_values() -> None:
+    (q, k, v), labels = problem(2, size=30.0)
+    found = Clusters.of(k, v, labels, sigma=1.0).attend(q)
+    assert (found.output >= v.min(0)).all()
+    assert (found.output <= v.max(0)).all()
+    assert (found.error <= (v.max(0) - v.min(0)) * (1 + 1e-9)).all()
+
+
 def test_rows_seen_but_not_stored() -> None:
     (q, k, v), labels = problem(7, queries=10)
     cache = Clusters.of(k[:50], v[:50], labels[:50], sigma=1.0)

@@ -45,6 +45,8 @@ def read_heads(path: Path, sigma: str | None = None) -> Iterator[Head]:
         raise InputError(f"evict: {path} does not exist") from None
     except Exception as error:  # zipfile, zlib and NumPy each have their own
         raise InputError(f"evict: {path}: no readable .npz ({str(error)[:100]})") from None
+    if not all(name.isprintable() for name in arrays):
+        raise InputError(f"evict: {path}: names of arrays hold control characters")
     names = sorted(n[1:] for n in arrays if n == "q" or n.startswith("q_"))
     if not names:
         raise InputError(f"evict: {path}: no arrays q_NAME, k_NAME, v_NAME in it")

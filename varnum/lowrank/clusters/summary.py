@@ -29,6 +29,7 @@ U = UNIT["float64"]
 KEPT = -1  # label of rows that stay as they are
 LARGEST_LOGIT = 1e6
 LARGEST_ENTRY = 1e100
+LEAST_WEIGHT = 1e-300  # for weights that underflow: above n 2^-1022 for any n here
 _BLOCK = 512  # queries at a time
 
 
@@ -177,7 +178,7 @@ class Clusters:
         kept, merged = np.exp(logits - top), np.exp(read.centre - top) * own.n
         total = kept.sum(1, keepdims=True) + merged.sum(1, keepdims=True)
         values, spoilt, deviation = own.values()
-        output = (kept @ v + merged @ values) / total
+        output = np.clip((kept @ v + merged @ values) / total, low, high)  # the exact one is inside
         terms = len(k) + len(own.n)
         fuzz = _fuzz(theta, terms, low, high) + (merged @ spoilt) / total * (1 + 1e-9)
         cap = np.maximum(high - output, output - low) + fuzz
@@ -204,7 +205,8 @@ def _without(logits: Any, v: Any, low: Any, high: Any, theta: float) -> tuple[An
     weights = np.exp(logits - np.where(np.isfinite(top), top, 0.0))
     total = weights.sum(1, keepdims=True)
     none = total == 0
-    dropped = np.where(none, np.nan, (weights @ v) / np.where(none, 1.0, total))
+    found = np.clip((weights @ v) / np.where(none, 1.0, total), low, high)
+    dropped = np.where(none, np.nan, found)
     fuzz = _fuzz(theta, logits.shape[1], low, high)
     return dropped, np.maximum(high - dropped, dropped - low) + fuzz
 
@@ -240,7 +242,7 @@ def _moved(
     far = read.a > FAR  # e^a of no use: these rows keep the trivial bound
     excess = jensen_excess(np.where(far, 0.0, read.a), np.where(far, 0.0, read.s2))
     slope = np.sqrt(read.s2) * (1 + 4 * U) * psi0(np.where(far, 0.0, read.a))
-    merged = np.maximum(merged, 1e-300) * grow
+    merged = np.maximum(merged, LEAST_WEIGHT) * grow
     weight = merged * excess
     difference = values[None] - output[:, None]  # (L_q, C, d_v)
     extra = spoilt[None] + fuzz[:, None]
@@ -263,7 +265,7 @@ def _mass(kept: Any, merged: Any, read: Reading, theta: float, grow: float) -> A
     least = merged.sum(1)
     far = (read.a > FAR).any(1)
     excess = jensen_excess(np.minimum(read.a, FAR), read.s2)
-    most = least + (merged * excess).sum(1)
+    most = least + (np.maximum(merged, LEAST_WEIGHT) * excess).sum(1)
     low = least / (kept + least) / slack
     high = np.where(far, 1.0, np.minimum(most / (kept + most) * slack, 1.0))
     return np.stack([low, np.where(kept > 0, high, 1.0)], axis=1)
