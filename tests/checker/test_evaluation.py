@@ -173,6 +173,9 @@ def test_a_wider_domain_is_refused() -> None:
             check(changed | {"domain": domain})
     with pytest.raises(checker.NotProved, match="may leave the interval"):
         check(changed | {"interval": ["-0.4", "0.5"]})
+    half = content(form="bfloat16", degree=3)
+    with pytest.raises(checker.NotProved, match="no normal number"):
+        check(half | {"domain": ["0x1.0p+0", "0x1.0p+127"]})
 
 
 @pytest.mark.parametrize(

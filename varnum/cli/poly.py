@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -100,12 +101,16 @@ def poly(
         found = _find(question, degree, wanted, say)
     if isinstance(found, Unknown):
         return _unknown(found.reason, json)
-    if emit is not None or certificate is not None or vectors is not None:
+    verdict, code = _reached(found, wanted)
+    if code == 0 and not (emit is certificate is vectors is None):
         from varnum.cli.poly_files import write
 
         code = write(found, emit, certificate, vectors)
         if code or emit is not None:
-            return code or _reached(found, wanted)[1]
+            return code
+    if code and emit is not None:
+        print(f"varnum: {verdict}: --eps is not reached, so no code", file=sys.stderr)
+        return code
     return _report(found, wanted, json)
 
 
@@ -192,8 +197,6 @@ def _find(
 
 
 def _unknown(reason: str, json: bool) -> int:
-    import sys
-
     from varnum.cli.envelope import print_envelope
 
     if json:

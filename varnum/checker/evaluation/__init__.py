@@ -11,7 +11,7 @@ from ..proof import NotProved, decimal
 from .form import Evaluation, extract, is_evaluation, read
 from .inputs import check_inputs
 from .pieces import MAX_PIECES, Pieces
-from .shift import shift
+from .shift import check_domain, shift
 
 __all__ = ["Evaluated", "check", "is_evaluation", "read"]
 
@@ -46,6 +46,7 @@ def check(data: bytes) -> Evaluated:
     Raises Malformed (the file) or NotProved (the statement).
     """
     c = read(extract(data))
+    check_domain(c)
     if c.enumeration:  # the inputs themselves are tried, their reduction with them
         check_pieces(c, None)
         return Evaluated(c, check_inputs(c))

@@ -17,15 +17,20 @@ def half(form: Format, largest: Fraction) -> Fraction:
     return Fraction(half_place(form, bits + 1, _BITS), 1 << _BITS)
 
 
+def check_domain(c: Evaluation) -> None:
+    """NotProved unless 2^n y is a normal number for all x, whatever the error up to 1/2."""
+    low2 = Fraction(log2_bounds(_BITS)[0], 1 << _BITS)
+    scale = low2 if c.function == "exp" else Fraction(1)
+    low, high = (c.format.least + 1) * scale, c.format.most * scale
+    if c.reduction is not None and not (low <= c.domain[0] and c.domain[1] <= high):
+        raise NotProved("the domain holds inputs whose result may be no normal number")
+
+
 def shift(c: Evaluation) -> Fraction:
     """At least kappa |computed r - r|; NotProved unless r lies in the interval for all x."""
     how, form = c.reduction, c.format
     assert how is not None
     low2, high2 = (Fraction(x, 1 << _BITS) for x in log2_bounds(_BITS))
-    scale = high2 if c.function == "exp" else Fraction(1)
-    inside = (form.least + 1) * (low2 if scale != 1 else 1), form.most * (low2 if scale != 1 else 1)
-    if not (inside[0] <= c.domain[0] and c.domain[1] <= inside[1]):
-        raise NotProved("the domain holds inputs whose result may be no normal number")
     if how.kind == "nearest":
         reach = (-HALF, HALF)
         error = Fraction(0)
