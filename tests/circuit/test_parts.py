@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from varnum.circuit import arith, block, floats, head, parts, reference
+from varnum.circuit import arith, block, exp, floats, generate, head, parts, reference
 from varnum.circuit.evaluate import all_inputs, evaluate
 from varnum.circuit.gates import Builder, Circuit
 from varnum.errors import InputError
@@ -154,6 +154,21 @@ def test_a_dropped_settle_layer_is_seen() -> None:
         for unsettled in reads:
             outputs = tuple(unsettled if i == j else o for i, o in enumerate(made.outputs))
             assert (evaluate(replace(made, outputs=outputs), x) != expected).any()
+
+
+def test_a_constant_of_exp_that_is_one_more_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    part, x = parts.exponential(4, False), all_inputs(4)
+    expected, _ = part.reference(x)
+    assert (evaluate(part.build(), x) == expected).all()
+    honest = exp.rounded_exp
+    monkeypatch.setattr(exp, "rounded_exp", lambda *args: honest(*args) + 1)
+    assert (evaluate(parts.exponential(4, False).build(), x) != expected).any()
+
+
+def test_a_generation_with_other_noise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = parts.generation((1, 2), 2, 2)  # its reference keeps the noise of now
+    monkeypatch.setattr(generate, "NOISE", 1)
+    assert parts.compare(part, part.build(), 512).different > 0
 
 
 def real_error(made: head.Head) -> float:
