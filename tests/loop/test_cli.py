@@ -216,6 +216,15 @@ def test_single_points_of_a_file(run, tmp_path):
     assert document(out)["certified"] is None
 
 
+def test_files_of_torch(run, tmp_path):
+    torch = pytest.importorskip("torch")
+    W, b = (torch.tensor(x) for x in FLIPFLOP)
+    torch.save({"W": W, "b": b}, tmp_path / "net.pth")
+    code, out, _ = run(tmp_path / "net.pth", "--count", "--json")
+    assert code == 0
+    assert document(out)["count"] == 9
+
+
 def test_a_looped_block(run):
     path = Path(__file__).parents[1] / "data" / "loop" / "sorter.npz"
     code, out, _ = run(path, "--json", "--exit", "1e-3")

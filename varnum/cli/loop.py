@@ -27,7 +27,7 @@ _SHOWN = 12  # points on the terminal
 def loop(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Arrays W (d, d), b (d): .npz, .safetensors, .pth."),
+        typer.Argument(metavar="FILE", help="Arrays W (d, d), b (d): .npz, .safetensors, .pth."),
     ] = None,
     activation: Annotated[
         str | None,
