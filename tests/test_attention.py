@@ -8,43 +8,20 @@ import numpy as np
 import pytest
 
 import varnum as vn
+from tests.support.backends import BACKENDS, placed
+from tests.support.heads import correlated as head
+from tests.support.oracle import ranges, softmax
 from varnum._attention import resolve_sigma
 
 
-def head(d, length, seed, largest=1.0, dtype=np.float64, values=4):
-    rng = np.random.default_rng(seed)
-    basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
-    sides = []
-    for _ in range(2):
-        tokens = (rng.standard_normal((length, d)) * 0.7 ** np.arange(d)) @ basis.T
-        tokens += 0.3 * rng.standard_normal(d)
-        sides.append((tokens * (largest / np.abs(tokens).max())).astype(dtype))
-    return (*sides, rng.standard_normal((length, values)).astype(dtype))
-
-
-def softmax(q, k, v, sigma, scales=None):
-    """Exact output and the range that each row sees, in extended precision."""
-    q, k, v = (np.asarray(part).astype(np.longdouble) for part in (q, k, v))
-    ends = np.cumsum(scales) if scales else [len(k)]
-    starts = [0, *ends[:-1]]
-    outputs, ranges = [], []
-    for start, end in zip(starts, ends, strict=True):
-        rows = slice(start, end) if scales else slice(None)
-        logits = q[rows] @ k[:end].T / np.longdouble(sigma)
-        weights = np.exp(logits - logits.max(1, keepdims=True))
-        outputs.append((weights @ v[:end]) / weights.sum(1, keepdims=True))
-        ranges.append(np.broadcast_to(np.ptp(v[:end], axis=0), outputs[-1].shape))
-    return np.concatenate(outputs), np.concatenate(ranges)
-
-
 def worst(result, q, k, v, sigma, scales=None):
-    exact, spread = softmax(q, k, v, sigma, scales)
+    exact, spread = softmax(q, k, v, sigma, scales), ranges(v, len(q), scales)
     error = np.abs(np.asarray(result.output).astype(np.longdouble) - exact)
     assert (error[spread == 0] == 0).all()
     return float((error[spread > 0] / spread[spread > 0]).max(initial=0))
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     "options",
@@ -64,10 +41,7 @@ def worst(result, q, k, v, sigma, scales=None):
 )
 def test_the_guarantee_holds(options, dtype, backend):
     q, k, v = head(8, 941, 0, dtype=dtype)
-    given = (q, k, v)
-    if backend == "torch":
-        torch = pytest.importorskip("torch", reason="the torch backend is optional")
-        given = tuple(torch.from_numpy(part) for part in given)
+    given = placed(backend, q, k, v)
     result = vn.attention(*given, sigma="sqrt", **options)
     assert type(result.output) is type(given[2])
     assert result.certificate.reached
@@ -105,7 +79,7 @@ def test_batches_and_heads_keep_their_shape():
     assert result.certificate.rows == 360
     for b in range(2):
         for h in range(3):
-            exact, _ = softmax(q[b, h], k[b, h], v[b, h], 4)
+            exact = softmax(q[b, h], k[b, h], v[b, h], 4)
             assert np.abs(result.output[b, h] - exact).max() < 0.05
 
 
@@ -234,7 +208,8 @@ def test_the_slot_counts_the_rounding_of_the_factor_and_of_the_output(dtype, tar
         kernel = GuaranteedKernel(**target)
         out = kernel(q, k, v, scale, blocks)
         assert out.dtype == q.dtype
-        exact, spread = softmax(wide[0] * wide[3], *wide[1:3], 1, blocks)
+        exact = softmax(wide[0] * wide[3], *wide[1:3], 1, blocks)
+        spread = ranges(wide[2], len(exact), blocks)
         error = np.abs(out.double().numpy()[0, 0] - exact)
         assert (error[spread == 0] == 0).all()
         seen = float((error[spread > 0] / spread[spread > 0]).max())

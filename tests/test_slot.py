@@ -8,17 +8,12 @@ import numpy as np
 import pytest
 
 import varnum as vn
+from tests.support.oracle import softmax
 from varnum import _slot
 from varnum._attention import Attention, Certificate
 from varnum.lowrank.varform import VarAttention
 
 FLOAT32 = 2.0**-24
-
-
-def softmax(q, k, v):
-    logits = q.astype(np.longdouble) @ k.astype(np.longdouble).swapaxes(-1, -2)
-    weights = np.exp(logits - logits.max(-1, keepdims=True))
-    return (weights @ v.astype(np.longdouble)) / weights.sum(-1, keepdims=True)
 
 
 def certificate(kind, error):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import varnum as vn
+from tests.support.oracle import softmax
 from varnum.errors import InputError
 from varnum.floats.guard import certified, certifying
 from varnum.lowrank.bounds import certify_rank_lower
@@ -24,13 +25,6 @@ def tokens(count=64, seed=0, dtype=torch.float32):
     make = torch.Generator().manual_seed(seed)
     sizes = ((2.0, 8), (2.0, 8), (1.0, 4))
     return [torch.randn(count, d, generator=make).mul(s).to(dtype) for s, d in sizes]
-
-
-def softmax(q, k, v, sigma):
-    q, k, v = (part.double().numpy().astype(np.longdouble) for part in (q, k, v))
-    logits = q @ k.T / np.longdouble(sigma)
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    return weights @ v / weights.sum(1, keepdims=True)
 
 
 def off(out, q, k, v, sigma):

@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.support.heads import along_axes as head
 from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
 from varnum.lowrank.kernel import LowRankKernel, fit_kernel
-
-
-def head(d, length, seed, largest=1.0):
-    rng = np.random.default_rng(seed)
-    return [
-        (rng.standard_normal((length, d)) * 0.7 ** np.arange(d)) * largest / 3 for _ in range(2)
-    ]
 
 
 @pytest.mark.parametrize("eps", [1e-1, 1e-2, 1e-4])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.heads import correlated
 from varnum.lowrank.factors import attend
 from varnum.lowrank.geometry import Frame, bound_logit_residual
 from varnum.lowrank.kernel import LowRankKernel, certify_kernel, fit_kernel
@@ -21,16 +22,9 @@ from varnum.lowrank.pivots import (
 from varnum.lowrank.recompress import Turn, certify_relative, side
 
 
-def head(d, length, seed, largest=1.0):
-    """Correlated tokens: spectrum 0.7^j in a random basis plus mean offsets, largest entry 1."""
-    rng = np.random.default_rng(seed)
-    basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
-    sides = []
-    for _ in range(2):
-        tokens = (rng.standard_normal((length, d)) * 0.7 ** np.arange(d)) @ basis.T
-        tokens += 0.3 * rng.standard_normal(d)
-        sides.append(tokens * (largest / np.abs(tokens).max()))
-    return sides
+def pair(*sizes):
+    """q and k of a head."""
+    return list(correlated(*sizes)[:2])
 
 
 def worst_relative_error(kernel, q, k, sigma):
@@ -55,13 +49,13 @@ def worst_relative_error(kernel, q, k, sigma):
 NASTY = {
     "zeros": (np.zeros((6, 3)), np.zeros((5, 3))),
     "one token": (np.array([[0.3]]), np.array([[-0.7]])),
-    "identical keys": (head(4, 12, 1)[0], np.ones((9, 4)) * 0.4),
-    "far key": (head(4, 12, 2)[0] * 0.1, np.vstack([head(4, 9, 3)[1] * 0.1, np.full((1, 4), 30)])),
+    "identical keys": (pair(4, 12, 1)[0], np.ones((9, 4)) * 0.4),
+    "far key": (pair(4, 12, 2)[0] * 0.1, np.vstack([pair(4, 9, 3)[1] * 0.1, np.full((1, 4), 30)])),
     "denormals": (np.full((4, 3), 5e-324), np.full((4, 3), 1e-310)),
-    "huge offset": (head(4, 10, 4)[0], head(4, 10, 5)[1] + 1e6),
-    "tiny queries, huge keys": (head(4, 10, 6)[0] * 1e-8, head(4, 10, 7)[1] * 1e8),
-    "duplicates": (np.repeat(head(3, 4, 8)[0], 3, axis=0), np.repeat(head(3, 4, 8)[1], 3, axis=0)),
-    "nearly equal": (head(3, 8, 9)[0] * 1e-6 + 1, head(3, 8, 9)[1] * 1e-6 - 1),
+    "huge offset": (pair(4, 10, 4)[0], pair(4, 10, 5)[1] + 1e6),
+    "tiny queries, huge keys": (pair(4, 10, 6)[0] * 1e-8, pair(4, 10, 7)[1] * 1e8),
+    "duplicates": (np.repeat(pair(3, 4, 8)[0], 3, axis=0), np.repeat(pair(3, 4, 8)[1], 3, axis=0)),
+    "nearly equal": (pair(3, 8, 9)[0] * 1e-6 + 1, pair(3, 8, 9)[1] * 1e-6 - 1),
     "opposite": (np.eye(5) * 3, -np.eye(5) * 3),
 }
 
@@ -81,21 +75,21 @@ def test_no_violation_on_nasty_inputs(name, eps):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 14), st.integers(0, 10**6), st.sampled_from([0.3, 1, 3]))
 def test_no_violation_on_random_heads(d, length, seed, largest):
-    q, k = head(d, length, seed, largest)
+    q, k = pair(d, length, seed, largest)
     kernel = fit_kernel(q, k, float(d) ** 0.5, 1e-2)
     if isinstance(kernel, LowRankKernel):
         assert worst_relative_error(kernel, q, k, mpmath.sqrt(d)) <= kernel.certified <= 1e-2
 
 
 def test_the_rank_is_small_on_correlated_heads():
-    q, k = head(16, 680, 0)
+    q, k = pair(16, 680, 0)
     kernel = fit_kernel(q, k, 4.0, 1e-2)
     assert isinstance(kernel, LowRankKernel)
     assert kernel.rank <= 16  # the singular-value reference of this head is 11
 
 
 def test_new_tokens_reuse_the_map_and_are_certified_anew():
-    q, k = head(8, 200, 3)
+    q, k = pair(8, 200, 3)
     fitted = fit_kernel(q[:150], k[:150], 8**0.5, 1e-2)
     assert isinstance(fitted, LowRankKernel)
     again = certify_kernel(fitted.frame, fitted.map, fitted.turn, q[150:], k[150:])
@@ -106,7 +100,7 @@ def test_new_tokens_reuse_the_map_and_are_certified_anew():
 
 
 def test_output_error_holds_and_is_not_idle():
-    q, k = head(8, 120, 5)
+    q, k = pair(8, 120, 5)
     v = np.random.default_rng(0).standard_normal((120, 3)) * [1, 1e-3, 1] + [0, 50, 0]
     kernel = fit_kernel(q, k, 8**0.5, 1e-1)
     out, bound = attend(kernel, v)
@@ -117,7 +111,7 @@ def test_output_error_holds_and_is_not_idle():
 
 
 def test_a_contraction_slightly_too_large_is_refused():
-    points = head(4, 30, 0)[0]
+    points = pair(4, 30, 0)[0]
     pivots = fit_pivot_map(points, 1e-6, 30)
     assert pivots is not None
     assert contraction_bound(pivots.matrix, pivots.points) <= 1
@@ -144,7 +138,7 @@ def test_the_contraction_bound_is_an_upper_bound():
 
 
 def test_mutated_kernels_are_caught():
-    q, k = head(6, 60, 2)
+    q, k = pair(6, 60, 2)
     kernel = fit_kernel(q, k, 6**0.5, 1e-2)
     assert isinstance(kernel, LowRankKernel)
     claimed = kernel.certified
@@ -205,7 +199,7 @@ def test_a_defect_of_the_turn_is_paid_in_full():
 
 
 def test_maps_that_are_not_inverse_are_a_logit_error():
-    q, k = head(3, 5, 0)
+    q, k = pair(3, 5, 0)
     frame = Frame(np.zeros(3), np.zeros(3), np.eye(3), np.eye(3) * 0.9, 1.0)
     x, y = frame.queries(q), frame.keys(k)
     off = np.abs(q @ k.T - x @ y.T).max()
@@ -213,7 +207,7 @@ def test_maps_that_are_not_inverse_are_a_logit_error():
 
 
 def test_what_the_frame_loses_is_in_the_kernels_certificate():
-    q, k = head(4, 12, 3)
+    q, k = pair(4, 12, 3)
     kernel = fit_kernel(q, k, 2.0, 1e-6)
     assert isinstance(kernel, LowRankKernel)
     frame = dataclasses.replace(kernel.frame, b=kernel.frame.b * 1.001)
@@ -247,7 +241,7 @@ def test_the_kernels_error_is_passed_on_tightly():
 
 def test_rounding_to_a_narrow_type_is_in_the_output_error():
     """Values around 1e4 of range 1: float32 alone costs 1e-4 of the range."""
-    q, k = head(4, 40, 9)
+    q, k = pair(4, 40, 9)
     v = np.random.default_rng(0).uniform(0, 1, (40, 2)) + 1e4
     kernel = fit_kernel(q, k, 2.0, 1e-4)
     assert isinstance(kernel, LowRankKernel)
@@ -258,5 +252,5 @@ def test_rounding_to_a_narrow_type_is_in_the_output_error():
 
 
 def test_gaussian_is_one_on_the_diagonal_up_to_rounding():
-    x = head(5, 20, 1)[0]
+    x = pair(5, 20, 1)[0]
     assert np.allclose(np.diag(gaussian(x, x)), 1, rtol=0, atol=1e-14)

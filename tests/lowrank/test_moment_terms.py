@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.support.oracle import softmax
 from varnum.floats.rounding import TINY, UNIT, gamma
 from varnum.floats.values import ValueRange
 from varnum.lowrank.basis import fit_basis, lost_squares
@@ -13,13 +14,6 @@ from varnum.lowrank.moments import Forms, make_forms, row_errors, tail_table
 from varnum.lowrank.state import MomentState
 
 FLOAT32 = np.zeros(1, np.float32)
-
-
-def softmax(q, k, v, sigma):
-    wide = [part.astype(np.longdouble) for part in (q, k, v)]
-    logits = wide[0] @ wide[1].T / np.longdouble(sigma)
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    return (weights @ wide[2]) / weights.sum(1, keepdims=True)
 
 
 def hidden(sample, pair, one, which, sigma):

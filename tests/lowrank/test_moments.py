@@ -1,6 +1,7 @@
 """The moment certificate: each quantity against its exact value, and the whole against softmax."""
 
 import math
+from functools import partial
 
 import mpmath
 import numpy as np
@@ -8,41 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.backends import BACKENDS, placed
+from tests.support.heads import correlated
+from tests.support.oracle import softmax
 from varnum.floats.rounding import gamma
 from varnum.lowrank.basis import fit_basis
 from varnum.lowrank.moments import FAR, make_forms, row_errors, tail_table
 from varnum.lowrank.state import MomentState
 
-
-def head(d, length, seed, largest=1.0, dtype=np.float32):
-    rng = np.random.default_rng(seed)
-    basis = np.linalg.qr(rng.standard_normal((d, d)))[0]
-    sides = []
-    for _ in range(2):
-        tokens = (rng.standard_normal((length, d)) * 0.7 ** np.arange(d)) @ basis.T
-        tokens += 0.3 * rng.standard_normal(d)
-        sides.append((tokens * (largest / np.abs(tokens).max())).astype(dtype))
-    return (*sides, rng.standard_normal((length, 3)).astype(dtype))
-
-
-def softmax(q, k, v, sigma):
-    wide = [part.astype(np.longdouble) for part in (q, k, v)]
-    logits = wide[0] @ wide[1].T / np.longdouble(sigma)
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    return (weights @ wide[2]) / weights.sum(1, keepdims=True)
+head = partial(correlated, dtype=np.float32, values=3)
 
 
 def run(q, k, v, sigma, size=3, top=2, centres=1, split=None, backend="numpy"):
     wide_q, wide_k = q[:64].astype(float), k[:64].astype(float)
-    if backend == "torch":
-        torch = pytest.importorskip("torch", reason="the torch backend is optional")
-        q, k, v = torch.from_numpy(q), torch.from_numpy(k), torch.from_numpy(v)
+    q, k, v = placed(backend, q, k, v)
     basis = fit_basis(wide_q, wide_k, sigma, size, top, centres, q)
     state = MomentState(basis, v.shape[1])
     for rows in np.array_split(np.arange(len(k)), split or 1):
         state.add(k[rows], v[rows])
     if backend == "torch":
-        out = torch.full((len(q), v.shape[1]), math.nan, dtype=v.dtype)  # rows may stay unwritten
+        out = v.new_full((len(q), v.shape[1]), math.nan)  # rows may stay unwritten
         return state, out.numpy(), state.attend(q, out)
     out = np.full((len(q), v.shape[1]), math.nan, dtype=q.dtype)
     return state, out, state.attend(q, out)
@@ -240,7 +226,7 @@ NASTY = {
 
 @pytest.mark.parametrize("name", NASTY)
 @pytest.mark.parametrize("centres", [1, 3])
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_no_violation_on_nasty_inputs(name, centres, backend):
     with np.errstate(over="ignore"):
         q, k, v = NASTY[name](*head(6, 120, 3))

@@ -7,6 +7,8 @@ import threading
 import numpy as np
 import pytest
 
+from tests.support.backends import BACKENDS, placed
+from tests.support.oracle import softmax, wide
 from varnum.errors import InputError
 from varnum.lowrank import varform
 from varnum.lowrank.basis import fit_basis
@@ -26,11 +28,8 @@ def scale(count, seed, dtype=np.float64, values=3):
 
 def exact(scales):
     """Output of the last scale over all keys, and the range of each column."""
-    q = scales[-1][0].astype(np.longdouble)
-    k, v = (np.concatenate([part[i] for part in scales]).astype(np.longdouble) for i in (1, 2))
-    logits = q @ k.T / SIGMA
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    return weights @ v / weights.sum(1, keepdims=True), np.ptp(v, axis=0)
+    k, v = (np.concatenate([part[i] for part in scales]) for i in (1, 2))
+    return softmax(scales[-1][0], k, v, SIGMA), np.ptp(wide(v), axis=0)
 
 
 def off(out, scales):
@@ -38,17 +37,13 @@ def off(out, scales):
     return float((abs(np.asarray(out, dtype=np.longdouble) - found) / spread).max())
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("count", [4, 700])
 def test_buffers_may_be_refilled(count, backend):
     """One buffer for all keys and one for all values, as a generation loop has."""
     parts = [scale(count, seed) for seed in range(4)]
     buffers = [np.empty((count, width)) for width in (4, 4, 3)]
-    if backend == "torch":
-        torch = pytest.importorskip("torch", reason="the torch backend is optional")
-        given = [torch.from_numpy(part) for part in buffers]  # the same memory
-    else:
-        given = buffers
+    given = placed(backend, *buffers)  # the same memory
     work = VarAttention(SIGMA, TARGET)
     for done, part in enumerate(parts, 1):
         for buffer, array in zip(buffers, part, strict=True):
@@ -114,7 +109,7 @@ def unfit(count, backend):
     return found
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("count", [8, 700])
 def test_a_step_with_an_unfit_out_changes_nothing(count, backend):
     if backend == "torch":

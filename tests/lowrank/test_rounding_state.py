@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from tests.support.oracle import softmax
 from varnum.floats.rounding import TINY, UNIT, gamma
 from varnum.lowrank.basis import fit_basis, slack
 from varnum.lowrank.moments import FAR, make_forms, row_errors, tail_table
@@ -16,13 +17,6 @@ from varnum.lowrank.state import MomentState
 from varnum.lowrank.varform import attend_scales
 
 U32 = UNIT["float32"]
-
-
-def softmax(q, k, v, sigma=1.0):
-    q, k, v = (np.asarray(part).astype(np.longdouble) for part in (q, k, v))
-    logits = q @ k.T / np.longdouble(sigma)
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    return (weights @ v) / weights.sum(1, keepdims=True)
 
 
 def attend(basis, parts, q, v, dtype=np.float32):

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.support.backends import BACKENDS, placed
+from tests.support.oracle import softmax
 from varnum.errors import InputError
 from varnum.floats.norms import farthest
 from varnum.floats.softmax_error import exact_error
@@ -17,17 +19,6 @@ def draw(scales=SCALES, seed=0):
     rng = np.random.default_rng(seed)
     count = sum(scales)
     return [rng.standard_normal((count, width)).astype(np.float32) for width in (5, 5, 2)]
-
-
-def block_causal(q, k, v, scales, sigma):
-    wide = [part.astype(np.longdouble) for part in (q, k, v)]
-    rows, start = [], 0
-    for end in np.cumsum(scales):
-        logits = wide[0][start:end] @ wide[1][:end].T / np.longdouble(sigma)
-        weights = np.exp(logits - logits.max(1, keepdims=True))
-        rows.append(weights @ wide[2][:end] / weights.sum(1, keepdims=True))
-        start = end
-    return np.vstack(rows)
 
 
 def one_by_one(q, k, v, scales, sigma, target=ANY):
@@ -70,7 +61,7 @@ def test_the_common_bound_is_not_below_any_of_its_scales(which, scales, sigma):
     assert outcome.certified >= one_by_one(q, k, v, scales, sigma) > 0
     assert outcome.rows == outcome.exact == sum(scales)
     if sigma == 2.0:
-        exact = block_causal(q, k, v, scales, sigma)
+        exact = softmax(q, k, v, sigma, scales)
         start = 0
         for end in np.cumsum(scales):
             spread = np.ptp(v[:end].astype(np.longdouble), axis=0)
@@ -159,7 +150,7 @@ def test_a_step_refuses_what_it_cannot_certify(message):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_an_offset_of_the_values_changes_nothing(backend, dtype):
     """V, V + 100 and V + 1000: the same rows are certified, and the output moves with them."""
     rng = np.random.default_rng(0)
@@ -169,10 +160,7 @@ def test_an_offset_of_the_values_changes_nothing(backend, dtype):
     found = []
     for offset in (0, 100, 1000, -1000):
         moved = v + dtype(offset)
-        given = [q, k, moved]
-        if backend == "torch":
-            torch = pytest.importorskip("torch", reason="the torch backend is optional")
-            given = [torch.from_numpy(part) for part in given]
+        given = placed(backend, q, k, moved)
         for scales in (None, (1, 30, 600, 669)):
             out, outcome = attend_scales(*given, scales, 3.4, 1e-2)
             out = np.asarray(out).astype(np.longdouble)
@@ -201,7 +189,7 @@ def test_steps_take_the_offset_of_their_first_values():
     for end in (1, 601, 1301):
         outs.append(work.step(q[start:end], k[start:end], v[start:end]))
         start = end
-    exact = block_causal(q, k, v, (1, 600, 700), 2.0)
+    exact = softmax(q, k, v, 2.0, (1, 600, 700))
     spread = np.ptp(v[:601].astype(np.longdouble), axis=0)
     off = abs(np.vstack(outs) - exact)
     assert (off[0] == 0).all()

@@ -9,19 +9,11 @@ import numpy as np
 import pytest
 
 import varnum.lowrank.clusters.summary as module
+from tests.support.oracle import softmax, weights
 from varnum.errors import InputError
 from varnum.lowrank.clusters import Clusters, group
 from varnum.lowrank.clusters.reading import Reading
 from varnum.lowrank.clusters.summary import KEPT
-
-
-def oracle(q, k, v, sigma):
-    """Attention and its weights in long double."""
-    q, k, v = (x.astype(np.longdouble) for x in (q, k, v))
-    logits = q @ k.T / np.longdouble(sigma)
-    w = np.exp(logits - logits.max(1, keepdims=True))
-    w /= w.sum(1, keepdims=True)
-    return w @ v, w
 
 
 def problem(seed, n=60, d=6, d_v=3, queries=20, size=1.0, dtype=np.float64, offset=0.0):
@@ -36,7 +28,7 @@ def problem(seed, n=60, d=6, d_v=3, queries=20, size=1.0, dtype=np.float64, offs
 
 def violations(found, q, k, v, labels, sigma):
     """How many queries break one of the bounds."""
-    exact, w = oracle(q, k, v, sigma)
+    exact, w = softmax(q, k, v, sigma), weights(q, k, sigma)
     gone = w[:, labels != KEPT].sum(1)
     bad = (np.abs(found.output - exact) > found.error).any(1)
     bad |= (np.abs(found.dropped - exact) > found.dropped_error).any(1)
@@ -124,7 +116,7 @@ def test_rows_seen_but_not_stored() -> None:
     found = cache.attend(q, more=(k[50:], v[50:]), mask=mask)
     for i in range(10):
         seen = np.concatenate([np.arange(50), 50 + np.flatnonzero(mask[i])])
-        exact, _ = oracle(q[i : i + 1], k[seen], v[seen], 1.0)
+        exact = softmax(q[i : i + 1], k[seen], v[seen], 1.0)
         assert (np.abs(exact[0] - found.output[i]) <= found.error[i]).all()
 
 
