@@ -23,7 +23,9 @@ from varnum.approx.ship.emit import LANGUAGES
 from varnum.approx.ship.emit.text import name
 from varnum.approx.ship.formats import FORMATS
 from varnum.approx.ship.goal import Goal
+from varnum.approx.ship.inputs import certify_all
 from varnum.approx.ship.kernel import Kernel, certify_kernel, default_interval
+from varnum.approx.ship.twin import rounded
 from varnum.approx.ship.vectors import inputs, text
 from varnum.balls.scalar import upper
 from varnum.errors import InputError
@@ -138,6 +140,20 @@ def test_c_is_the_twin_bit_for_bit(
     special = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, low - 1, low - 9.25, low - 30])
     x = np.concatenate([x, special])
     check_everywhere(kernel, x, run(x))
+
+
+@NO_GCC
+@pytest.mark.parametrize(("form", "degree"), [("float32", 6), ("float64", 11)])
+def test_c_against_balls_on_random_and_worst_inputs(form: str, degree: int, tmp_path: Path) -> None:
+    """Near where the twin errs most among 2^18 inputs, and on the test vectors."""
+    kernel = made("exp", form, degree)
+    low, high = (float(end) for end in kernel.domain)
+    x = rounded(np.random.default_rng(3).uniform(low, high, 2**18), kernel.form)
+    worst = x[np.argsort(relative_errors(kernel, x, kernel(x)))[-500:]]
+    tried = np.concatenate([worst, inputs(kernel), x[:1000]])
+    y = compiled(kernel, tmp_path)(tried)
+    seen = certify_all(kernel.goal, tried.tolist(), y.tolist())
+    assert seen.high <= kernel.total_error <= seen.low * 1.5
 
 
 @NO_GCC
