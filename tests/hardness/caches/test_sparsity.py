@@ -164,8 +164,9 @@ def test_given_keys_are_enclosed(s: float) -> None:
 
 
 def test_an_unverified_inverse_says_nothing() -> None:
-    keys = np.ones((3, 2)) / math.sqrt(2)  # equal keys: P is singular
-    assert math.isinf(at.inverse_norm(at.attention_of(keys, 2.0)))
+    for apart in (0.0, 1e-8, 1e-9):  # equal keys: P is singular; nearly so: its inverse is noise
+        keys = np.array([[1.0, 0.0], [1.0, apart], [0.0, 1.0]])
+        assert math.isinf(at.inverse_norm(at.attention_of(keys, 2.0)))
     assert at.keys_error(math.inf, 1) == 0
 
 

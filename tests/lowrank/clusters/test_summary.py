@@ -29,7 +29,7 @@ def problem(seed, n=60, d=6, d_v=3, queries=20, size=1.0, dtype=np.float64, offs
 def violations(found, q, k, v, labels, sigma):
     """How many queries break one of the bounds."""
     exact, w = softmax(q, k, v, sigma), weights(q, k, sigma)
-    gone = w[:, labels != KEPT].sum(1)
+    gone = w[:, labels != KEPT].sum(1).astype(np.float64)  # long double rounds 1 up, too
     bad = (np.abs(found.output - exact) > found.error).any(1)
     bad |= (np.abs(found.dropped - exact) > found.dropped_error).any(1)
     bad |= (gone > found.mass[:, 1]) | (gone < found.mass[:, 0])
@@ -99,6 +99,32 @@ def test_weights_that_underflow_are_still_bounded() -> None:
         true = mpmath.exp(-700) / (1 + mpmath.exp(-700))
         assert 0 < true <= found.mass[0, 1]
         assert true <= found.error[0, 0]
+
+
+def test_references_beside_the_mean_move_the_reach() -> None:
+    """Keys at +h and -h, the reference at +h: none is above the reference, half above the mean."""
+    k = np.concatenate([np.repeat([[1.0], [-1.0]], 20, axis=0), [[0.0]]])
+    labels = np.r_[np.zeros(40, dtype=int), KEPT]
+    cache = Clusters.between([(np.array([1.0]), np.array([0.0]))], 1, 1, 1.0)
+    cache.add(k, k.copy(), labels)
+    q = np.linspace(-3, 3, 13)[:, None]
+    assert violations(cache.attend(q), q, k, k, labels, 1.0) == 0
+
+
+def test_near_ties_at_large_logits() -> None:
+    """Logits near 1e5 that differ by 1: float64 has them to 1e-11 only, and the bound knows."""
+    rng = np.random.default_rng(4)
+    v, seen = np.array([[0.0], [1.0]]), 0
+    for _ in range(40):
+        q, k = rng.normal(size=(1, 7)) * 1e3, rng.normal(size=(2, 7)) * 40
+        k[1] = k[0] + q[0] * rng.normal() / (q @ q.T).item()
+        found = Clusters.of(k, v, np.array([KEPT, KEPT]), sigma=1.0).attend(q)
+        with mpmath.workdps(40):
+            w = [mpmath.exp(mpmath.fdot(q[0].tolist(), (k[j]).tolist())) for j in range(2)]
+            off = abs(w[1] / (w[0] + w[1]) - found.output[0, 0])
+        assert off <= found.error[0, 0]
+        seen += off > 1e-13
+    assert seen > 10
 
 
 def test_outputs_stay_in_the_range_of_the_values() -> None:
