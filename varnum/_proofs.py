@@ -33,13 +33,18 @@ def certify(*size: Any, **question: Any) -> str | Unknown:
 def check(certificate: str | bytes) -> Proved | Refuted:
     """Re-check a certificate (its text, not a file name) with the small independent checker.
 
+    Of a degree, or of an evaluation (alone or in the comment of emitted code).
+
     Proved with the statement, or Refuted where the statement does not follow from what it holds.
     Raises InputError where the text is no certificate, or was changed.
     """
     from varnum import checker
 
+    data = certificate if isinstance(certificate, bytes) else str(certificate).encode()
+    evaluation = checker.evaluation.is_evaluation(data)
     try:
-        return Proved(str(checker.check(certificate)))
+        said = checker.evaluation.check(data) if evaluation else checker.check(certificate)
+        return Proved(str(said))
     except checker.NotProved as reason:
         return Refuted(str(reason), "the statement does not follow from the certificate")
     except checker.Malformed as reason:

@@ -213,6 +213,15 @@ def test_an_edit_shows_in_the_digest() -> None:
         checker.evaluation.check(text.replace('"relative"', '"absolute"').encode())
 
 
+def test_the_library_checks_it_too() -> None:
+    text = certificate(kernel())
+    assert isinstance(varnum.check(text), varnum.Proved)
+    false = checker.serialise(content() | {"eps": "0.00000001"})
+    assert isinstance(varnum.check(false), varnum.Refuted)
+    with pytest.raises(varnum.InputError):
+        varnum.check(text.replace("exp2", "exp"))
+
+
 def test_the_folder_runs_alone(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(certificate(kernel()))
     folder = Path(checker.__file__).parent
