@@ -40,7 +40,9 @@ def check(certificate: str | bytes) -> Proved | Refuted:
     """
     from varnum import checker
 
-    data = certificate if isinstance(certificate, bytes) else str(certificate).encode()
+    data = (
+        certificate if isinstance(certificate, bytes) else str(certificate).encode(errors="replace")
+    )
     evaluation = checker.evaluation.is_evaluation(data)
     try:
         said = checker.evaluation.check(data) if evaluation else checker.check(certificate)

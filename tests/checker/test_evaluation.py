@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import varnum
 from varnum import checker
 from varnum.approx.ship.certificate import certificate
 from varnum.approx.ship.formats import FORMATS
