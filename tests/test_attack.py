@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="most states are torch's")
-PATH = Path(__file__).parents[1] / "checks" / "attack.py"
+PATH = Path(__file__).parents[1] / "checks" / "attack" / "attack.py"
 spec = importlib.util.spec_from_file_location("attack", PATH)
 attack = importlib.util.module_from_spec(spec)
 sys.modules["attack"] = attack

@@ -15,7 +15,7 @@ import pytest
 from varnum.approx.target import Target, additive, relative
 from varnum.proof.checking import load
 
-SCRIPT = Path(__file__).parents[2] / "checks" / "sollya_supnorm.py"
+SCRIPT = Path(__file__).parents[2] / "checks" / "bench" / "sollya_supnorm.py"
 
 
 @pytest.fixture(scope="module")

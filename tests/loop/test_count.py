@@ -18,7 +18,7 @@ from varnum.loop.net import net
 from varnum.loop.sturm import fixed_points_of_the_plane, real_roots
 
 F = Fraction
-# the 2-bit flip-flop of checks/loop_flipflop_train.py, two decimals
+# the 2-bit flip-flop of checks/bench/loop_flipflop_train.py, two decimals
 FLIPFLOP = (
     [[-0.72, -0.24, -0.25, 0.91], [-0.6, 0.01, 0.08, -1.26],
      [-0.63, 0.64, 1.41, 1.09], [0.26, -0.82, 0.1, 0.45]],

@@ -1,4 +1,4 @@
-"""Numerical checks: files in checks/ with one function `measure(trials, seed, device)`.
+"""Numerical checks: files in checks/claims with one function `measure(trials, seed, device)`.
 
 A check returns a list of Measurement (measured error, claimed bound); `main` is its command line.
 """
@@ -63,8 +63,9 @@ def summarise(
 
 
 def load(name: str) -> ModuleType:
-    """The module checks/<name>.py, from the checkout or the installed package."""
-    path = data_folder("checks") / f"{name}.py"
+    """The module checks/claims/<name>.py, or of bench or attack; of the checkout or the package."""
+    paths = [data_folder("checks") / kind / f"{name}.py" for kind in ("claims", "bench", "attack")]
+    path = next((path for path in paths if path.is_file()), paths[0])
     spec = importlib.util.spec_from_file_location(f"varnum_checks_{name}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(path)

@@ -133,9 +133,9 @@ def problems(claim: Claim) -> list[str]:
 
 def _missing(claim: Claim) -> list[str]:
     found = [
-        f"checks/{name}.py does not exist"
+        f"checks/claims/{name}.py does not exist"
         for name in claim.checks
-        if not (data_folder("checks") / f"{name}.py").is_file()
+        if not (data_folder("checks") / "claims" / f"{name}.py").is_file()
     ]
     found += [f"proofs/coq has no theorem {name}" for name in claim.theorems if not _proved(name)]
     root = Path(str(resources.files("varnum"))).parent

@@ -126,7 +126,7 @@ def test_bad_input_is_one_line() -> None:
 
 @pytest.mark.skipif(shutil.which("sollya") is None, reason="Sollya is not installed")
 def test_no_worse_than_fpminimax() -> None:
-    """Three of the cases of checks/sollya_fpminimax.py."""
+    """Three of the cases of checks/bench/sollya_fpminimax.py."""
     from varnum.proof.checking import load
 
     check = load("sollya_fpminimax")

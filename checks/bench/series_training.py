@@ -6,7 +6,7 @@ head, or heads of one sign, fail there; two heads of opposite sign and different
 not, nor does a linear residual. Then heads trained on real series against the floor of `varnum
 series`: no seed is below it. Measured, seeded; nothing here is a proof. Needs torch.
 
-Run: python checks/series_training.py [--steps 500] [--seeds 10] [--data tests/data/series]
+Run: python checks/bench/series_training.py [--steps 500] [--seeds 10] [--data tests/data/series]
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=10)
-    here = Path(__file__).resolve().parents[1] / "tests" / "data" / "series"
+    here = Path(__file__).resolve().parents[2] / "tests" / "data" / "series"
     parser.add_argument("--data", default=str(here))
     options = parser.parse_args(argv)
     start = time.perf_counter()

@@ -4,7 +4,7 @@ d coordinates, W and b at random with ||W - I|| <= e and |b| <= beta, noise of a
 worst case half of the time (it always pushes inwards). Counts orbits that leave their certified box
 and boxes that are visited; the certificate promises that none leaves.
 
-    python checks/loop_trajectories.py [--d 10] [--activation cubic]
+    python checks/bench/loop_trajectories.py [--d 10] [--activation cubic]
 """
 
 from __future__ import annotations

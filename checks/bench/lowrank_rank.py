@@ -1,11 +1,12 @@
-"""Certified rank against the singular-value reference, the lower bound and the published one.
+r"""Certified rank against the singular-value reference, the lower bound and the published one.
 
 Claimed: at eps = 1e-2 on correlated heads (d = 8, 16, 64; L = 680, 2240; largest entry 1; sigma =
 sqrt(d)) the certified entrywise rank is at most 1.5 times the reference.
 
-    python checks/lowrank_rank.py
-    python checks/lowrank_rank.py --largest 1 2 --eps 1e-1 1e-2 1e-3 --kinds correlated isotropic
-    python checks/lowrank_rank.py --plot rank.png
+    python checks/bench/lowrank_rank.py
+    python checks/bench/lowrank_rank.py --largest 1 2 --eps 1e-1 1e-2 1e-3 \
+        --kinds correlated isotropic
+    python checks/bench/lowrank_rank.py --plot rank.png
 """
 
 from __future__ import annotations

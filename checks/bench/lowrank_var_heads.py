@@ -4,7 +4,7 @@ Random weights, tokens that the model generates itself (label 0, top-k 1). For t
 smallest and the largest factor of the logits: d1 of the 64 coordinates, products of the first d2,
 one centre; every query against every key, without the scales.
 
-    python checks/lowrank_var_heads.py --random var-d16
+    python checks/bench/lowrank_var_heads.py --random var-d16
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each case draws a head (dimension, tokens, size, kind, dtype, scales), runs one 
 every row (and for kernels every entry) with balls of 170 bits. A violation prints the case and ends
 with exit code 1. A case whose certificate is 1 or more claims nothing and is counted apart.
 
-    python checks/lowrank_violations.py --cases 100000
+    python checks/attack/lowrank_violations.py --cases 100000
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 float32, one thread, d = 8, g = 4 (495 features), d_v = 64, L = 16384. Claimed: 60 % of the rate.
 
-    python checks/lowrank_features.py
+    python checks/bench/lowrank_features.py
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Four numbers in, the same numbers in order out, 4 tokens of width 8. One block i
 x -> LN(y), z = x A^T + inject, h = z + attention(LN(z)), y = h + MLP(LN(h)). With --jacobian the
 loss also asks for a small Jacobian at the last state (Hutchinson's estimate of its Frobenius norm).
 
-    python checks/loop_transformer_train.py plain.npz
-    python checks/loop_transformer_train.py regularised.npz --jacobian 1 --decay 0.03
+    python checks/bench/loop_transformer_train.py plain.npz
+    python checks/bench/loop_transformer_train.py regularised.npz --jacobian 1 --decay 0.03
 """
 
 from __future__ import annotations

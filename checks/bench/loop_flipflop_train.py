@@ -3,7 +3,7 @@
 Each of two channels remembers the sign of its last pulse. x -> tanh(W x + U pulse + b), a linear
 readout; without pulses the network loops x -> tanh(W x + b), which is what is written.
 
-    python checks/loop_flipflop_train.py flipflop.npz --d 4
+    python checks/bench/loop_flipflop_train.py flipflop.npz --d 4
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Start-up, side by side in one run: varnum's commands against the bare interpreter.
 
-Run: python checks/startup.py [repetitions]. Prints the ratio of medians of interleaved runs;
+Run: python checks/bench/startup.py [repetitions]. Prints the ratio of medians of interleaved runs;
 goals: `varnum bound` at most 1.6, `varnum --help` at most 2.
 """
 

@@ -5,7 +5,7 @@ FixedPointFinder does: Adam, then points with a small loss are kept and merged b
 find counts as true if it lies in the enclosure of a counted fixed point, up to 1e-6. No file: the
 cubic product systems, random weights with many fixed points; or files for `varnum loop`.
 
-    python checks/loop_compare.py [flipflop.npz ..] [--starts 10,30,100,1000]
+    python checks/bench/loop_compare.py [flipflop.npz ..] [--starts 10,30,100,1000]
 """
 
 from __future__ import annotations

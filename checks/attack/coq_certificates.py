@@ -25,7 +25,7 @@ from varnum.proof.coq.compiler import compile_file, version
 from varnum.proof.coq.export import coq_file
 from varnum.proof.coq.library import compiled_library
 
-TABLE = Path(__file__).parents[1] / "tests" / "data" / "exp-degrees.json"
+TABLE = Path(__file__).parents[2] / "tests" / "data" / "exp-degrees.json"
 
 
 def cases(count: int, seed: int) -> list[tuple[str, str, str]]:

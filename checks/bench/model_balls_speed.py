@@ -3,7 +3,7 @@
 Same random weights, same inputs, same working precision; mpmath has no error bounds, so its numbers
 (at twice the precision) must lie inside the balls. Claimed: balls at least 25 times faster.
 
-    python checks/model_balls_speed.py --bits 128
+    python checks/bench/model_balls_speed.py --bits 128
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ rank. The output of every row is compared with 64-bit-mantissa arithmetic of Num
 state. A refusal is fine; a wrong bound is a violation. Then the worst trials are climbed: tokens
 are moved as long as true/certified grows.
 
-    python checks/attack.py                 # a minute
-    python checks/attack.py --minutes 30
-    python checks/attack.py --without copies   # take a mend out: violations must be found
+    python checks/attack/attack.py                 # a minute
+    python checks/attack/attack.py --minutes 30
+    python checks/attack/attack.py --without copies   # take a mend out: violations must be found
 
 One evaluation is one row of one output (or one rank). Exit code 1 where there is a violation.
 """

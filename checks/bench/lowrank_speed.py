@@ -5,9 +5,9 @@ range guaranteed, certificate and choice of basis included. The two alternate; m
 time and of wall time. Claimed at n = 128: 75 times faster for entries up to 1, 20 times up to 2.
 With --memory each method runs in a process of its own and its peak growth is printed.
 
-    python checks/lowrank_speed.py --sides 32 64 128 --largest 1 2
-    python checks/lowrank_speed.py --lengths 1024 4096 16384 --largest 1
-    python checks/lowrank_speed.py --sides 128 --device cuda --dtype bfloat16
+    python checks/bench/lowrank_speed.py --sides 32 64 128 --largest 1 2
+    python checks/bench/lowrank_speed.py --lengths 1024 4096 16384 --largest 1
+    python checks/bench/lowrank_speed.py --sides 128 --device cuda --dtype bfloat16
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Teacher-forced forward of a full-size VAR: varnum against a plain torch model, in one run.
+r"""Teacher-forced forward of a full-size VAR: varnum against a plain torch model, in one run.
 
 Same random weights, same inputs, same thread count. Time: the two alternate, the best of each is
 kept. Memory: growth of the process's peak during one forward, each model in a process of its own
@@ -6,8 +6,9 @@ kept. Memory: growth of the process's peak during one forward, each model in a p
 model's. With --generate also times generation with the key/value cache; with --error compares with
 float64.
 
-    python checks/model_speed.py --preset var-d16 --threads 2
-    python checks/model_speed.py --preset var-d30 --device cuda --dtype bfloat16 --generate --error
+    python checks/bench/model_speed.py --preset var-d16 --threads 2
+    python checks/bench/model_speed.py --preset var-d30 --device cuda --dtype bfloat16 \
+        --generate --error
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Fourier features (Rahimi and Recht 2007), TensorSketch (Pham and Pagh 2013) of t
 polynomial, Nystromformer (Xiong et al. 2021, segment-mean landmarks), degree-2 Taylor. None of them
 has a bound; errors are sampled, in units of range(V); the last column is what is certified.
 
-    python checks/lowrank_compare.py --rank 256
+    python checks/bench/lowrank_compare.py --rank 256
 """
 
 from __future__ import annotations

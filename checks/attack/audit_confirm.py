@@ -3,7 +3,7 @@
 Independent of the audit's own bounds: features and the scalings of a lower bound are taken as
 floats, what they prove is worked out anew. Exit code 1 if anything differs.
 
-    python checks/audit_confirm.py --random var-tiny --heads 4
+    python checks/attack/audit_confirm.py --random var-tiny --heads 4
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ float32, one thread. Every attention layer is guaranteed to 1e-2 of its values' 
 n^4 exact against about n^2. (Without LayerNorm the logits of random weights grow with each layer,
 and the kernel says that low rank does not pay.)
 
-    python checks/lowrank_paper_model.py --sides 16 32 64
+    python checks/bench/lowrank_paper_model.py --sides 16 32 64
 """
 
 from __future__ import annotations
