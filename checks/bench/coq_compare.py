@@ -204,7 +204,7 @@ def by_sollya(coefficients: list[Fraction], eps: Fraction, limit: float) -> str:
         return "absent"
     poly = " + ".join(f"x^{k} * {real(c)}" for k, c in enumerate(coefficients))
     text = (
-        f"p = {poly}; s = supnorm(p, exp(x), [0;1], absolute, 2^-20);\n"
+        f"p = {poly}; s = supnorm(p, exp(x), [0;1], absolute, 2^-40);\n"
         f"sup(s) <= {real(eps)};\nquit;\n"
     )
     got, said = run(["sollya"], ".", limit, text)
