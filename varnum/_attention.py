@@ -12,25 +12,16 @@ import numpy as np
 
 from varnum.balls.exact import parse
 from varnum.errors import InputError
-from varnum.floats.arrays import like, merge, split_heads, to_double
+from varnum.floats.arrays import merge, split_heads
 from varnum.floats.guard import certifying, eagerly
 from varnum.floats.inputs import finite, plain
-from varnum.floats.norms import row_norms
 from varnum.floats.qkv import check_inputs
-from varnum.floats.rounding import UNIT, dtype_name, up
-from varnum.floats.softmax_error import kernel_error, logit_spread
-from varnum.lowrank.factors import attend
-from varnum.lowrank.kernel import LowRankKernel, fit_kernel
-from varnum.lowrank.polynomial import PolynomialKernel, fit_polynomial
-from varnum.lowrank.varform import Outcome, attend_scales
+from varnum.lowrank.choose import NAMES, choose
+from varnum.lowrank.method import method as find
+from varnum.lowrank.problem import Problem, Promise, Target
+from varnum.verdict import Unknown
 
-METHODS = ("auto", "pivots", "monomials", "moments", "exact")
-
-# what looking for pivots may cost; only time rests on these, measured on one core
-_BUDGET = 0.25  # of exact attention
-_MOMENT = 0.02  # seconds a head, if that is more
-_PIVOT_SECONDS = 1.3e-8  # times tokens times the square of the number of pivots
-_MOST_PIVOTS = 600
+_KINDS: dict[Promise, str] = {"kernel": "eps", "output": "output-error"}
 
 
 @dataclass(frozen=True)
@@ -112,10 +103,13 @@ def attention(
     Claims kernel-residual, moment-certificate, monomial-rank, softmax-relative, float-forward.
     """
     kind, target = parse_target(eps, output_error)
-    if method not in METHODS:
-        raise InputError(f"method: {method!r} is not known; allowed: {', '.join(METHODS)}")
-    if method == "moments" and kind == "eps":
-        raise InputError("method: moments certifies the output only; pass output_error, or pivots")
+    if method not in NAMES:
+        raise InputError(f"method: {method!r} is not known; allowed: {', '.join(NAMES)}")
+    promise: Promise = "kernel" if kind == "eps" else "output"
+    if promise == "kernel" and method != "auto" and find(method).promises == "output":
+        raise InputError(
+            f"method: {method} certifies the output only; pass output_error, or pivots"
+        )
     q, k, v = (plain(part, name) for part, name in ((q, "q"), (k, "k"), (v, "v")))
     number = resolve_sigma(sigma, int(q.shape[-1]) if q.shape else 1)
     try:
@@ -129,7 +123,8 @@ def attention(
         scales = None if scales is None else tuple(int(count) for count in scales)
         began = perf_counter()
         heads = [
-            _one_head(*head, number, kind, target, scales, method) for head in split_heads(q, k, v)
+            _one_head(Problem(*head, number, Target(promise, target), scales), method)
+            for head in split_heads(q, k, v)
         ]
         output = merge([output for output, _ in heads], v, int(q.shape[-2]))
         certificate = _worst([certificate for _, certificate in heads])
@@ -170,146 +165,16 @@ def parse_target(
     return kind, float(np.nextafter(float(value), 0))
 
 
-def _one_head(
-    q: Any, k: Any, v: Any, sigma: float, kind: str, target: float,
-    scales: tuple[int, ...] | None, method: str,
-) -> tuple[Any, Certificate]:  # fmt: skip
-    if kind == "output-error" and method in ("auto", "moments"):
-        return _by_moments(q, k, v, sigma, target, scales, method)
-    # a kernel error e costs tanh(artanh(e)/2) < e of the output
-    eps = target if kind == "eps" else 2 * target / (1 + target * target) * 0.999
-    reason, spent = "asked for", 0.0
-    if method != "exact":
-        found, reason, spent = _find_kernel(q, k, int(v.shape[1]), sigma, eps, method)
-        if found is not None:
-            return _by_kernel(found, v, kind, target, scales, reason, spent)
-        if method != "auto":
-            raise InputError(f"method: {method} certifies nothing here ({reason}); use auto")
-    return _by_exact(q, k, v, sigma, kind, target, scales, reason, spent)
-
-
-def _find_kernel(
-    q: Any, k: Any, values: int, sigma: float, eps: float, method: str
-) -> tuple[LowRankKernel | PolynomialKernel | None, str, float]:
-    """The certified kernel of smallest rank, why it was taken (or why none), and the seconds.
-
-    "auto" takes monomials first, which cost little to certify, and then as many pivots as a part of
-    the time of exact attention allows.
-    """
-    began = perf_counter()
-    wide_q, wide_k = to_double(q), to_double(k)
-    tried: dict[str, LowRankKernel | PolynomialKernel | str] = {}
-    if method in ("auto", "monomials"):
-        tried["monomials"] = fit_polynomial(wide_q, wide_k, sigma, eps)
-    if method == "pivots":
-        tried["pivots"] = fit_kernel(wide_q, wide_k, sigma, eps)
-    elif method == "auto":
-        most = _affordable_pivots(len(wide_q), len(wide_k), wide_q.shape[1] + values)
-        tried["pivots"] = fit_kernel(wide_q, wide_k, sigma, eps, most)
-    found = [kernel for kernel in tried.values() if not isinstance(kernel, str)]
-    said = "; ".join(
-        f"{name}: {kernel}" if isinstance(kernel, str) else f"{name}: rank {kernel.rank}"
-        for name, kernel in tried.items()
-    )
-    spent = perf_counter() - began
-    if not found:
-        return None, said, spent
-    best = min(found, key=lambda kernel: kernel.rank)
-    most = min(len(wide_q), len(wide_k))
-    if best.rank >= most and method == "auto":
-        return None, f"nothing pays: {said}, and there are {most} tokens", spent
-    return best, said, spent
-
-
-def _affordable_pivots(queries: int, keys: int, width: int) -> int:
-    """How many pivots cost a quarter of exact attention's time, or a moment that nobody notices."""
-    exact = (2e-10 * width + 2e-8) * queries * keys
-    budget = max(_BUDGET * exact, _MOMENT)
-    return max(1, min(_MOST_PIVOTS, int((budget / (_PIVOT_SECONDS * (queries + keys))) ** 0.5)))
-
-
-def _by_kernel(
-    kernel: LowRankKernel | PolynomialKernel, v: Any, kind: str, target: float,
-    scales: tuple[int, ...] | None, reason: str, spent: float,
-) -> tuple[Any, Certificate]:  # fmt: skip
-    values = to_double(v)
-    unit = 0.0 if dtype_name(v) == "float64" else UNIT[dtype_name(v)]
-    wide, error = attend(kernel, values, scales, unit)
-    output = like(wide, v)
-    certified = kernel.certified if kind == "eps" else error
-    method = "pivots" if isinstance(kernel, LowRankKernel) else "monomials"
-    return output, Certificate(
-        kind, target, certified, error, method, kernel.rank, len(output), 0, reason, 0.0, spent
-    )
-
-
-def _by_moments(
-    q: Any, k: Any, v: Any, sigma: float, target: float, scales: tuple[int, ...] | None, method: str
-) -> tuple[Any, Certificate]:
-    output, outcome = attend_scales(q, k, v, scales, sigma, target)
-    if method == "moments" and outcome.rank == 0:
-        why = outcome.reason or "too few tokens"
-        raise InputError(f"method: moments certifies nothing here ({why}); use auto")
-    return output, _moment_certificate(outcome, target)
-
-
-def _moment_certificate(outcome: Outcome, target: float) -> Certificate:
-    low = outcome.rank > 0
-    reason = outcome.reason or "too few tokens for low rank to pay"
-    if low:
-        reason = f"{outcome.centres} centre(s); {reason}"
-    return Certificate(
-        "output-error", target, outcome.certified, outcome.certified,
-        "moments" if low else "exact", outcome.rank, outcome.rows, outcome.exact, reason, 0.0,
-        outcome.seconds_fit + outcome.seconds_certificate, _tested(outcome),
+def _one_head(problem: Problem, method: str) -> tuple[Any, Certificate]:
+    chosen = choose(problem, method)
+    if isinstance(chosen, Unknown):
+        raise InputError(f"method: {method} certifies nothing here ({chosen.reason}); use auto")
+    answer, target = chosen.answer, problem.target
+    return answer.output, Certificate(
+        _KINDS[target.of], target.error, answer.error(target.of), answer.output_error,
+        chosen.method, answer.rank, int(problem.q.shape[0]), answer.rows_exact, chosen.reason, 0.0,
+        chosen.seconds, answer.tested,
     )  # fmt: skip
-
-
-def _by_exact(
-    q: Any, k: Any, v: Any, sigma: float, kind: str, target: float,
-    scales: tuple[int, ...] | None, reason: str, spent: float,
-) -> tuple[Any, Certificate]:  # fmt: skip
-    output, outcome = attend_scales(q, k, v, scales, sigma, target, low_rank=False)
-    if kind == "output-error":
-        certified = outcome.certified
-    else:
-        certified, spread = _exact_eps(q, k, sigma)
-        if certified > target and dtype_name(q) != "float64":
-            wide = (to_double(q), to_double(k), to_double(v))
-            output, outcome = attend_scales(*wide, scales, sigma, target, low_rank=False)
-            certified, spread = _exact_eps(wide[0], wide[1], sigma)
-            output = like(output, v, keep=True)
-        if not certified < np.inf:
-            reason += (
-                f"; logits of one row may differ by {spread:.3g}: there exp underflows, and the "
-                "smallest entries have no digits (ask for output_error)"
-            )
-    return output, Certificate(
-        kind, target, certified, outcome.certified, "exact", 0, outcome.rows, outcome.rows,
-        reason, 0.0, spent, _tested(outcome),
-    )  # fmt: skip
-
-
-def _tested(outcome: Outcome) -> str:
-    if not outcome.fused:
-        return ""
-    return f"{outcome.exact} of {outcome.rows} rows by torch's fused kernel, whose sums are its own"
-
-
-def _exact_eps(q: Any, k: Any, sigma: float) -> tuple[float, float]:
-    """Entrywise relative error of the kernel that exact attention computes, from rounding alone.
-
-    And a bound on the difference of two logits of one row.
-    """
-    wide_q, wide_k = to_double(q), to_double(k)
-    far_q, far_k = (float(row_norms(part).max()) for part in (wide_q, wide_k))
-    rest = (len(wide_k), int(q.shape[1]), q)
-    spread = up(2 * far_q * far_k / sigma)
-    found = kernel_error(far_q / sigma, far_k, spread, *rest)
-    if not found < np.inf:  # norms are a loose bound: look at the logits themselves
-        spread = logit_spread(wide_q, wide_k, sigma)
-        found = kernel_error(far_q / sigma, far_k, spread, *rest)
-    return found, spread
 
 
 def _worst(parts: list[Certificate]) -> Certificate:

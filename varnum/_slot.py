@@ -23,6 +23,7 @@ from varnum.floats.qkv import check_kind
 from varnum.floats.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
 
 _HALF = ("bfloat16", "float16")
+_ROUNDED_HALF = 0.51  # of zeta: it costs zeta/2 (claim softmax-logit), 2 % pay for rounding here
 _PART = 4  # the product may cost this part of the target, otherwise all is done in float64
 
 
@@ -70,7 +71,7 @@ class GuaranteedKernel:
         eps = self.kind == "eps"
         # (1 + e) exp(zeta) - 1 <= target where e <= target - 2 zeta; an output pays zeta/2, and in
         # half precision the cast is left half of the target
-        room = self.target - (2 if eps else 0.51) * zeta
+        room = self.target - (2 if eps else _ROUNDED_HALF) * zeta
         if not eps and dtype_name(v) in _HALF:
             room -= self.target / 2
         asked = Fraction(max(room, self.target / _PART))

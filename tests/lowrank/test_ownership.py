@@ -132,7 +132,7 @@ def test_a_step_with_an_unfit_out_changes_nothing(count, backend):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
 @pytest.mark.parametrize(
-    "place", ["_exact_to_target", "ValueRange.including", "MomentState.attend", "write"]
+    "place", ["exact_to_target", "ValueRange.including", "MomentState.attend", "write"]
 )
 def test_a_step_cut_short_is_the_last_one(place, error, monkeypatch):
     """Wherever it happens: afterwards the state is not used, or is what it was."""
@@ -147,7 +147,7 @@ def test_a_step_cut_short_is_the_last_one(place, error, monkeypatch):
     with monkeypatch.context() as patch:
         owner, _, name = place.rpartition(".")
         patch.setattr(getattr(varform, owner) if owner else varform, name, fail)
-        if place == "_exact_to_target" or owner == "ValueRange":
+        if place == "exact_to_target" or owner == "ValueRange":
             part = scale(20, 3)
         else:
             part = parts[2]

@@ -91,10 +91,10 @@ def test_the_contraction_counts_the_rounding_of_its_products():
 def test_a_contraction_is_only_handed_out_if_it_is_one():
     points = np.random.default_rng(0).standard_normal((12, 3))
     pivots = fit_pivot_map(points, 1e-6, 12)
-    assert pivots is not None
+    assert isinstance(pivots, PivotMap)
     bound = contraction_bound(pivots.matrix, pivots.points)
     again = certify_contraction(pivots.matrix * math.sqrt(1.00005 / bound), pivots.points)
-    assert again is not None
+    assert isinstance(again, PivotMap)
     assert contraction_bound(again.matrix, again.points) <= 1
     assert contraction_bound(pivots.matrix * math.nan, pivots.points) == math.inf
 

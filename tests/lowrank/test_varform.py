@@ -8,8 +8,8 @@ from tests.support.oracle import softmax
 from varnum.errors import InputError
 from varnum.floats.norms import farthest
 from varnum.floats.softmax_error import exact_error
-from varnum.lowrank.policy import Choice
 from varnum.lowrank.varform import VarAttention, attend_scales
+from varnum.verdict import Unknown
 
 SCALES = (2, 3, 4)
 ANY = 1e9  # a target that every bound meets
@@ -23,7 +23,7 @@ def draw(scales=SCALES, seed=0):
 
 def one_by_one(q, k, v, scales, sigma, target=ANY):
     work, start = VarAttention(sigma, target), 0
-    work.choice = Choice(None, "exact throughout")
+    work.choice = Unknown("exact throughout")
     for end in np.cumsum(scales):
         work.step(q[start:end], k[start:end], v[start:end])
         start = end

@@ -10,10 +10,15 @@ import typer
 from varnum.cli.common import Json, Timeout, finite, limit
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
+from varnum.lowrank.method import METHODS
 from varnum.text import filled
 
 if TYPE_CHECKING:
     from varnum._attention import Certificate
+
+    MethodName = str
+else:
+    MethodName = Literal[("auto", *METHODS)]
 
 
 def attention(
@@ -33,8 +38,7 @@ def attention(
         typer.Option("--scales", help="Tokens per scale, e.g. 1,4,9: block-causal attention."),
     ] = None,
     method: Annotated[
-        Literal["auto", "pivots", "monomials", "moments", "exact"],
-        typer.Option("--method", help="Which kernel; auto says why it took one."),
+        MethodName, typer.Option("--method", help="Which kernel; auto says why it took one.")
     ] = "auto",
     backend: Annotated[
         Literal["numpy", "torch"], typer.Option("--backend", help="What computes.")
@@ -156,11 +160,17 @@ def _kernel_error(certificate: Certificate) -> float:
     return target if certificate.kind == "eps" else 2 * target / (1 + target * target)
 
 
+def _is_low_rank_kernel(name: str) -> bool:
+    from varnum.lowrank.method import method
+
+    return name in METHODS and name != "exact" and method(name).promises == "kernel"
+
+
 def _content(
     certificate: Certificate, lower: int | None, reference: int | None, seconds_exact: float
 ) -> dict[str, Any]:
     rank = certificate.rank
-    kernel = certificate.method in ("pivots", "monomials")
+    kernel = _is_low_rank_kernel(certificate.method)
     return {
         "method": certificate.method,
         "reason": certificate.reason,

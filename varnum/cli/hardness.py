@@ -9,6 +9,7 @@ import typer
 
 from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.cli.envelope import print_envelope
+from varnum.lowrank.method import METHODS
 from varnum.text import filled
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ ErrorOption = Annotated[
 ]
 SigmaOption = Annotated[str | None, typer.Option(help="Logits are q.k/sigma; default: dimension.")]
 AttentionOption = Annotated[
-    str, typer.Option(help="How the head is evaluated: exact, lowrank, pivots, var-wrap.")
+    str,
+    typer.Option(
+        help="How the head is evaluated: exact, lowrank (varnum.attention), one of its methods "
+        f"({', '.join(name for name in METHODS if name != 'exact')}), or var-wrap."
+    ),
 ]
 
 

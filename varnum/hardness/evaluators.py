@@ -12,6 +12,7 @@ from varnum.floats.rounding import EXACT_U
 from varnum.hardness.decide import Evaluate, Outputs, evaluate_exact
 from varnum.hardness.head import Head
 from varnum.hardness.wrap import evaluate_wrapped, wrap
+from varnum.lowrank.method import METHODS
 
 TARGET = Fraction(1, 100)  # output error asked of low-rank attention; V's range is 1
 
@@ -35,7 +36,7 @@ def evaluate_lowrank(head: Head, method: str = "auto") -> Outputs:
 EVALUATORS: dict[str, Evaluate] = {
     "exact": evaluate_exact,
     "lowrank": evaluate_lowrank,
-    "pivots": partial(evaluate_lowrank, method="pivots"),
+    **{name: partial(evaluate_lowrank, method=name) for name in METHODS if name != "exact"},
     "var-wrap": lambda head: evaluate_wrapped(wrap(head)),
 }
 

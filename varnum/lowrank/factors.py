@@ -21,7 +21,7 @@ from varnum.floats.rounding import TINY, UNIT, gamma, up
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
-_LEAST = 1e-270  # times the range: underflow (2^-1022 for each product) is far below it
+_LEAST = 1e-270  # times the range: 2^-1022 of each product, times 1e20 products, is below u of it
 _FLOAT32 = TINY["float32"]  # lost at most when the output is rounded to a narrower type
 
 

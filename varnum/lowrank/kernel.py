@@ -9,6 +9,7 @@ with a factor rho_i per row, which softmax ignores. Everything is float64; each 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,21 @@ from varnum.floats.guard import certified as inside_guard
 from varnum.floats.inputs import freeze, positive, tokens, tolerance
 from varnum.floats.norms import row_norms
 from varnum.floats.rounding import UNIT, exp_relative, exp_up, up
+from varnum.lowrank.fitted import KernelFit
 from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights
 from varnum.lowrank.pivots import PivotMap, fit_pivot_map
+from varnum.lowrank.problem import Problem, Promise
 from varnum.lowrank.recompress import Turn, certify_relative, fit_turn, side
+from varnum.verdict import Unknown
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
+# only time rests on these two
 _MOST_PIVOTS = 600
+_PIVOT_SECONDS = 1.3e-8  # times tokens times the square of the number of pivots, measured
+_FAR = 50.0  # residuals come out at 1e-13 at best and are multiplied by up to e^far = 5e21
+_TRIES = 3  # each with a threshold 16 times smaller
+_SHARE = 0.995  # of eps goes to the recompression, the rest to its rounding and to the logits'
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class LowRankKernel:
 @inside_guard
 def fit_kernel(
     q: Array, k: Array, sigma: float, eps: float, most: int = _MOST_PIVOTS
-) -> LowRankKernel | str:
+) -> LowRankKernel | Unknown:
     """The smallest certified rank found at entrywise relative error `eps`, or why there is none.
 
     q (L_q, d), k (L_k, d), widened to float64; sigma within two ulps of the exact one; 0 < eps < 1.
@@ -82,37 +91,38 @@ def fit_kernel(
     frame = fit_frame(q, k, sigma)
     x, y = frame.queries(q), frame.keys(k)
     far = float(row_norms(x).max()) * float(row_norms(y).max())
-    if not far < 50:
-        return f"norms allow logits up to {far:.3g} after centring: no low rank at eps = {eps:g}"
+    if not far < _FAR:
+        why = f"norms allow logits up to {far:.3g} after centring: no low rank at eps = {eps:g}"
+        return Unknown(why)
     threshold = eps / 8 * np.exp(-far)
-    for _ in range(3):
+    for _ in range(_TRIES):
         built, pivots = _attempt(frame, q, k, x, y, eps, threshold, most)
         if isinstance(built, LowRankKernel):
             return built
         if pivots >= most:
-            return f"more than {most} pivots would be needed"
+            return Unknown(f"more than {most} pivots would be needed")
         threshold /= 16
     return built
 
 
 def _attempt(
     frame: Frame, q: Array, k: Array, x: Array, y: Array, eps: float, threshold: float, most: int
-) -> tuple[LowRankKernel | str, int]:
+) -> tuple[LowRankKernel | Unknown, int]:
     """A kernel or why there is none, and how many pivots were chosen."""
     both = np.concatenate([x, y])
     pivots = fit_pivot_map(both, threshold, min(len(both), most))
-    if pivots is None:
-        return "no pivot set could be certified in float64", 0
+    if isinstance(pivots, Unknown):
+        return pivots, 0
     count = len(pivots.points)
     far_token = float(row_norms(both).max())
     error = pivots.feature_error(far_token)
     queries, keys = side(pivots, x, error), side(pivots, y, error)
     try:
-        turn = fit_turn(queries, keys, eps * 0.995)
-    except np.linalg.LinAlgError:
-        turn = None
-    if turn is None:
-        return f"{count} pivots leave an error above eps = {eps:g}", count
+        turn = fit_turn(queries, keys, eps * _SHARE)
+    except np.linalg.LinAlgError as stopped:
+        turn = Unknown(str(stopped))
+    if isinstance(turn, Unknown):
+        return Unknown(f"{count} pivots leave an error above eps = {eps:g}"), count
     kernel = certify_kernel(frame, pivots, turn, q, k)
     if kernel.certified <= eps:
         return kernel, count
@@ -120,7 +130,8 @@ def _attempt(
     low, high = turn.rank, turn.a.shape[1]
     best = certify_kernel(frame, pivots, Turn(turn.a, turn.b, high), q, k)
     if not best.certified <= eps:
-        return f"rounding in float64 leaves {best.certified:.3g}, above eps = {eps:g}", count
+        why = f"rounding in float64 leaves {best.certified:.3g}, above eps = {eps:g}"
+        return Unknown(why), count
     while high - low > 1:
         middle = (low + high) // 2
         kernel = certify_kernel(frame, pivots, Turn(turn.a, turn.b, middle), q, k)
@@ -150,3 +161,32 @@ def certify_kernel(frame: Frame, pivots: PivotMap, turn: Turn, q: Array, k: Arra
     if not np.isfinite(certified):
         certified = float("inf")
     return LowRankKernel(phi, psi, weights, certified, len(pivots.points), frame, pivots, turn)
+
+
+class Pivots:
+    """Claims kernel-residual and data-interval: kernel pivots, recompressed."""
+
+    name = "pivots"
+    claims = ("kernel-residual", "data-interval", "softmax-relative", "float-forward")
+    promises: Promise = "kernel"
+
+    def cost(self, problem: Problem) -> float:
+        """O(L p (d + p)) with as many pivots p as are allowed."""
+        tokens, d = int(problem.q.shape[0]) + int(problem.k.shape[0]), int(problem.q.shape[1])
+        return float(tokens * _MOST_PIVOTS * (d + _MOST_PIVOTS))
+
+    def fit(self, problem: Problem) -> KernelFit | Unknown:
+        """The smallest rank found, with no more pivots than the problem's seconds allow."""
+        q, k = problem.wide
+        most = _MOST_PIVOTS
+        if problem.seconds is not None:
+            seconds = _PIVOT_SECONDS * (len(q) + len(k))
+            most = max(1, min(_MOST_PIVOTS, int((problem.seconds / seconds) ** 0.5)))
+        found = fit_kernel(q, k, problem.sigma, problem.kernel_error, most)
+        if isinstance(found, Unknown):
+            return found
+        again = partial(certify_kernel, found.frame, found.map, found.turn)
+        return KernelFit(problem, found, again)
+
+
+PIVOTS = Pivots()

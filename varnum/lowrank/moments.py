@@ -29,6 +29,8 @@ from varnum.floats.rounding import gamma, up
 Array = npt.NDArray[Any]
 _STEPS = 16  # entries of the table of h per unit of B
 FAR = 8.0  # beyond this B the certificate gives up on a query
+_LOST = 300  # lemma 7: 4 f^2 C^2 + 512 f C <= 300 f^2 C^2 for f C >= 2, f >= 2 features, C >= 1
+_SOME = 1e-300  # instead of a mass that rounding has made 0 or less; then `spread` is past use
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def make_forms(
     count = len(gram)
     fold, line, select = _tables(size, top)
     some = gamma(terms + 8, unit)
-    mass = max(float(gram[0, 0]) * (1 - 2 * some), 1e-300)
+    mass = max(float(gram[0, 0]) * (1 - 2 * some), _SOME)
     form = gram[1:, 1:] * (fold / mass)
     form.flat[::count] *= 1 + count * (2 * some + 4 * gamma(2 * count + 8, unit))
     squares = float(np.trace(gram[1 : 1 + size, 1 : 1 + size]))
@@ -124,7 +126,7 @@ def row_errors(
     values = forms.form @ features[1:]
     values *= features[1:]
     squares = light(squares) + 4 * count * lost
-    low = (1 + squares[0]) ** 2 * (300 * count * count * lost)  # lemma 7
+    low = (1 + squares[0]) ** 2 * (_LOST * count * count * lost)  # lemma 7
     second, rest, fourth = (light(forms.select @ values) + low) ** 0.5  # of E x^2, E y^2, E a^4
     length, length_y = squares**0.5
     reach, last = length * far[0], len(table) - 1

@@ -19,9 +19,11 @@ import numpy.typing as npt
 from varnum.floats.guard import certified
 from varnum.floats.norms import frobenius, row_norms
 from varnum.floats.rounding import TINY, UNIT, exp_relative, expm1_up, gamma, up
+from varnum.verdict import Unknown
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
+_MORE = 1e-12  # scaled down this much more than needed, so that rounding cannot undo it
 
 
 def gaussian(x: Array, points: Array) -> Array:
@@ -84,16 +86,16 @@ def contraction_bound(matrix: Array, points: Array) -> float:
 
 
 @certified
-def certify_contraction(matrix: Array, points: Array) -> PivotMap | None:
-    """Scale G until G^T k(P,P) G <= I is proved; None where rounding makes that impossible."""
+def certify_contraction(matrix: Array, points: Array) -> PivotMap | Unknown:
+    """Scale G until G^T k(P,P) G <= I is proved; Unknown where rounding makes that impossible."""
     for _ in range(4):
         bound = contraction_bound(matrix, points)
         if bound <= 1:
             return PivotMap(points, matrix)
         if not bound < 1.5:
-            return None
-        matrix = matrix / np.sqrt(bound * (1 + 1e-12))
-    return None
+            break
+        matrix = matrix / np.sqrt(bound * (1 + _MORE))
+    return Unknown(f"rounding leaves G^T k(P,P) G <= {bound:.3g} at {len(points)} pivots")
 
 
 def choose_pivots(tokens: Array, tolerance: float, most: int) -> Array:
@@ -119,8 +121,8 @@ def choose_pivots(tokens: Array, tolerance: float, most: int) -> Array:
     return np.asarray(chosen, dtype=int)
 
 
-def fit_pivot_map(tokens: Array, tolerance: float, most: int) -> PivotMap | None:
-    """Choose pivots among `tokens` (L, d) and certify their map; None where it cannot be done."""
+def fit_pivot_map(tokens: Array, tolerance: float, most: int) -> PivotMap | Unknown:
+    """Choose pivots among `tokens` (L, d) and certify their map, or say why there is none."""
     chosen = choose_pivots(tokens, tolerance, most)
     while len(chosen):
         points = tokens[chosen]
@@ -128,8 +130,8 @@ def fit_pivot_map(tokens: Array, tolerance: float, most: int) -> PivotMap | None
             factor = np.linalg.cholesky(gaussian(points, points))
             found = certify_contraction(np.linalg.inv(factor).T, points)
         except np.linalg.LinAlgError:
-            found = None
-        if found is not None:
+            found = Unknown("no Cholesky factor")
+        if isinstance(found, PivotMap):
             return found
         chosen = chosen[: len(chosen) * 3 // 4]  # the last pivots are the ill-conditioned ones
-    return None
+    return Unknown("no pivot set could be certified in float64")

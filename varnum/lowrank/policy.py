@@ -16,6 +16,7 @@ import numpy.typing as npt
 from varnum.floats.arrays import empty, to_numpy
 from varnum.lowrank.basis import energy, fit_basis, leading_directions
 from varnum.lowrank.state import MomentState
+from varnum.verdict import Unknown
 
 Array = npt.NDArray[Any]
 
@@ -32,19 +33,19 @@ _ROOM = 0.7  # later scales have farther tokens: count rows above this part of t
 
 @dataclass(frozen=True)
 class Choice:
-    """A state that has taken in the trial keys, or None, and why.
+    """A state that has taken in the trial keys, and what speaks for it.
 
     Where the trial was not a sample but everything there is, `answer` has its output and bounds.
     """
 
-    state: MomentState | None
+    state: MomentState
     reason: str
     answer: tuple[Any, Any] | None = None
 
 
 def estimate_best(
     q: Any, k: Any, v: Any, sigma: float, target: float, queries: int, keys: int
-) -> Choice:
+) -> Choice | Unknown:
     """The cheapest setting for about `queries` x `keys` tokens, judged on q, k, v (n, .).
 
     Costs are operation counts; the share of rows that will miss `target` is read off the trial.
@@ -79,7 +80,7 @@ def estimate_best(
         if missing == 0:
             break
     if best is None:
-        return Choice(None, f"low rank does not pay here: {reason}")
+        return Unknown(f"low rank does not pay here: {reason}")
     return Choice(best, reason, answer if whole else None)
 
 

@@ -7,8 +7,9 @@ Claims monomial-rank, exp-supnorm, data-interval; rounding: condition P_abs(M) e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,18 @@ from varnum.floats.guard import certified as inside_guard
 from varnum.floats.inputs import freeze, positive, tokens, tolerance
 from varnum.floats.norms import row_norms
 from varnum.floats.rounding import UNIT, exp_relative, exp_up, gamma, up
+from varnum.lowrank.fitted import KernelFit
 from varnum.lowrank.geometry import Frame, bound_logit_residual, fit_frame, key_weights
 from varnum.lowrank.monomials import exponents, feature_count, fill_monomials, multinomials
+from varnum.lowrank.problem import Problem, Promise
 from varnum.verdict import Unknown
 
 Array = npt.NDArray[Any]
 CHUNK = 1024  # tokens per chunk: features and values stay in the cache
-_MOST_FEATURES = 20_000
+_MOST_FEATURES = 20_000  # beyond, no head of a few thousand tokens is worth trying
+_SHARE = 0.98  # of the error goes to the polynomial, the rest to rounding
+_FAR = 60.0  # e^60 is 1e26: rounding alone, gamma e^(2 M), is past use long before
+_LEAST_REACH = 1e-6  # a larger interval is as good, and its polynomial has no tiny denominators
 _U = UNIT["float64"]
 
 
@@ -41,6 +47,9 @@ class PolynomialKernel:
     coefficients: tuple[float, ...]
     certified: float
     size: float  # P_abs(M): sum |c_m| M^m, bounds the sum of |features| of any pair
+    frame: Frame | None = None  # for other tokens; None: these alone
+    reach: float = 0.0  # M, the polynomial is within `error` of exp on [-M, M], relative
+    error: float = 1.0
 
     def __post_init__(self) -> None:
         freeze(self.x, self.y, self.weights)
@@ -122,7 +131,7 @@ def accumulate_state(y: Any, values: Any, degree: int, weights: Any = None) -> A
 
 
 @inside_guard
-def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKernel | str:
+def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKernel | Unknown:
     """The fewest monomials found with certified entrywise relative error `eps`, or why none.
 
     q (L_q, d), k (L_k, d), widened to float64. Tries every number of coordinates d' <= d.
@@ -134,10 +143,11 @@ def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKe
     plans = [_plan(q, k, sigma, eps, centre) for centre in (True, False)]
     found = [plan for plan in plans if plan is not None]
     if not found:
-        return "the norms allow logits beyond any useful degree"
+        return Unknown("the norms allow logits beyond any useful degree")
     best = min(found, key=lambda plan: plan.features)
     if best.features > _MOST_FEATURES:
-        return f"degree {best.degree} in {best.size} coordinates needs {best.features} features"
+        why = f"degree {best.degree} in {best.size} coordinates needs {best.features} features"
+        return Unknown(why)
     return _certified(best, eps)
 
 
@@ -145,6 +155,7 @@ def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKe
 class _Plan:
     """Coordinates of both sides (L, d'), key weights, and a degree that Taylor says is enough."""
 
+    frame: Frame
     x: Array
     y: Array
     weights: Array
@@ -174,31 +185,70 @@ def _plan(q: Array, k: Array, sigma: float, eps: float, centre: bool) -> _Plan |
     for size in range(1, q.shape[1] + 1):
         zeta = up(base + _far(x[:, size:]) * _far(y[:, size:]))
         reach = up(_far(x[:, :size]) * _far(y[:, :size]))
-        if not (zeta < eps / 2 and reach < 60):
+        if not (zeta < eps / 2 and reach < _FAR):
             continue
         degree = _degree_for(reach, (1 + eps) / exp_up(zeta) - 1)
-        plan = _Plan(x[:, :size], y[:, :size], weights, degree, zeta, reach)
+        plan = _Plan(frame, x[:, :size], y[:, :size], weights, degree, zeta, reach)
         if best is None or plan.features < best.features:
             best = plan
     return best
 
 
-def _certified(plan: _Plan, eps: float) -> PolynomialKernel | str:
+def _certified(plan: _Plan, eps: float) -> PolynomialKernel | Unknown:
     zeta = plan.zeta
-    room = ((1 + eps) / exp_up(zeta) - 1) * 0.98
-    reach = max(plan.reach, 1e-6)  # a larger interval is as good
+    room = ((1 + eps) / exp_up(zeta) - 1) * _SHARE
+    reach = max(plan.reach, _LEAST_REACH)
     found = certify_least_degree(relative(Fraction(reach)), Fraction(room))
     if isinstance(found, Unknown):
-        return found.reason
+        return found
     coefficients = tuple(float(c) for c in found.poly.coefficients())
     size = up(sum(abs(c) * reach**m for m, c in enumerate(coefficients)), 4 * len(coefficients) + 8)
     rounding = gamma(4 * len(coefficients) + 8) * size * exp_up(reach)
     error = float(upper(found.upper.high)) * (1 + 4 * _U) + rounding
-    certified = up((1 + error) * exp_up(zeta) * (1 + exp_relative(_U)) - 1 + 8 * _U)
-    kernel = PolynomialKernel(plan.x, plan.y, plan.weights, coefficients, certified, size)
-    if not certified <= eps:
-        return f"rounding in float64 leaves {certified:.3g} at degree {kernel.degree}"
+    kernel = PolynomialKernel(
+        plan.x,
+        plan.y,
+        plan.weights,
+        coefficients,
+        _whole(error, zeta),
+        size,
+        plan.frame,
+        reach,
+        error,
+    )
+    if not kernel.certified <= eps:
+        return Unknown(
+            f"rounding in float64 leaves {kernel.certified:.3g} at degree {kernel.degree}"
+        )
     return kernel
+
+
+def _whole(error: float, zeta: float) -> float:
+    """Relative error of the kernel: of the polynomial, of what logits left out, of the weights."""
+    return up((1 + error) * exp_up(zeta) * (1 + exp_relative(_U)) - 1 + 8 * _U)
+
+
+@inside_guard
+def certify_polynomial(fitted: PolynomialKernel, q: Array, k: Array) -> PolynomialKernel | Unknown:
+    """The same polynomial for other tokens q (L_q, d), k (L_k, d), and what is certified for them.
+
+    Unknown where their logits leave the interval, or too much of them the coordinates.
+    """
+    frame, size = fitted.frame, fitted.x.shape[1]
+    if frame is None:
+        return Unknown("this kernel is for its own tokens")
+    q, k = (tokens(part, name, len(frame.q0)) for part, name in ((q, "q"), (k, "k")))
+    x, y = frame.queries(q), frame.keys(k)
+    weights, slip = key_weights(frame, k, y, squares=False)
+    base = bound_logit_residual(frame, q, k, x, y) + slip
+    zeta = up(base + _far(x[:, size:]) * _far(y[:, size:]))
+    reach = up(_far(x[:, :size]) * _far(y[:, :size]))
+    if not (zeta < 1 and reach <= fitted.reach):
+        return Unknown(
+            f"logits up to {reach:.3g} (at most {fitted.reach:.3g}), {zeta:.3g} left out"
+        )
+    certified = _whole(fitted.error, zeta)
+    return replace(fitted, x=x[:, :size], y=y[:, :size], weights=weights, certified=certified)
 
 
 @np.errstate(all="ignore")
@@ -223,3 +273,26 @@ def _degree_for(reach: float, eps: float) -> int:
         degree += 1
         term *= reach / (degree + 1)
     return degree
+
+
+class Monomials:
+    """Claims monomial-rank, exp-supnorm: a rank known before the data, cheap to certify."""
+
+    name = "monomials"
+    claims = ("monomial-rank", "exp-supnorm", "data-interval", "softmax-relative", "float-forward")
+    promises: Promise = "kernel"
+
+    def cost(self, problem: Problem) -> float:
+        """Products of tokens with a few d x d matrices."""
+        tokens, d = int(problem.q.shape[0]) + int(problem.k.shape[0]), int(problem.q.shape[1])
+        return 2.0 * tokens * d * d
+
+    def fit(self, problem: Problem) -> KernelFit | Unknown:
+        """The fewest monomials found."""
+        found = fit_polynomial(*problem.wide, problem.sigma, problem.kernel_error)
+        if isinstance(found, Unknown):
+            return found
+        return KernelFit(problem, found, partial(certify_polynomial, found))
+
+
+MONOMIALS = Monomials()

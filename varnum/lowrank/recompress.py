@@ -19,8 +19,14 @@ from varnum.floats.norms import frobenius, row_norms
 from varnum.floats.rounding import UNIT, exp_up, gamma, up
 from varnum.lowrank.geometry import max_envelope
 from varnum.lowrank.pivots import PivotMap
+from varnum.verdict import Unknown
 
 Array = npt.NDArray[Any]
+_FLOOR = 1e-12  # of weights and of Gram matrices, relative: keeps them invertible, proves nothing
+_SQUARE = 1 + 1e-12  # a sum, a product and a square of upper bounds: 5 roundings, 6e-16
+_IDENTITY = (
+    2.0**-50
+)  # I - A B^T rounds m^2 entries of size below 8: at most 8 u m in Frobenius norm
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,13 @@ def side(pivots: PivotMap, x: Array, error: float) -> Sides:
     return Sides(features, pivots.residual(features, error), row_norms(x))
 
 
-def fit_turn(queries: Sides, keys: Sides, target: float, rounds: int = 10) -> Turn | None:
-    """The smallest rank found whose (unrounded) bound is below `target`; None if even m fails.
+def fit_turn(queries: Sides, keys: Sides, target: float, rounds: int = 10) -> Turn | Unknown:
+    """The smallest rank found whose (unrounded) bound is below `target`, if all m reach it.
 
     Each round solves a weighted best approximation and then weighs the worst tokens more.
     """
     weight_q, weight_k = np.ones(len(queries.norms)), np.ones(len(keys.norms))
-    best: Turn | None = None
+    best: Turn | Unknown = Unknown("all features leave an error above the target")
     for _ in range(rounds):
         a, b = _weighted_turn(queries.features, keys.features, weight_q, weight_k)
         tail_q = np.cumsum(np.square(queries.features @ a)[:, ::-1], axis=1)[:, ::-1]
@@ -61,12 +67,12 @@ def fit_turn(queries: Sides, keys: Sides, target: float, rounds: int = 10) -> Tu
         rank = _least_rank(queries, keys, tail_q, tail_k, target)
         if rank is None:
             return best
-        if best is None or rank < best.rank:
+        if isinstance(best, Unknown) or rank < best.rank:
             best = Turn(a, b, rank)
         if rank == a.shape[1]:
             return best
-        weight_q = weight_q * np.sqrt(tail_q[:, rank] / tail_q[:, rank].max() + 1e-12)
-        weight_k = weight_k * np.sqrt(tail_k[:, rank] / tail_k[:, rank].max() + 1e-12)
+        weight_q = weight_q * np.sqrt(tail_q[:, rank] / tail_q[:, rank].max() + _FLOOR)
+        weight_k = weight_k * np.sqrt(tail_k[:, rank] / tail_k[:, rank].max() + _FLOOR)
         weight_q, weight_k = weight_q / weight_q.mean(), weight_k / weight_k.mean()
     return best
 
@@ -74,8 +80,8 @@ def fit_turn(queries: Sides, keys: Sides, target: float, rounds: int = 10) -> Tu
 def _weighted_turn(fq: Array, fk: Array, wq: Array, wk: Array) -> tuple[Array, Array]:
     m = fq.shape[1]
     gram_q, gram_k = (fq * wq[:, None]).T @ fq / len(fq), (fk * wk[:, None]).T @ fk / len(fk)
-    lq = np.linalg.cholesky(gram_q + np.eye(m) * (1e-12 * np.trace(gram_q)))
-    lk = np.linalg.cholesky(gram_k + np.eye(m) * (1e-12 * np.trace(gram_k)))
+    lq = np.linalg.cholesky(gram_q + np.eye(m) * (_FLOOR * np.trace(gram_q)))
+    lk = np.linalg.cholesky(gram_k + np.eye(m) * (_FLOOR * np.trace(gram_k)))
     left, values, right = np.linalg.svd(lq.T @ lk)
     root = np.sqrt(values)
     return np.linalg.solve(lq.T, left * root), np.linalg.solve(lk.T, right.T * root)
@@ -132,10 +138,10 @@ def certify_relative(
     phi, psi = queries.features @ a1, keys.features @ b1
     top = 1 + feature_error  # |computed f| <= |f| + error, |f| <= 1
     unit = gamma(m + 2)
-    dropped_q = (row_norms(queries.features @ a2) + unit * top * frobenius(a2)) ** 2 * (1 + 1e-12)
-    dropped_k = (row_norms(keys.features @ b2) + unit * top * frobenius(b2)) ** 2 * (1 + 1e-12)
+    dropped_q = (row_norms(queries.features @ a2) + unit * top * frobenius(a2)) ** 2 * _SQUARE
+    dropped_k = (row_norms(keys.features @ b2) + unit * top * frobenius(b2)) ** 2 * _SQUARE
     defect = frobenius(np.eye(m) - turn.a @ turn.b.T)
-    defect += unit * frobenius(turn.a) * frobenius(turn.b) + m * 2.0**-50
+    defect += unit * frobenius(turn.a) * frobenius(turn.b) + m * _IDENTITY
     slip_q, slip_k = unit * top * frobenius(a1), unit * top * frobenius(b1)
     far_phi, far_psi = float(row_norms(phi).max()), float(row_norms(psi).max())
     absolute = up(

@@ -1,7 +1,4 @@
-"""Exact softmax attention for the rows that no low rank certifies.
-
-Its rounding is bounded in `varnum.floats.softmax_error`.
-"""
+"""Exact softmax attention for the rows that no low rank certifies, in float64 where need be."""
 
 from __future__ import annotations
 
@@ -11,6 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.floats.arrays import widened
+from varnum.floats.norms import farthest
+from varnum.floats.rounding import TINY, dtype_name, unit_of
+from varnum.floats.softmax_error import exact_error
+from varnum.floats.values import ValueRange
 
 Exp: TypeAlias = Callable[[Any], Any]
 _BLOCK = 2048  # queries at a time on NumPy
@@ -40,3 +42,24 @@ def _numpy_rows(q: Any, k: Any, v: Any, sigma: float, exp: Exp) -> Any:
     logits -= logits.max(1, keepdims=True)
     weights = np.exp(logits, out=logits) if exp is np.exp else exp(logits)
     return (weights @ v) / weights.sum(1, keepdims=True)
+
+
+def exact_to_target(
+    q: Any, k: Any, v: Any, sigma: float, target: float, sizes: tuple[float, float]
+) -> tuple[Any, float]:
+    """Exact rows and their rounding bound; in float64 where the input's precision is not enough.
+
+    `sizes`: largest |k| and largest max|v|/range(v).
+    """
+    far_k, ratio = sizes
+    count, d, far_q = int(k.shape[0]), int(q.shape[1]), farthest(q) / sigma
+    bound = exact_error(far_q, far_k, count, ratio, d, q)
+    if bound <= target or "float64" in str(q.dtype):
+        return exact_rows(q, k, v, sigma), bound
+    wide_q, wide_k, wide_v = widened(q), widened(k), widened(v)
+    out = exact_rows(wide_q, wide_k, wide_v, sigma)
+    far_q, far_k = farthest(wide_q) / sigma, farthest(wide_k)  # these may overflow in float32
+    wide_range = ValueRange.of(wide_v)
+    ratio, lost = wide_range.ratio, TINY[dtype_name(v)] / wide_range.least
+    bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio + lost
+    return (out.astype(q.dtype) if isinstance(q, np.ndarray) else out.to(q.dtype)), bound

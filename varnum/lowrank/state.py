@@ -36,7 +36,9 @@ from varnum.lowrank.moments import FAR, Forms, make_forms, row_errors, tail_tabl
 CHUNK = 8192  # keys per chunk: the rounding of a sum grows with it, the overhead shrinks
 QUERIES = 8192  # queries per chunk
 
-_FAR_WEIGHT = 30.0  # beyond e^30 or below e^-30 the weights are not trusted
+_FAR_WEIGHT = 30.0  # F of lemma 7: beyond e^30 or below e^-30 the weights are not trusted
+_STEPS = 2.0**8  # roundings in the dtype after the moments, all of terms >= 0: fewer than 100
+_FAINT = 1e5  # lemma 7: 2 e^8 (1 + 2 m + 2 * 3 m) <= 1e5 (1 + m): 16 e^8 = 47 696
 
 
 @dataclass
@@ -223,7 +225,7 @@ class MomentState:
         else:
             error, slip = self._many_centres(chi, out)
         rounding = slip * (1 + error) * ratio + 4 * self.unit * ratio
-        total = (error + zeta * 0.5 + rounding) * (1 + 2.0**8 * self.unit)
+        total = (error + zeta * 0.5 + rounding) * (1 + _STEPS * self.unit)
         return Bounds(total, rounding)
 
     def _many_centres(self, chi: Any, out: Any) -> tuple[Any, Any]:
@@ -263,7 +265,7 @@ class MomentState:
         cap = (light(squares[0]) + self._lost) ** 0.5 * (self.far_inside * self._safe / basis.sigma)
         squares = squares[1:]
         error, slip = row_errors(forms, features, below, squares, far, lost, self.table, cap)
-        faint = 1e5 * basis.rank * lost * (1 / values.least + values.ratio)
+        faint = _FAINT * basis.rank * lost * (1 / values.least + values.ratio)
         error += (1 + light(squares)[0]) * faint
         self.seconds += perf_counter() - began
         return error, slip

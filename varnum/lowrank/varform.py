@@ -16,18 +16,19 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.arrays import empty, join, light, namespace, widened
+from varnum.floats.arrays import empty, join, light, namespace
 from varnum.floats.guard import certified, certifying, eagerly
 from varnum.floats.inputs import check_out, finite, owned, plain, positive, write
 from varnum.floats.norms import farthest
 from varnum.floats.qkv import check_inputs
-from varnum.floats.rounding import TINY, dtype_name, unit_of, up
+from varnum.floats.rounding import dtype_name, unit_of, up
 from varnum.floats.softmax_error import exact_error
 from varnum.floats.turns import Turns
 from varnum.floats.values import Offset, ValueRange
 from varnum.lowrank.policy import Choice, estimate_best
-from varnum.lowrank.softmax import exact_rows
+from varnum.lowrank.softmax import exact_rows, exact_to_target
 from varnum.lowrank.state import MomentState
+from varnum.verdict import Unknown
 
 _SMALL = 512  # below this many queries in a scale, exact attention is as fast
 
@@ -45,6 +46,13 @@ class Outcome:
     reason: str = ""
     seconds_fit: float = 0.0
     seconds_certificate: float = 0.0  # spent on bounds while attending
+
+    @property
+    def tested(self) -> str:
+        """What ran that is only tested, in words."""
+        if not self.fused:
+            return ""
+        return f"{self.exact} of {self.rows} rows by torch's fused kernel, whose sums are its own"
 
     def absorb(self, error: float, exact: int, rows: int) -> None:
         """Count one scale; an error that is not a number certifies nothing."""
@@ -69,7 +77,8 @@ class VarAttention:
         self._turns = Turns("VarAttention")
         self.outcome = Outcome()
         self.state: MomentState | None = None
-        self.choice: Choice | None = None
+        self.choice: Choice | Unknown | None = None  # settled by the first large scale
+        self._offered: Choice | None = None  # found before, for that very scale
         self._keys: list[Any] = []
         self._values: list[Any] = []
         self._seen = 0
@@ -132,7 +141,7 @@ class VarAttention:
             self._values.append(owned(v))
         self._seen += int(k.shape[0])
         started = self.choice is None and count > _SMALL and self._start(q, all_k, all_v)
-        if self.state is None or self.choice is None:
+        if self.state is None or not isinstance(self.choice, Choice):
             self._exact_scale(q, k, v, out, all_k, all_v)
             return
         if not started:
@@ -149,7 +158,7 @@ class VarAttention:
         if wrong:
             worst = max(worst, self._repair(q, out, error, missed, target, all_k, all_v))
         self.outcome.seconds_certificate = self.state.seconds
-        self.outcome.absorb(_with(worst, cost, q), wrong if self._can_repair(all_k) else 0, count)
+        self.outcome.absorb(raised(worst, cost, q), wrong if self._can_repair(all_k) else 0, count)
         self._restore(out)
 
     def _inner(self, seen: ValueRange) -> tuple[float, float]:
@@ -177,7 +186,7 @@ class VarAttention:
         assert self.state is not None
         assert self.state.values is not None
         sizes = (self.state.far_key, self.state.values.ratio)
-        out[rows], bound = _exact_to_target(q[rows], k, v, self.sigma, target, sizes)
+        out[rows], bound = exact_to_target(q[rows], k, v, self.sigma, target, sizes)
         self.state.values.mend(out)
         return finite(bound)
 
@@ -190,11 +199,11 @@ class VarAttention:
         k, v = self._tokens(all_k, all_v)
         sizes = (self._far_key, self._range.ratio)
         target, cost = self._inner(self._range)
-        out[...], bound = _exact_to_target(q, k, v, self.sigma, target, sizes)
+        out[...], bound = exact_to_target(q, k, v, self.sigma, target, sizes)
         self._range.mend(out)
         self._restore(out)
         self._note_fused(q)
-        self.outcome.absorb(_with(bound, cost, q), int(q.shape[0]), int(q.shape[0]))
+        self.outcome.absorb(raised(bound, cost, q), int(q.shape[0]), int(q.shape[0]))
 
     def exact_start(self, q: Any, k: Any, v: Any, scales: tuple[int, ...], out: Any) -> int:
         """Do the small scales that come first, with one bound for all; the number of tokens done.
@@ -223,7 +232,7 @@ class VarAttention:
         self._note_fused(q)
         self._seen, self._far_key = end, far_k
         self._range = ValueRange(seen.low[-1], seen.high[-1])
-        self.outcome.absorb(_with(bound, cost, q), end, end)
+        self.outcome.absorb(raised(bound, cost, q), end, end)
         return end
 
     def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
@@ -238,10 +247,13 @@ class VarAttention:
         began = perf_counter()
         k, v = self._tokens(all_k, all_v)
         count = int(q.shape[0])
-        self.choice = estimate_best(q, k, v, self.sigma, self.target, 8 * count, 8 * self._seen)
-        outcome, state = self.outcome, self.choice.state
+        self.choice = self._offered or estimate_best(
+            q, k, v, self.sigma, self.target, 8 * count, 8 * self._seen
+        )
+        outcome = self.outcome
         outcome.reason = self.choice.reason
-        if state is not None:
+        if isinstance(self.choice, Choice):
+            state = self.choice.state
             outcome.rank, outcome.centres = state.basis.rank, len(state.grams)
             if self.choice.answer is None:
                 state = MomentState(state.basis, int(v.shape[1]))
@@ -264,15 +276,18 @@ def attend_scales(
     target: float,
     *,
     low_rank: bool = True,
+    choice: Choice | None = None,
 ) -> tuple[Any, Outcome]:
     """All scales of one head at once (teacher forcing), q, k (L, d), v (L, d_v), L = sum(scales).
 
-    Without `scales` every query sees every key, and their numbers may differ.
+    Without `scales` every query sees every key, and their numbers may differ. `choice` is what
+    `choose_setting` found for these tokens; otherwise it is found on the way.
     """
     work = VarAttention(sigma, target)
     if not low_rank:
-        work.choice = Choice(None, "asked for")
-    work._offset = Offset.of(v if scales is None else v[: scales[0]])
+        work.choice = Unknown("asked for")
+    work._offered = choice
+    work._offset = _offset(v, scales)
     v = v if work._offset is None else v - work._offset.vector
     out = empty((int(q.shape[0]), int(v.shape[1])), v)
     if scales is None:
@@ -288,27 +303,28 @@ def attend_scales(
     return out, work.outcome
 
 
-def _exact_to_target(
-    q: Any, k: Any, v: Any, sigma: float, target: float, sizes: tuple[float, float]
-) -> tuple[Any, float]:
-    """Exact rows and their rounding bound; in float64 where the input's precision is not enough.
-
-    `sizes`: largest |k| and largest max|v|/range(v).
-    """
-    far_k, ratio = sizes
-    count, d, far_q = int(k.shape[0]), int(q.shape[1]), farthest(q) / sigma
-    bound = exact_error(far_q, far_k, count, ratio, d, q)
-    if bound <= target or "float64" in str(q.dtype):
-        return exact_rows(q, k, v, sigma), bound
-    wide_q, wide_k, wide_v = widened(q), widened(k), widened(v)
-    out = exact_rows(wide_q, wide_k, wide_v, sigma)
-    far_q, far_k = farthest(wide_q) / sigma, farthest(wide_k)  # these may overflow in float32
-    wide_range = ValueRange.of(wide_v)
-    ratio, lost = wide_range.ratio, TINY[dtype_name(v)] / wide_range.least
-    bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio + lost
-    return (out.astype(q.dtype) if isinstance(q, np.ndarray) else out.to(q.dtype)), bound
+@certified
+def choose_setting(
+    q: Any, k: Any, v: Any, scales: tuple[int, ...] | None, sigma: float, target: float
+) -> Choice | Unknown:
+    """What `attend_scales` settles on at the first large scale, or why there is none."""
+    offset = _offset(v, scales)
+    start = 0
+    for count in scales or (int(q.shape[0]),):
+        end = start + count
+        if count > _SMALL:
+            seen = end if scales else int(k.shape[0])
+            values = v[:seen] if offset is None else v[:seen] - offset.vector
+            rest = (sigma, target, 8 * count, 8 * seen)
+            return estimate_best(q[start:end], k[:seen], values, *rest)
+        start = end
+    return Unknown("too few tokens for low rank to pay")
 
 
-def _with(error: float, cost: float, like: Any) -> float:
+def _offset(v: Any, scales: tuple[int, ...] | None) -> Offset | None:
+    return Offset.of(v if scales is None else v[: scales[0]])
+
+
+def raised(error: Any, cost: float, like: Any) -> Any:
     """The bound for v from that for v - c: ranges and sums differ by a few roundings."""
     return up(error * (1 + 8 * unit_of(like)) + cost) if cost else error
