@@ -38,6 +38,7 @@ from varnum.lowrank.bounds import certify_rank_lower
 from varnum.lowrank.kernel import fit_kernel
 from varnum.lowrank.polynomial import fit_polynomial
 from varnum.lowrank.varform import VarAttention
+from varnum.verdict import Unknown
 
 try:
     import torch
@@ -409,7 +410,7 @@ def act_rank(head: Head, given: Any, rng: Any, state: Any, backend: str) -> Foun
     worst, tried = 0.0, 0
     for fit in (fit_kernel, fit_polynomial):
         kernel = fit(head.q, head.k, 2.0, eps)
-        if not isinstance(kernel, str):
+        if not isinstance(kernel, Unknown):
             tried, worst = 1, max(worst, lower / kernel.rank if lower > kernel.rank else 0.0)
     return [("rank", tried, worst)] if tried else []
 

@@ -21,6 +21,7 @@ from varnum.lowrank.geometry import fit_frame
 from varnum.lowrank.kernel import certify_kernel, fit_kernel
 from varnum.lowrank.pivots import fit_pivot_map
 from varnum.lowrank.recompress import Turn, fit_turn, side
+from varnum.verdict import Unknown
 
 
 def normalised(kernel, v):
@@ -117,7 +118,7 @@ def main() -> int:
     found[name], certified[name] = attend(kernel, v)
     for eps in (1e-1, 1e-2):
         kernel = fit_kernel(q, k, 1.0, eps)
-        if not isinstance(kernel, str):
+        if not isinstance(kernel, Unknown):
             name = f"pivots, eps {eps:g}"
             found[name], certified[name] = attend(kernel, v)
             ranks[name] = kernel.rank

@@ -24,6 +24,7 @@ from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
 from varnum.lowrank.kernel import fit_kernel
 from varnum.lowrank.polynomial import fit_polynomial
 from varnum.lowrank.ranks import rank_published
+from varnum.verdict import Unknown
 
 KINDS = {"correlated": correlated, "isotropic": isotropic}
 CLAIMED = 1.5
@@ -37,18 +38,18 @@ def measure(kind, d, length, largest, eps, seed):
     kernel = fit_kernel(q, k, sigma, eps)
     seconds = time.perf_counter() - began
     polynomial = fit_polynomial(q, k, sigma, eps)
-    rank = kernel if isinstance(kernel, str) else kernel.rank
+    rank = kernel.reason if isinstance(kernel, Unknown) else kernel.rank
     lower = certify_rank_lower(q, k, sigma, eps)
     reference = estimate_rank_reference(q, k, sigma, eps, most=length)
     box = d * largest**2 / sigma
     degree = certify_degree_closed_form(relative(Fraction(box)), Fraction(eps))
-    monomials = "-" if isinstance(polynomial, str) else polynomial.rank
-    certified = "-" if isinstance(kernel, str) else f"{kernel.certified:.2e}"
-    pivots = "-" if isinstance(kernel, str) else kernel.pivots
-    ratio = float("nan") if isinstance(kernel, str) else rank / reference
+    monomials = "-" if isinstance(polynomial, Unknown) else polynomial.rank
+    certified = "-" if isinstance(kernel, Unknown) else f"{kernel.certified:.2e}"
+    pivots = "-" if isinstance(kernel, Unknown) else kernel.pivots
+    ratio = float("nan") if isinstance(kernel, Unknown) else rank / reference
     print(
         f"{kind:10} {d:3} {length:6} {largest:4g} {eps:7.0e} {np.abs(q @ k.T).max() / sigma:6.2f}"
-        f" {lower:6} {rank if not isinstance(rank, str) else '-':>6} {reference:6} {ratio:6.2f}"
+        f" {lower:6} {rank if not isinstance(rank, Unknown) else '-':>6} {reference:6} {ratio:6.2f}"
         f" {pivots:>6} {monomials:>7} {float(rank_published(d, degree)):10.2e} {certified:>9}"
         f" {seconds:7.2f}",
         flush=True,
