@@ -38,7 +38,7 @@ def measure(kind, d, length, largest, eps, seed):
     kernel = fit_kernel(q, k, sigma, eps)
     seconds = time.perf_counter() - began
     polynomial = fit_polynomial(q, k, sigma, eps)
-    rank = kernel.reason if isinstance(kernel, Unknown) else kernel.rank
+    rank = None if isinstance(kernel, Unknown) else kernel.rank
     lower = certify_rank_lower(q, k, sigma, eps)
     reference = estimate_rank_reference(q, k, sigma, eps, most=length)
     box = d * largest**2 / sigma
@@ -46,15 +46,15 @@ def measure(kind, d, length, largest, eps, seed):
     monomials = "-" if isinstance(polynomial, Unknown) else polynomial.rank
     certified = "-" if isinstance(kernel, Unknown) else f"{kernel.certified:.2e}"
     pivots = "-" if isinstance(kernel, Unknown) else kernel.pivots
-    ratio = float("nan") if isinstance(kernel, Unknown) else rank / reference
+    ratio = float("nan") if rank is None else rank / reference
     print(
         f"{kind:10} {d:3} {length:6} {largest:4g} {eps:7.0e} {np.abs(q @ k.T).max() / sigma:6.2f}"
-        f" {lower:6} {rank if not isinstance(rank, Unknown) else '-':>6} {reference:6} {ratio:6.2f}"
+        f" {lower:6} {'-' if rank is None else rank:>6} {reference:6} {ratio:6.2f}"
         f" {pivots:>6} {monomials:>7} {float(rank_published(d, degree)):10.2e} {certified:>9}"
         f" {seconds:7.2f}",
         flush=True,
     )
-    return (None if isinstance(rank, str) else rank), reference, lower
+    return rank, reference, lower
 
 
 def plot(path, rows):
