@@ -99,6 +99,19 @@ def test_evict_json(run, options, stages, tmp_path):
     assert worst == document["error_measured"]
 
 
+@pytest.mark.parametrize("source", [(HEADS,), ("run", "--random", "var-tiny", "--merge", 3)])
+def test_evict_picture(run, source, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "e.svg"
+    code, out, _ = run("--evict", *source, "--plot", path)
+    assert code == 0
+    assert "wrote" in out
+    assert "</svg>" in path.read_text()
+    code, _, err = run("--evict", *source, "--plot", tmp_path / "e.txt")
+    assert code == 2
+    assert "must end in" in err
+
+
 def test_evict_text(run):
     code, out, _ = run("--evict", HEADS, "--merge", 16)
     assert code == 0

@@ -71,6 +71,9 @@ def kv(
     per_query: Annotated[
         Path | None, Option(metavar="FILE.npz", help="With --evict: write each query's numbers.")
     ] = None,
+    plot: Annotated[
+        Path | None, Option(help="With --evict: draw it to this .svg, .png or .pdf.")
+    ] = None,
     random: Annotated[str | None, Option(help="With --evict run: weights of a preset.")] = None,
     var: Annotated[str | None, Option(help="With --evict run: the transformer's file.")] = None,
     vae: Annotated[str | None, Option(help="With --evict run: the VQVAE's file.")] = None,
@@ -94,7 +97,7 @@ def kv(
     limit(timeout)
     with_evict = {"--keep": keep, "--policy": policy, "--merge": merge, "--cut": cut,
                   "--per-query": per_query, "--random": random, "--var": var, "--vae": vae,
-                  "--config": config, "--label": label}  # fmt: skip
+                  "--config": config, "--label": label, "--plot": plot}  # fmt: skip
     with_sparsity = {"--atoms": atoms, "--atom-bits": atom_bits, "--read-rows": read_rows,
                      "--scale": scale, "--heads": heads, "--keeps": keeps}  # fmt: skip
     other = {"--rank": rank, "--vocabulary": vocabulary, "--demo": demo or None}
@@ -106,7 +109,7 @@ def kv(
         _no_others("--evict", other | with_sparsity | sizes)
         return run_evict(
             EvictQuestion(evict, keep or "0.5", policy or "h2o", merge or 0, sigma, cut, schedule,
-                          per_query, random, var, vae, config, label or 0, seed), json
+                          per_query, random, var, vae, config, label or 0, seed, plot), json
         )  # fmt: skip
     _no_others("kv without --evict", with_evict)
     if sparsity is not None:

@@ -38,6 +38,7 @@ class EvictQuestion:
     config: str | None
     label: int
     seed: int
+    plot: Path | None = None
 
 
 def evict(asked: EvictQuestion, json: bool) -> int:
@@ -52,6 +53,11 @@ def evict(asked: EvictQuestion, json: bool) -> int:
     check(how)
     if asked.policy not in POLICIES:
         raise InputError(f"--policy: no {asked.policy!r}; allowed are {', '.join(POLICIES)}")
+    if asked.plot is not None:
+        from varnum.plots import figure
+
+        figure.checked([asked.plot])
+        figure.style()  # a missing part is said before the work
     check_output(None if asked.per_query is None else str(asked.per_query), ".npz")
     with progress() as say:
         heads, layout = _source(asked, say)
@@ -67,12 +73,19 @@ def evict(asked: EvictQuestion, json: bool) -> int:
         "merge": asked.merge,
         "judged": "scale by scale" if layout.scales else "after the cut" if layout.cut else "all",
     } | content
+    if asked.plot is not None:
+        from varnum.plots import evict as picture
+
+        axis = "scale" if layout.scales else "head"
+        figure.make(picture, content | {"rows": _rows(content), "axis": axis}, [asked.plot])
     if json:
         return print_envelope(
             "varnum/kv-evict/1", content,
             verdict="proved", assurance="proved for this run", exit_code=0,
         )  # fmt: skip
     _show(content)
+    if asked.plot is not None:
+        print(f"wrote {asked.plot}")
     return 0
 
 
@@ -102,13 +115,17 @@ def _source(asked: EvictQuestion, say: Any) -> tuple[Iterable[Head], Layout]:
     return read_heads(Path(asked.source), asked.sigma), Layout(asked.cut, scales)
 
 
-def _show(r: dict[str, Any]) -> None:
+def _rows(r: dict[str, Any]) -> list[dict[str, Any]]:
+    """One a head, or where there are many stages one a scale, the worst of all heads."""
     from varnum.hardness.caches.evict_report import by_stage
 
-    many = len(r["heads"][0]["stages"]) > 1
-    rows = (
-        by_stage(r["heads"]) if many else [h["stages"][0] | {"name": h["name"]} for h in r["heads"]]
-    )
+    if len(r["heads"][0]["stages"]) > 1:
+        return by_stage(r["heads"])
+    return [head["stages"][0] | {"name": head["name"]} for head in r["heads"]]
+
+
+def _show(r: dict[str, Any]) -> None:
+    many, rows = len(r["heads"][0]["stages"]) > 1, _rows(r)
     merged = r["merge"] > 0
     error = ["merged <=", "dropped <="] if merged else ["dropped <="]
     table = [["scale" if many else "head", "kept/rows", "mass <=", *error, "floor >="]]

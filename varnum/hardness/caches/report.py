@@ -63,7 +63,7 @@ def sparsity_answer(question: SparsityQuestion) -> dict[str, Any]:
     size, schedule = _size(question)
     rows = question.rows if question.rows is not None else schedule and cached_rows(schedule)
     if rows is None:
-        raise InputError("kv: say model, schedule or rows")
+        raise InputError("rows: say model, schedule or rows")
     d_v = question.d_v if question.d_v is not None else size.d_v if size else 64
     b = question.bits
     dense = sparse_bits(rows, d_v, d_v, b) if d_v else 0
