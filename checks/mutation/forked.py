@@ -134,14 +134,21 @@ def _transplant(old: Any, new: Any, home: str) -> bool:
             if isinstance(value, types.FunctionType) and value.__module__ == home:
                 _transplant(before, value, home)
         return True
-    if hasattr(old, "cache_clear"):
-        old.cache_clear()
-    before, after = getattr(old, "__wrapped__", old), getattr(new, "__wrapped__", new)
+    before, after = _bare(old), _bare(new)
     if not isinstance(before, types.FunctionType) or not isinstance(after, types.FunctionType):
         return False
     before.__code__, before.__defaults__ = after.__code__, after.__defaults__
     before.__kwdefaults__ = after.__kwdefaults__
     return True
+
+
+def _bare(function: Any) -> Any:
+    """The function inside all of its wrappers; what they remember is forgotten."""
+    while hasattr(function, "__wrapped__"):
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+        function = function.__wrapped__
+    return function
 
 
 def _replace(name: str, old: Any, new: Any) -> None:

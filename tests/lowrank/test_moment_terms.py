@@ -10,7 +10,7 @@ from tests.support.oracle import softmax
 from varnum.floats.rounding import TINY, UNIT, gamma
 from varnum.floats.values import ValueRange
 from varnum.lowrank.basis import fit_basis, lost_squares
-from varnum.lowrank.moments import Forms, make_forms, row_errors, tail_table
+from varnum.lowrank.moments import Forms, _tables, make_forms, row_errors, tail_table
 from varnum.lowrank.state import MomentState
 
 FLOAT32 = np.zeros(1, np.float32)
@@ -306,3 +306,53 @@ def test_the_smaller_of_both_bounds_is_taken():
         for f, c in pairs
     ]
     assert ask[0] == ask[3] > ask[1] == ask[2] == ask[4]
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+@pytest.mark.parametrize("square", [0.0, 3.0, 100.0])
+def test_underflow_counts_every_feature_twice_and_the_query_in_fourth_power(count, square):
+    """Lemma 7 to the letter: 300 f^2 (1 + |chi|^2)^2 t in each moment."""
+    f = count - 1
+    forms = Forms(np.ones((count, 1)), np.ones(count), np.zeros((f, f)), np.ones((3, f)), 1.0, 0.0)
+    lost, far, table = 1e-12, (1e-3, 1e-3), tail_table()
+    features = np.ones((count, 1))
+    squares = np.array([[square], [0.0]])
+    error, _ = row_errors(forms, features, np.ones(1), squares, far, lost, table)
+    moment = 300 * count**2 * (1 + square) ** 2 * lost
+    assert error[0] >= (1.5 + table[0]) * moment * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("terms", [0, 1, 30])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_the_diagonal_pays_for_the_sums_and_for_the_form(terms, size):
+    """Lemma 5: F times both gammas, also where few keys are summed."""
+    unit, count = UNIT["float32"], size + 1
+    forms = make_forms(np.ones((count, count)), np.ones((count, 1)), size, 0, terms, unit, float64)
+    due = 1 + count * (gamma(terms + 8, unit) + gamma(2 * count + 8, unit))
+    assert (np.diagonal(forms.form) >= due).all()
+
+
+def test_tables_that_every_bound_reads_cannot_be_written():
+    for table in (tail_table(), *_tables(3, 2)[::2]):
+        assert not table.flags.writeable
+
+
+def test_torch_takes_the_same_entry_of_the_table(monkeypatch):
+    """As on a device, whose tensors are not turned into arrays."""
+    torch = pytest.importorskip("torch")
+    parts = [np.ones((2, 1)), np.ones(2), np.ones((1, 1)), np.ones((3, 1))]
+    n = 40
+    arrays = [
+        np.ones((2, n)), np.ones(n), np.stack([np.linspace(0, 90, n), np.zeros(n)]),
+        tail_table(), np.linspace(9, 0.1, n),
+    ]  # fmt: skip
+
+    def errors(convert):
+        features, below, squares, table, cap = map(convert, arrays)
+        forms = Forms(*map(convert, parts), 0.0, 0.0)
+        return row_errors(forms, features, below, squares, (1.0, 1.0), 0.0, table, cap)[0]
+
+    ours = errors(lambda a: a)
+    assert len(set(ours)) > 10
+    monkeypatch.setattr("varnum.lowrank.moments.light", lambda a: a)
+    assert errors(torch.tensor).numpy() == pytest.approx(ours, rel=1e-12)
