@@ -165,6 +165,19 @@ def test_a_kink_gets_no_label():
     assert counted(found) == (1, 0, 1)
 
 
+def test_a_constant_map_has_one():
+    found = certify_count(net(np.zeros((2, 2)), [0.5, 0.0], "tanh"))
+    assert found.complete
+    assert counted(found) == (1, 1, 0)
+
+
+def test_wide_first_enclosures_are_tightened_and_labelled():
+    found = certify_count(net([[2.0]], [0.0], "cubic"))
+    assert counted(found) == (3, 0, 0)
+    assert found.labelled("not attracting") == 3
+    assert max(float(b - a) for p in found.points for a, b in p.box) < 1e-15
+
+
 def test_limits_end_the_search():
     found = certify_count(net(np.eye(3), np.zeros(3), "cubic"), limit=10)
     assert not found.complete

@@ -43,7 +43,9 @@ def spectral_radius(A: BallArray, squarings: int = 24) -> tuple[Any, Any]:
             norm = norm.max(sum((abs(x) for x in row), arb(0)))
         if not (trace.is_finite() and norm.is_finite()):
             break
-        low = low.max((trace.lower() / n).max(arb(0)).root(2**k).lower())
+        least = (trace.lower() / n).lower()
+        if least > 0:
+            low = low.max(least.root(2**k).lower())
         high = high.min(norm.root(2**k).upper()) if high.is_finite() else norm.root(2**k).upper()
         if low > 1 or high < 1:
             break

@@ -240,7 +240,7 @@ def _decide(state: _State, X: BallArray) -> None:
         smaller = krawczyk.meet(contracted, found)
         if smaller is None:
             return
-        if (krawczyk.widths(found) < krawczyk.widths(contracted)).all():
+        if (krawczyk.widths(found) <= krawczyk.widths(contracted)).all():
             isolated = krawczyk.isolate(net, smaller)
             if isolated is not None:
                 state.roots.append((ends_of(isolated[0]), ends_of(isolated[1])))
@@ -299,7 +299,7 @@ def _within_box(inner: Box, outer: Box) -> bool:
 
 def _told_apart(net: Net, a: Box, b: Box) -> bool:
     with precision(_FINE):
-        tight = [ends_of(krawczyk.tighten(net, balls_of(x), 12)) for x in (a, b)]
+        tight = [ends_of(krawczyk.tighten(net, balls_of(x))) for x in (a, b)]
     return _disjoint(*tight)
 
 
@@ -310,7 +310,7 @@ def _within(net: Net, roots: list[Found], box: Ends) -> tuple[list[Found], str |
         side = _side(inner, box)
         if side is None:
             with precision(_FINE):
-                side = _side(ends_of(krawczyk.tighten(net, balls_of(inner), 12)), box)
+                side = _side(ends_of(krawczyk.tighten(net, balls_of(inner))), box)
         if side is None:
             reason = "a fixed point lies on the face of the box, or too close to it: try another"
         elif side:
@@ -332,7 +332,7 @@ def label_of(net: Net, box: Box) -> FixedPoint:
     """The fixed point in this enclosure with its proved label; more digits where they help."""
     for bits in (_BITS, _FINE):
         with precision(bits):
-            X = krawczyk.tighten(net, balls_of(box), 12)
+            X = krawczyk.tighten(net, balls_of(box))
             J = krawczyk.jacobian(net, X)
             low, high = spectral_radius(J)
             if not net.g.smooth and (J.radius_upper() > 0).any():

@@ -12,7 +12,7 @@ import numpy as np
 from varnum.balls import namespace as xp
 from varnum.balls.array import BallArray
 from varnum.balls.questions import estimate
-from varnum.balls.scalar import arb, ball
+from varnum.balls.scalar import arb, ball, current_precision
 from varnum.loop.net import Floats, Net
 
 
@@ -114,14 +114,16 @@ def isolate(net: Net, X: BallArray) -> tuple[BallArray, BallArray] | None:
     return found, wide
 
 
-def tighten(net: Net, X: BallArray, rounds: int = 6) -> BallArray:
+def tighten(net: Net, X: BallArray, rounds: int = 30) -> BallArray:
     """A smaller enclosure of the fixed point that X is known to enclose."""
     for _ in range(rounds):
         found = operator(net, X)
         smaller = None if found is None else meet(X, found)
         if smaller is None:
             return X
-        done = (widths(smaller) > 0.5 * widths(X)).all()
+        wide = widths(smaller)
+        finest = 2.0 ** (6 - current_precision()) * np.maximum(1, np.abs(estimate(smaller)))
+        done = (wide > 0.95 * widths(X)).all() or (wide <= finest).all()
         X = smaller
         if done:
             break
