@@ -33,8 +33,8 @@ class Activation:
     """g: `jet` encloses g(u), g'(u) and g''(u) for a ball u, one function each.
 
     turns: balls that hold every zero of g', of g'' and of g''' (None: not known); image: g(R) as
-    an interval (None: unbounded); smooth: whether g is twice differentiable; odd: g(-u) = -g(u);
-    powers: coefficients where g is a polynomial.
+    an interval (None: unbounded); smooth: whether g is twice differentiable; powers: its
+    coefficients where g is a polynomial.
     """
 
     name: str
@@ -42,7 +42,6 @@ class Activation:
     turns: tuple[tuple[Any, ...] | None, ...]
     image: tuple[int, int] | None = None
     smooth: bool = True
-    odd: bool = False
     powers: tuple[Fraction, ...] = ()
 
     def span(self, order: int, u: Any) -> Any:
@@ -121,7 +120,7 @@ def _tanh_curve(u: Any) -> Any:
 def _tanh() -> Activation:
     bend = (arb(1) / arb(3).sqrt()).atanh()  # tanh'' turns where tanh^2 = 1/3
     jet = (lambda u: u.tanh(), _tanh_slope, _tanh_curve)
-    return Activation("tanh", jet, ((), (arb(0),), (-bend, bend)), (-1, 1), odd=True)
+    return Activation("tanh", jet, ((), (arb(0),), (-bend, bend)), (-1, 1))
 
 
 def _sigmoid() -> Activation:
@@ -218,8 +217,7 @@ def polynomial(powers: tuple[Fraction, ...], name: str = "poly") -> Activation:
         chain.append(_derived(chain[-1]))
     jet = tuple(_horner(coefficients) for coefficients in chain[:3])
     turns = tuple(_real_roots(coefficients) for coefficients in chain[1:])
-    odd = not any(powers[::2])
-    return Activation(name, jet, turns, odd=odd, powers=powers)
+    return Activation(name, jet, turns, powers=powers)
 
 
 def _real_roots(powers: tuple[Fraction, ...]) -> tuple[Any, ...]:

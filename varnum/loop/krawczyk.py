@@ -5,8 +5,6 @@ Claim loop-count. Boxes are BallArrays (d): each ball an interval.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from varnum.balls import namespace as xp
@@ -128,14 +126,3 @@ def tighten(net: Net, X: BallArray, rounds: int = 30) -> BallArray:
         if done:
             break
     return X
-
-
-def contained(inner: BallArray, outer: BallArray) -> bool:
-    """Whether `inner` certainly lies in `outer`."""
-    pairs: Any = zip(inner.entries(), outer.entries(), strict=True)
-    return all(o.contains(i) for i, o in pairs)
-
-
-def apart(a: BallArray, b: BallArray) -> bool:
-    """Whether the boxes certainly have no point in common."""
-    return any(not x.overlaps(y) for x, y in zip(a.entries(), b.entries(), strict=True))
