@@ -7,19 +7,28 @@ from collections.abc import Sequence
 from fractions import Fraction
 from html import escape
 
-from varnum.audit.fields import Row
+from varnum.audit.fields import Field, Row
+from varnum.audit.kinds import WHOLE
 from varnum.audit.output import operations
-from varnum.audit.summary import short
+from varnum.audit.summary import short, upper_ends
 from varnum.cost.counts import count
 from varnum.cost.schedule import geometric
 from varnum.formulas import cost as forms
 
 
-def heat_map(rows: Sequence[Row], title: str, assurance: str, values: Sequence[float]) -> str:
+def heat_map(field: Field, rows: Sequence[Row], length: int) -> str:
     """One cell per layer (down) and head (across); the colour runs from the least to the largest.
 
-    values: one per row; over prompts the largest is shown.
+    A count is shown as a share of the `length` tokens, over prompts the largest value is.
     """
+    assert field.assurance is not None
+    values: list[float] = upper_ends(field, rows)
+    if field.kind is WHOLE:
+        return _cells(rows, f"{field.map} / L", field.assurance, [v / length for v in values])
+    return _cells(rows, field.map, field.assurance, values)
+
+
+def _cells(rows: Sequence[Row], title: str, assurance: str, values: Sequence[float]) -> str:
     cells: dict[tuple[int, int], float] = {}
     for row, value in zip(rows, values, strict=True):
         place = (row["layer"], row["head"])

@@ -22,9 +22,8 @@ from varnum.audit.fields import (
     Row,
     of,
 )
-from varnum.audit.kinds import WHOLE
 from varnum.audit.page.charts import cost_curves, heat_map
-from varnum.audit.summary import advice, short, upper_ends, verdict
+from varnum.audit.summary import advice, short, verdict
 from varnum.balls.exact import parse
 from varnum.errors import InputError
 from varnum.outward import at_most
@@ -136,7 +135,7 @@ def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
         values = [rows[0][f.name]] * 3 if f.ranged is None else g.get(f.name) or [None] * 3
         cells = "".join(f"<td>{escape(_shown(v, f.name))}</td>" for v in values)
         lines.append(f"<tr><td>{escape(f.title)} {_tag(f)}</td>{cells}</tr>")
-    maps = "".join(_map(f, rows, length) for f in MAPS)
+    maps = "".join(heat_map(f, rows, length) for f in MAPS)
     middle = sorted(rows, key=lambda r: r["rank_apriori"])[(len(rows) - 1) // 2]
     return (
         f"<h2>Over the heads{title}</h2>"
@@ -151,17 +150,6 @@ def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
 def _tag(field: Field) -> str:
     assert field.assurance is not None
     return f'<span class="tag {_KIND[field.assurance]}">{escape(field.assurance)}</span>'
-
-
-def _map(field: Field, rows: Sequence[Row], length: int) -> str:
-    """Its heat map: a count as a share of the tokens."""
-    assert field.assurance is not None
-    values: list[float] = upper_ends(field, rows)
-    if field.kind is WHOLE:
-        values, title = [value / length for value in values], f"{field.map} / L"
-    else:
-        title = field.map
-    return heat_map(rows, title, field.assurance, values)
 
 
 _EXACT = {name for name, field in of("head").items() if "x-exact" in field.kind.schema}
