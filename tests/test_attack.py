@@ -40,10 +40,10 @@ def test_a_mend_taken_out_is_found(mend):
 
 def test_a_false_certificate_is_found_without_any_state(monkeypatch):
     """Exact attention that claims a thousandth of its error."""
-    from varnum.lowrank import softmax, varform
+    from varnum.lowrank import softmax, stream
 
     right = softmax.exact_error
-    for module in (softmax, varform):
+    for module in (softmax, stream):
         monkeypatch.setattr(module, "exact_error", lambda *given: right(*given) / 1e5)
     tally, _ = attack.attack(60, 0, first=True, report=False, focus=("nothing", ""))
     assert tally.violations

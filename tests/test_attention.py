@@ -243,7 +243,8 @@ def test_the_slot_counts_a_factor_that_rounds():
 
 
 def test_generation_scale_by_scale_is_teacher_forcing():
-    from varnum.lowrank.varform import VarAttention, attend_scales
+    from varnum.lowrank.scales import attend_scales
+    from varnum.lowrank.stream import VarAttention
 
     q, k, v = head(8, 2000, 5, dtype=np.float32)
     scales = (4, 96, 600, 1300)

@@ -11,11 +11,11 @@ import varnum as vn
 from varnum.errors import InputError
 from varnum.floats.inputs import plain
 from varnum.floats.softmax_error import kernel_error
-from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
-from varnum.lowrank.factors import attend
-from varnum.lowrank.kernel import certify_kernel, fit_kernel
-from varnum.lowrank.polynomial import fit_polynomial
-from varnum.lowrank.varform import VarAttention
+from varnum.lowrank.features import attend
+from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
+from varnum.lowrank.monomials.kernel import fit_polynomial
+from varnum.lowrank.pivots.kernel import certify_kernel, fit_kernel
+from varnum.lowrank.stream import VarAttention
 from varnum.verdict import Unknown
 
 RNG = np.random.default_rng(0)
@@ -300,10 +300,10 @@ def test_without_asserts_the_refusals_stand():
     """python -O drops asserts; nothing that is checked here is one."""
     code = (
         "import numpy as np, varnum as vn\n"
-        "from varnum.lowrank.varform import VarAttention\n"
-        "from varnum.lowrank.bounds import certify_rank_lower\n"
-        "from varnum.lowrank.state import MomentState\n"
-        "from varnum.lowrank.basis import fit_basis\n"
+        "from varnum.lowrank.stream import VarAttention\n"
+        "from varnum.lowrank.limits import certify_rank_lower\n"
+        "from varnum.lowrank.moments.state import MomentState\n"
+        "from varnum.lowrank.moments.basis import fit_basis\n"
         "q = np.ones((9, 4)); bad = np.ma.masked_array(q, q > 0)\n"
         "state = MomentState(fit_basis(q, q, 1.0, 2, 1, 1, q), 4)\n"
         "work = VarAttention(1.0, 1e-2)\n"

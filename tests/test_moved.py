@@ -24,6 +24,17 @@ NAMES = {
     "varnum.lowrank.arrays": ["check_inputs", "check_kind", "split_heads", "merge", "to_double"],
     "varnum.lowrank.values": ["ValueRange", "Offset"],
     "varnum.lowrank.exact": ["exact_rows", "exact_error", "kernel_error", "logit_spread"],
+    "varnum.lowrank.kernel": ["LowRankKernel", "fit_kernel", "certify_kernel"],
+    "varnum.lowrank.recompress": ["Turn", "fit_turn", "certify_relative"],
+    "varnum.lowrank.polynomial": ["PolynomialKernel", "fit_polynomial", "CHUNK"],
+    "varnum.lowrank.state": ["MomentState", "Bounds"],
+    "varnum.lowrank.basis": ["Basis", "fit_basis", "slack", "unit_of"],
+    "varnum.lowrank.policy": ["Choice", "estimate_best"],
+    "varnum.lowrank.varform": ["VarAttention", "Outcome", "attend_scales", "_far"],
+    "varnum.lowrank.factors": ["Kernel", "attend"],
+    "varnum.lowrank.geometry": ["Frame", "fit_frame", "row_norms", "frobenius"],
+    "varnum.lowrank.bounds": ["certify_rank_lower", "estimate_rank_reference", "MOST_TOKENS"],
+    "varnum.lowrank.ranks": ["rank", "rank_published", "largest_degree"],
     "varnum.hardness.rounding": ["UNIT", "gamma", "softmax_head_error"],
     "varnum.audit.rows": ["RowFile", "digest_of", "digest_of_file", "key_of", "CHECK", "KEY"],
     "varnum.audit.row_fields": ["wrong_field", "Row", "HEAD", "SCALE", "BUDGET", "STEP"],
@@ -52,6 +63,26 @@ def test_an_old_path_warns_and_serves(old: str) -> None:
         _ = module.no_such_name
 
 
+@pytest.mark.parametrize(
+    ("room", "name"), [("pivots", "PivotMap"), ("monomials", "exponents"), ("moments", "Forms")]
+)
+def test_a_module_that_is_a_room_now_serves_its_names(room: str, name: str) -> None:
+    module = importlib.import_module(f"varnum.lowrank.{room}")
+    with pytest.warns(DeprecationWarning, match=f"{room}.{name}"):
+        assert getattr(module, name).__name__ == name
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = module.no_such_name
+
+
+def test_the_class_that_users_hold_is_the_same_by_both_paths() -> None:
+    import varnum
+
+    sys.modules.pop("varnum.lowrank.varform", None)
+    with pytest.warns(DeprecationWarning, match="varnum.lowrank.stream"):
+        old = importlib.import_module("varnum.lowrank.varform")
+    assert old.VarAttention is varnum.VarAttention
+
+
 def test_it_serves_what_was_there() -> None:
     sys.modules.pop("varnum.hardness.rounding", None)
     with pytest.warns(DeprecationWarning, match="varnum.floats.rounding"):
@@ -62,7 +93,10 @@ def test_it_serves_what_was_there() -> None:
 
 @pytest.mark.parametrize("room", ["varnum", "tests", "checks", "docs"])
 def test_nothing_of_ours_uses_an_old_path(room: str) -> None:
-    used = re.compile("|".join(rf"{re.escape(old)}\b" for old in sorted(SHIMS)))
+    forms = [rf"{re.escape(old)}\b" for old in sorted(SHIMS)]
+    for parent, _, leaf in (old.rpartition(".") for old in sorted(SHIMS)):
+        forms.append(rf"from {re.escape(parent)} import [^\n]*\b(?<! as ){leaf}\b")
+    used = re.compile("|".join(forms))
     for path in (ROOT / room).rglob("*"):
         if path.suffix in {".py", ".md", ".toml"} and path != Path(__file__):
             found = used.search(path.read_text())

@@ -11,7 +11,7 @@ import varnum as vn
 from tests.support.oracle import softmax
 from varnum import _slot
 from varnum._attention import Attention, Certificate
-from varnum.lowrank.varform import VarAttention
+from varnum.lowrank.stream import VarAttention
 
 FLOAT32 = 2.0**-24
 

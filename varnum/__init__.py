@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from varnum._plan import Plan, plan
     from varnum._proofs import certify, check, verify
     from varnum._slot import GuaranteedKernel
-    from varnum.lowrank.varform import VarAttention
+    from varnum.lowrank.stream import VarAttention
 
 _LAZY = {
     "attention": "varnum._attention",
     "Attention": "varnum._attention",
     "Certificate": "varnum._attention",
-    "VarAttention": "varnum.lowrank.varform",
+    "VarAttention": "varnum.lowrank.stream",
     "certify": "varnum._proofs",
     "check": "varnum._proofs",
     "plan": "varnum._plan",

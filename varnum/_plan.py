@@ -34,7 +34,7 @@ from varnum.cost.counts import (
 )
 from varnum.cost.schedule import Schedule
 from varnum.errors import InputError
-from varnum.lowrank.ranks import largest_degree, rank, rank_published
+from varnum.lowrank.counting import largest_degree, rank, rank_published
 from varnum.question import Number, Question, ask, logit_bound
 from varnum.text import big, short
 from varnum.value import Value

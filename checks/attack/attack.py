@@ -34,10 +34,10 @@ import numpy as np
 
 import varnum as vn
 from varnum.errors import InputError
-from varnum.lowrank.bounds import certify_rank_lower
-from varnum.lowrank.kernel import fit_kernel
-from varnum.lowrank.polynomial import fit_polynomial
-from varnum.lowrank.varform import VarAttention
+from varnum.lowrank.limits import certify_rank_lower
+from varnum.lowrank.monomials.kernel import fit_polynomial
+from varnum.lowrank.pivots.kernel import fit_kernel
+from varnum.lowrank.stream import VarAttention
 from varnum.verdict import Unknown
 
 try:
@@ -395,7 +395,7 @@ def _step(work: VarAttention, buffers: Any, trick: str, rng: Any) -> Any:
                 continue
             return found  # not refused: then it must be right
     if trick == "cut short" and rng.random() < 0.5:  # of all steps: keys twice each do not show
-        fail = patch("varnum.lowrank.varform.write", side_effect=KeyboardInterrupt)
+        fail = patch("varnum.lowrank.stream.write", side_effect=KeyboardInterrupt)
         with suppress(KeyboardInterrupt), fail:
             work.step(q, k, v, out=v * 0)
     return work.step(q, k, v)
@@ -423,7 +423,7 @@ ACTS = (act_attention, act_attention, act_slot, act_steps, act_steps, act_rank)
 
 def without(name: str) -> Any:
     """Patches that take one mend out."""
-    import varnum.lowrank.varform as varform
+    import varnum.lowrank.stream as varform
     from varnum.floats.turns import Turns
 
     def unbroken(self: Any) -> Any:

@@ -30,7 +30,7 @@ from varnum.balls import namespace as xp
 from varnum.balls.array import BallArray
 from varnum.balls.questions import bounds, certainly_at_most, certainly_less
 from varnum.balls.scalar import arb, ball, precision
-from varnum.lowrank.factors import attend
+from varnum.lowrank.features import attend
 from varnum.lowrank.softmax import exact_rows
 from varnum.model.config import preset
 from varnum.model.generate import Settings

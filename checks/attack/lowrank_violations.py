@@ -16,12 +16,12 @@ from collections import Counter
 import numpy as np
 
 from varnum.balls.scalar import ball, lower, precision
-from varnum.lowrank.basis import fit_basis
-from varnum.lowrank.factors import attend
-from varnum.lowrank.kernel import fit_kernel
-from varnum.lowrank.polynomial import fit_polynomial
-from varnum.lowrank.state import MomentState
-from varnum.lowrank.varform import attend_scales
+from varnum.lowrank.features import attend
+from varnum.lowrank.moments.basis import fit_basis
+from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.monomials.kernel import fit_polynomial
+from varnum.lowrank.pivots.kernel import fit_kernel
+from varnum.lowrank.scales import attend_scales
 from varnum.verdict import Unknown
 
 BITS = 170

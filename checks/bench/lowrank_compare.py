@@ -16,11 +16,11 @@ import math
 import numpy as np
 from lowrank_heads import correlated, values
 
-from varnum.lowrank.factors import attend
-from varnum.lowrank.geometry import fit_frame
-from varnum.lowrank.kernel import certify_kernel, fit_kernel
-from varnum.lowrank.pivots import fit_pivot_map
-from varnum.lowrank.recompress import Turn, fit_turn, side
+from varnum.lowrank.features import attend
+from varnum.lowrank.frame import fit_frame
+from varnum.lowrank.pivots.kernel import certify_kernel, fit_kernel
+from varnum.lowrank.pivots.recompress import Turn, fit_turn, side
+from varnum.lowrank.pivots.residual import fit_pivot_map
 from varnum.verdict import Unknown
 
 

@@ -20,10 +20,10 @@ from lowrank_heads import correlated, isotropic
 
 from varnum.approx.closed import certify_degree_closed_form
 from varnum.approx.target import relative
-from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
-from varnum.lowrank.kernel import fit_kernel
-from varnum.lowrank.polynomial import fit_polynomial
-from varnum.lowrank.ranks import rank_published
+from varnum.lowrank.counting import rank_published
+from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
+from varnum.lowrank.monomials.kernel import fit_polynomial
+from varnum.lowrank.pivots.kernel import fit_kernel
 from varnum.verdict import Unknown
 
 KINDS = {"correlated": correlated, "isotropic": isotropic}

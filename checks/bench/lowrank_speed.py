@@ -23,7 +23,7 @@ import torch
 from lowrank_heads import correlated, pyramid, values
 from torch.nn.functional import scaled_dot_product_attention
 
-from varnum.lowrank.varform import attend_scales
+from varnum.lowrank.scales import attend_scales
 
 CLAIMED = {(128, 1.0): 75, (128, 2.0): 20}
 

@@ -20,12 +20,12 @@ from sympy.polys.matrices import DomainMatrix
 
 from varnum.balls.scalar import upper
 from varnum.lowrank.anisotropic import certify_anisotropic_tail, choose_indices
-from varnum.lowrank.basis import fit_basis
-from varnum.lowrank.bounds import certify_rank_lower, estimate_rank_reference
-from varnum.lowrank.geometry import bound_logit_residual, fit_frame
-from varnum.lowrank.kernel import fit_kernel
-from varnum.lowrank.ranks import rank
-from varnum.lowrank.state import MomentState
+from varnum.lowrank.counting import rank
+from varnum.lowrank.frame import bound_logit_residual, fit_frame
+from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
+from varnum.lowrank.moments.basis import fit_basis
+from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.pivots.kernel import fit_kernel
 from varnum.proof.checking import Measurement, main, summarise
 from varnum.verdict import Unknown
 

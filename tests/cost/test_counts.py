@@ -18,7 +18,7 @@ from varnum.cost.counts import (
 )
 from varnum.cost.schedule import Schedule, geometric, parse_schedule
 from varnum.errors import InputError
-from varnum.lowrank.ranks import largest_degree, rank, rank_published
+from varnum.lowrank.counting import largest_degree, rank, rank_published
 from varnum.model.config import PATCHES_256, PATCHES_512
 
 

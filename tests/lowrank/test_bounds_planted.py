@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from varnum.errors import InputError
-from varnum.lowrank.bounds import (
+from varnum.lowrank.limits import (
     _excluded,
     _scaled_kernel,
     certify_rank_lower,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from varnum.floats.rounding import UNIT, gamma
-from varnum.lowrank import bounds
-from varnum.lowrank.bounds import _excluded, _scaled_kernel, certify_rank_lower
+from varnum.lowrank import limits as bounds
+from varnum.lowrank.limits import _excluded, _scaled_kernel, certify_rank_lower
 
 N, UNIT_HERE = 64, 2.0**-26
 HALF = np.array([1, 1, 1, -1]) / 2  # bent: flat, and its image under the next one is itself

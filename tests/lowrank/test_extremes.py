@@ -5,10 +5,10 @@ import pytest
 
 import varnum as vn
 from tests.support.oracle import softmax, wide
-from varnum.lowrank.basis import fit_basis
-from varnum.lowrank.bounds import _excluded
-from varnum.lowrank.pivots import PivotMap
-from varnum.lowrank.state import MomentState
+from varnum.lowrank.limits import _excluded
+from varnum.lowrank.moments.basis import fit_basis
+from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.pivots.residual import PivotMap
 
 
 def draw(dtype, seed=0, keys=9):

@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.heads import correlated
-from varnum.lowrank.factors import attend
-from varnum.lowrank.geometry import Frame, bound_logit_residual
-from varnum.lowrank.kernel import LowRankKernel, certify_kernel, fit_kernel
-from varnum.lowrank.pivots import (
+from varnum.lowrank.features import attend
+from varnum.lowrank.frame import Frame, bound_logit_residual
+from varnum.lowrank.pivots.kernel import LowRankKernel, certify_kernel, fit_kernel
+from varnum.lowrank.pivots.recompress import Turn, certify_relative, side
+from varnum.lowrank.pivots.residual import (
     PivotMap,
     certify_contraction,
     contraction_bound,
     fit_pivot_map,
     gaussian,
 )
-from varnum.lowrank.recompress import Turn, certify_relative, side
 from varnum.verdict import Unknown
 
 

@@ -12,9 +12,9 @@ from tests.support.backends import BACKENDS, placed
 from tests.support.heads import correlated
 from tests.support.oracle import softmax
 from varnum.floats.rounding import gamma
-from varnum.lowrank.basis import fit_basis
-from varnum.lowrank.moments import FAR, make_forms, row_errors, tail_table
-from varnum.lowrank.state import MomentState
+from varnum.lowrank.moments.basis import fit_basis
+from varnum.lowrank.moments.bound import FAR, make_forms, row_errors, tail_table
+from varnum.lowrank.moments.state import MomentState
 
 
 def head(d, length, seed, largest=1.0, dtype=np.float32):

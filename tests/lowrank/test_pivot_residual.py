@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from varnum.lowrank.pivots import PivotMap, fit_pivot_map, gaussian, gaussian_error
+from varnum.lowrank.pivots.residual import PivotMap, fit_pivot_map, gaussian, gaussian_error
 
 MAP = PivotMap(np.zeros((1, 1)), np.eye(1))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from varnum.floats.rounding import UNIT, gamma
-from varnum.lowrank.pivots import (
+from varnum.lowrank.pivots.residual import (
     PivotMap,
     choose_pivots,
     contraction_bound,

@@ -11,8 +11,8 @@ import pytest
 
 from varnum.balls.scalar import ball, hull
 from varnum.floats.rounding import gamma
-from varnum.lowrank import polynomial
-from varnum.lowrank.polynomial import (
+from varnum.lowrank.monomials import kernel as polynomial
+from varnum.lowrank.monomials.kernel import (
     PolynomialKernel,
     accumulate_state,
     fit_polynomial,

@@ -10,7 +10,7 @@ import sympy as sp
 
 from varnum.approx.degree import LeastDegree, certify_least_degree
 from varnum.approx.target import relative
-from varnum.lowrank.ranks import rank
+from varnum.lowrank.counting import rank
 
 
 def kernel(coefficients: list[Fraction], d: int, L: int) -> sp.Matrix:

@@ -10,7 +10,7 @@ import pytest
 from varnum.floats import rounding
 from varnum.floats.norms import frobenius, row_norms
 from varnum.floats.rounding import TINY, UNIT, exp_relative, exp_up, expm1_up, gamma, up
-from varnum.lowrank.geometry import Frame, bound_logit_residual, key_weights, max_envelope
+from varnum.lowrank.frame import Frame, bound_logit_residual, key_weights, max_envelope
 
 U = Fraction(1, 2**53)
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from varnum.floats.rounding import UNIT, gamma
-from varnum.lowrank import kernel as kernel_module
-from varnum.lowrank.kernel import LowRankKernel, certify_kernel, fit_kernel
-from varnum.lowrank.pivots import (
+from varnum.lowrank.pivots import kernel as kernel_module
+from varnum.lowrank.pivots.kernel import LowRankKernel, certify_kernel, fit_kernel
+from varnum.lowrank.pivots.recompress import Sides, Turn, certify_relative
+from varnum.lowrank.pivots.residual import (
     PivotMap,
     certify_contraction,
     contraction_bound,
@@ -18,7 +19,6 @@ from varnum.lowrank.pivots import (
     gaussian,
     gaussian_error,
 )
-from varnum.lowrank.recompress import Sides, Turn, certify_relative
 
 U = UNIT["float64"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from varnum.floats.rounding import UNIT
-from varnum.lowrank.bounds import _excluded, _scaled_kernel
+from varnum.lowrank.limits import _excluded, _scaled_kernel
 
 MATRIX = np.diag([1.0, 0.255])  # rank 1 leaves a tail of 0.247 of the norm
 TAIL = 0.255 / math.hypot(1, 0.255)

@@ -8,7 +8,8 @@ from tests.support.oracle import softmax
 from varnum.errors import InputError
 from varnum.floats.norms import farthest
 from varnum.floats.softmax_error import exact_error
-from varnum.lowrank.varform import VarAttention, attend_scales
+from varnum.lowrank.scales import attend_scales
+from varnum.lowrank.stream import VarAttention
 from varnum.verdict import Unknown
 
 SCALES = (2, 3, 4)

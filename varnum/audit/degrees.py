@@ -18,7 +18,7 @@ from varnum.approx.target import relative
 from varnum.balls.exact import parse, round_decimal
 from varnum.cost.counts import largest_dimension, largest_rank
 from varnum.cost.schedule import Schedule
-from varnum.lowrank.ranks import largest_degree
+from varnum.lowrank.counting import largest_degree
 from varnum.verdict import Proved, Unknown
 
 _LONGEST = 150  # proving a least degree up to here takes seconds

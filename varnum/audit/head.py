@@ -24,7 +24,7 @@ from varnum.balls.exact import to_text
 from varnum.cost.counts import count, crossover
 from varnum.cost.schedule import Schedule
 from varnum.formulas import cost as forms
-from varnum.lowrank.ranks import rank
+from varnum.lowrank.counting import rank
 from varnum.outward import round_down, round_up
 
 

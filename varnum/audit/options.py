@@ -18,7 +18,7 @@ from varnum.audit.task import HeadTask, Target
 from varnum.cost.counts import count, pays_at
 from varnum.cost.schedule import Schedule
 from varnum.formulas import cost as forms
-from varnum.lowrank.factors import attend
+from varnum.lowrank.features import attend
 from varnum.outward import round_up
 
 

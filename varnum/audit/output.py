@@ -23,7 +23,7 @@ import numpy.typing as npt
 from varnum.audit.measure import parts_of
 from varnum.floats.rounding import up
 from varnum.formulas import cost as forms
-from varnum.lowrank.geometry import fit_frame
+from varnum.lowrank.frame import fit_frame
 from varnum.outward import round_up
 
 Floats = npt.NDArray[np.float64]

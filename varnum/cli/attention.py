@@ -145,7 +145,7 @@ def _ranks(arrays: list[Any], sigma: str, certificate: Certificate) -> tuple[int
     """
     from varnum._attention import resolve_sigma
     from varnum.floats.arrays import split_heads, to_double
-    from varnum.lowrank.bounds import MOST_TOKENS, certify_rank_lower, estimate_rank_reference
+    from varnum.lowrank.limits import MOST_TOKENS, certify_rank_lower, estimate_rank_reference
 
     eps = _kernel_error(certificate)
     number = resolve_sigma(sigma, int(arrays[0].shape[-1]))
@@ -195,7 +195,7 @@ def _content(
 
 
 def _print(content: dict[str, Any], sure: str) -> None:
-    from varnum.lowrank.bounds import MOST_TOKENS
+    from varnum.lowrank.limits import MOST_TOKENS
     from varnum.outward import at_most
 
     def row(name: str, text: str) -> None:

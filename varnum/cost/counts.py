@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from varnum.cost.schedule import Schedule, geometric_sides
 from varnum.formulas import cost as forms
-from varnum.lowrank.ranks import rank
+from varnum.lowrank.counting import rank
 
 
 @dataclass(frozen=True)

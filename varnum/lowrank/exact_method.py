@@ -17,8 +17,9 @@ from varnum.floats.softmax_error import kernel_error, logit_spread
 from varnum.floats.values import ValueRange
 from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem, Promise
+from varnum.lowrank.scales import attend_scales
 from varnum.lowrank.softmax import exact_to_target
-from varnum.lowrank.varform import Outcome, attend_scales
+from varnum.lowrank.stream import Outcome
 
 
 class Exact:

@@ -14,7 +14,7 @@ from varnum.floats.arrays import like, to_double
 from varnum.floats.guard import certifying
 from varnum.floats.inputs import owned
 from varnum.floats.rounding import dtype_name, unit_of
-from varnum.lowrank.factors import Kernel, attend
+from varnum.lowrank.features import Kernel, attend
 from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem
 from varnum.verdict import Unknown

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from varnum.verdict import Unknown
 
 METHODS = {  # name -> module and object; names in the order in which they are listed
-    "pivots": "varnum.lowrank.kernel:PIVOTS",
-    "monomials": "varnum.lowrank.polynomial:MONOMIALS",
-    "moments": "varnum.lowrank.moment_method:MOMENTS",
+    "pivots": "varnum.lowrank.pivots.method:PIVOTS",
+    "monomials": "varnum.lowrank.monomials.method:MONOMIALS",
+    "moments": "varnum.lowrank.moments.method:MOMENTS",
     "exact": "varnum.lowrank.exact_method:EXACT",
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from varnum._plan import plan
 from varnum.balls import parse
-from varnum.lowrank.ranks import rank
+from varnum.lowrank.counting import rank
 from varnum.model.config import PRESETS
 from varnum.plots.figure import INK, SERIES, canvas
 

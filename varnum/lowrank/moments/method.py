@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.arrays import empty, light
+from varnum.floats.arrays import empty, to_numpy
 from varnum.floats.guard import certifying
 from varnum.floats.values import Offset
 from varnum.lowrank.method import Answer
-from varnum.lowrank.policy import Choice
+from varnum.lowrank.moments.settings import Choice
+from varnum.lowrank.moments.state import MomentState
 from varnum.lowrank.problem import Problem, Promise
-from varnum.lowrank.state import MomentState
-from varnum.lowrank.varform import attend_scales, choose_setting, raised
+from varnum.lowrank.scales import attend_scales, choose_setting
+from varnum.lowrank.stream import raised
 from varnum.verdict import Unknown
 
 
@@ -27,7 +28,7 @@ class Moments:
     promises: Promise = "output"
 
     def cost(self, problem: Problem) -> float:
-        """Of the trials: a part of what exact attention costs, see `varnum.lowrank.policy`."""
+        """Of the trials: a part of what exact attention costs, see `settings`."""
         width = int(problem.q.shape[1]) + int(problem.v.shape[1])
         return 0.5 * int(problem.q.shape[0]) * int(problem.k.shape[0]) * width
 
@@ -72,7 +73,7 @@ class MomentFit:
             raise InputError("attend: keys come first; call add")
         with certifying(q):
             out = empty((int(q.shape[0]), int(self.problem.v.shape[1])), q)
-            error = np.asarray(light(self._state.attend(q, out).error), dtype=np.float64)
+            error = np.asarray(to_numpy(self._state.attend(q, out).error), dtype=np.float64)
             if self._offset is not None:
                 error = raised(error, self._offset.cost(seen), q)
                 out += self._offset.vector

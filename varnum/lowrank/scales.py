@@ -1,0 +1,71 @@
+"""All scales of one head at once, as in teacher forcing; the setting that they will take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from varnum.floats.arrays import empty
+from varnum.floats.guard import certified
+from varnum.floats.values import Offset
+from varnum.lowrank.moments.settings import Choice, estimate_best
+from varnum.lowrank.stream import SMALL, Outcome, VarAttention
+from varnum.verdict import Unknown
+
+
+@certified
+def attend_scales(
+    q: Any,
+    k: Any,
+    v: Any,
+    scales: tuple[int, ...] | None,
+    sigma: float,
+    target: float,
+    *,
+    low_rank: bool = True,
+    choice: Choice | None = None,
+) -> tuple[Any, Outcome]:
+    """All scales of one head at once (teacher forcing), q, k (L, d), v (L, d_v), L = sum(scales).
+
+    Without `scales` every query sees every key, and their numbers may differ. `choice` is what
+    `choose_setting` found for these tokens; otherwise it is found on the way.
+    """
+    work = VarAttention(sigma, target)
+    if not low_rank:
+        work.choice = Unknown("asked for")
+    work._offered = choice
+    work._offset = _offset(v, scales)
+    v = v if work._offset is None else v - work._offset.vector
+    out = empty((int(q.shape[0]), int(v.shape[1])), v)
+    if scales is None:
+        work._step(q, k, v, k, v, out)
+        return out, work.outcome
+    start = 0
+    done = work.exact_start(q, k, v, scales, out)
+    for count in scales:
+        end = start + count
+        if end > done:
+            work._step(q[start:end], k[start:end], v[start:end], k, v, out[start:end])
+        start = end
+    return out, work.outcome
+
+
+@certified
+def choose_setting(
+    q: Any, k: Any, v: Any, scales: tuple[int, ...] | None, sigma: float, target: float
+) -> Choice | Unknown:
+    """What `attend_scales` settles on at the first large scale, or why there is none."""
+    offset = _offset(v, scales)
+    start = 0
+    for count in scales or (int(q.shape[0]),):
+        end = start + count
+        if count > SMALL:
+            seen = end if scales else int(k.shape[0])
+            values = v[:seen] if offset is None else v[:seen] - offset.vector
+            rest = (sigma, target, 8 * count, 8 * seen)
+            return estimate_best(q[start:end], k[:seen], values, *rest)
+        start = end
+    return Unknown("too few tokens for low rank to pay")
+
+
+def _offset(v: Any, scales: tuple[int, ...] | None) -> Offset | None:
+    return Offset.of(v if scales is None else v[: scales[0]])

@@ -1,0 +1,271 @@
+"""Attention over scales with a guaranteed output error: low rank where certified, exact elsewhere.
+
+Scale s has N_s tokens and sees the keys of scales 1..s. Small scales run exactly; the first large
+one settles the basis; from then on each key enters the state once and each query is answered from
+it. A row whose bound misses the target is recomputed exactly, so the target holds for every row.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import takewhile
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from varnum.errors import InputError
+from varnum.floats.arrays import empty, join, light, namespace
+from varnum.floats.guard import certifying, eagerly
+from varnum.floats.inputs import check_out, finite, owned, plain, positive, write
+from varnum.floats.norms import farthest
+from varnum.floats.qkv import check_inputs
+from varnum.floats.rounding import dtype_name, unit_of, up
+from varnum.floats.softmax_error import exact_error
+from varnum.floats.turns import Turns
+from varnum.floats.values import Offset, ValueRange
+from varnum.lowrank.moments.settings import Choice, estimate_best
+from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.softmax import exact_rows, exact_to_target
+from varnum.verdict import Unknown
+
+SMALL = 512  # below this many queries in a scale, exact attention is as fast
+
+
+@dataclass
+class Outcome:
+    """What happened: worst certified error over rows, rows done exactly, the rank, and why."""
+
+    certified: float = 0.0
+    exact: int = 0
+    rows: int = 0
+    rank: int = 0
+    centres: int = 0
+    fused: bool = False  # were rows done by a fused kernel of torch? these are tested only
+    reason: str = ""
+    seconds_fit: float = 0.0
+    seconds_certificate: float = 0.0  # spent on bounds while attending
+
+    @property
+    def tested(self) -> str:
+        """What ran that is only tested, in words."""
+        if not self.fused:
+            return ""
+        return f"{self.exact} of {self.rows} rows by torch's fused kernel, whose sums are its own"
+
+    def absorb(self, error: float, exact: int, rows: int) -> None:
+        """Count one scale; an error that is not a number certifies nothing."""
+        self.certified = max(self.certified, error) if error == error else float("inf")
+        self.exact += exact
+        self.rows += rows
+
+
+class VarAttention:
+    """Block-causal attention for one head, scale by scale: `step` per scale, in order.
+
+    After the first large scale the low-rank work needs the state only; the keys and values are kept
+    for the rows that need exact attention (`keep_tokens=False` drops them: such rows then raise the
+    certified error instead). What is kept are copies. A step that is refused changes nothing; after
+    one that was cut short every further step is refused.
+    """
+
+    def __init__(self, sigma: float, target: float, *, keep_tokens: bool = True) -> None:
+        self.sigma = positive(sigma, "sigma")
+        self.target = positive(target, "target", least=1e-300)
+        self.keep_tokens = keep_tokens
+        self._turns = Turns("VarAttention")
+        self.outcome = Outcome()
+        self.state: MomentState | None = None
+        self.choice: Choice | Unknown | None = None  # settled by the first large scale
+        self._offered: Choice | None = None  # found before, for that very scale
+        self._keys: list[Any] = []
+        self._values: list[Any] = []
+        self._seen = 0
+        self._range: ValueRange | None = None  # of the values that exact attention has seen
+        self._far_key = 0.0  # their largest |k|
+        self._like: tuple[Any, ...] | None = None  # backend, dtype, device, d, d_v
+        self._offset: Offset | None = None  # of all values, settled by the first
+
+    def __copy__(self) -> VarAttention:
+        """A copy goes its own way: it shares no state."""
+        return deepcopy(self)
+
+    @eagerly
+    def step(self, q: Any, k: Any, v: Any, out: Any | None = None) -> Any:
+        """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v).
+
+        `out` takes the output; it shares no memory with q, k, v. Raises InputError for what
+        `varnum.attention` refuses, for tokens unlike earlier ones, and for an unfit `out`.
+        """
+        with self._turns.one():
+            q, k, v = (plain(part, name) for part, name in ((q, "q"), (k, "k"), (v, "v")))
+            with certifying(q):
+                like = self._check(q, k, v)
+                place = None
+                if out is not None:
+                    place = check_out(out, (int(q.shape[0]), int(v.shape[1])), v, q, k, v)
+                self._turns.change()
+                found = self._next(q, k, v, like)
+                if place is None:
+                    return found
+                write(place, found)
+                return out
+
+    def _check(self, q: Any, k: Any, v: Any) -> tuple[Any, ...]:
+        check_inputs(q, k, v, self.sigma, None)
+        kind = (namespace(q).__name__, str(q.dtype), str(getattr(q, "device", "cpu")))
+        like = (*kind, int(q.shape[-1]), int(v.shape[-1]))
+        if len(q.shape) != 2 or dtype_name(q) not in ("float32", "float64"):
+            raise InputError(
+                f"q: {dtype_name(q)} of shape {tuple(q.shape)}; allowed: float32 or float64, (N, d)"
+            )
+        if self._like not in (None, like):
+            raise InputError(f"q, k, v: {like} differ from earlier scales, {self._like}")
+        return like
+
+    def _next(self, q: Any, k: Any, v: Any, like: tuple[Any, ...]) -> Any:
+        """Take in one scale of checked tokens."""
+        if self._like is None:
+            self._like, self._offset = like, Offset.of(v)
+        v = v if self._offset is None else v - self._offset.vector
+        out = empty((int(q.shape[0]), int(v.shape[1])), v)
+        self._step(q, k, v, None, None, out)
+        return out
+
+    def _step(self, q: Any, k: Any, v: Any, all_k: Any, all_v: Any, out: Any) -> None:
+        """Attention of v, values from which the offset has been taken, into `out`: v and all."""
+        count = int(q.shape[0])
+        if all_k is None and (self.keep_tokens or self.state is None):
+            self._keys.append(owned(k))
+            self._values.append(owned(v))
+        self._seen += int(k.shape[0])
+        started = self.choice is None and count > SMALL and self._start(q, all_k, all_v)
+        if self.state is None or not isinstance(self.choice, Choice):
+            self._exact_scale(q, k, v, out, all_k, all_v)
+            return
+        if not started:
+            self.state.add(k, v)
+        if started and self.choice.answer is not None:
+            out[...], error = self.choice.answer
+        else:
+            error = self.state.attend(q, out).error
+        assert self.state.values is not None  # there are keys
+        target, cost = self._inner(self.state.values)
+        missed = ~(error <= target)
+        wrong = int(missed.sum())
+        worst = float(error[~missed].max()) if wrong < count else 0.0
+        if wrong:
+            worst = max(worst, self._repair(q, out, error, missed, target, all_k, all_v))
+        self.outcome.seconds_certificate = self.state.seconds
+        self.outcome.absorb(raised(worst, cost, q), wrong if self._can_repair(all_k) else 0, count)
+        self._restore(out)
+
+    def _inner(self, seen: ValueRange) -> tuple[float, float]:
+        """(target for v - c, what c itself costs): their sum is the target where c leaves room."""
+        if self._offset is None:
+            return self.target, 0.0
+        cost = self._offset.cost(seen)
+        return max(self.target - cost, self.target / 4), cost
+
+    def _restore(self, out: Any) -> None:
+        if self._offset is not None:
+            out += self._offset.vector
+
+    def _can_repair(self, all_k: Any) -> bool:
+        return all_k is not None or self.keep_tokens
+
+    def _repair(
+        self, q: Any, out: Any, error: Any, missed: Any, target: float, all_k: Any, all_v: Any
+    ) -> float:
+        if not self._can_repair(all_k):
+            return float("inf") if bool((error != error).any()) else float(error.max())
+        self._note_fused(q)
+        rows = np.flatnonzero(missed) if isinstance(missed, np.ndarray) else missed.nonzero()[:, 0]
+        k, v = self._tokens(all_k, all_v)
+        assert self.state is not None
+        assert self.state.values is not None
+        sizes = (self.state.far_key, self.state.values.ratio)
+        out[rows], bound = exact_to_target(q[rows], k, v, self.sigma, target, sizes)
+        self.state.values.mend(out)
+        return finite(bound)
+
+    def _note_fused(self, q: Any) -> None:
+        self.outcome.fused = self.outcome.fused or not isinstance(q, np.ndarray)
+
+    def _exact_scale(self, q: Any, k: Any, v: Any, out: Any, all_k: Any, all_v: Any) -> None:
+        self._range = ValueRange.of(light(v)) if self._range is None else self._range.including(v)
+        self._far_key = max(self._far_key, farthest(k))
+        k, v = self._tokens(all_k, all_v)
+        sizes = (self._far_key, self._range.ratio)
+        target, cost = self._inner(self._range)
+        out[...], bound = exact_to_target(q, k, v, self.sigma, target, sizes)
+        self._range.mend(out)
+        self._restore(out)
+        self._note_fused(q)
+        self.outcome.absorb(raised(bound, cost, q), int(q.shape[0]), int(q.shape[0]))
+
+    def exact_start(self, q: Any, k: Any, v: Any, scales: tuple[int, ...], out: Any) -> int:
+        """Do the small scales that come first, with one bound for all; the number of tokens done.
+
+        None are done where that bound is not enough, or not cheap to find: then `step` must.
+        """
+        small = list(takewhile(lambda count: count <= SMALL, scales))
+        ends = np.cumsum(small, dtype=np.int64)
+        host = light(v)
+        if len(small) < 2 or not isinstance(host, np.ndarray):
+            return 0
+        end, first = int(ends[-1]), ends - np.array(small)
+        seen = ValueRange(  # one row per scale: all values up to its end
+            np.minimum.accumulate(np.minimum.reduceat(host[:end], first)),
+            np.maximum.accumulate(np.maximum.reduceat(host[:end], first)),
+        )
+        far_q, far_k = farthest(q[:end]) / self.sigma, farthest(k[:end])
+        bound = exact_error(far_q, far_k, end, seen.ratio, int(q.shape[1]), q)
+        target, cost = self._inner(seen)
+        if not (bound <= target or dtype_name(q) == "float64"):
+            return 0
+        for low, high, a, b in zip(seen.low, seen.high, first.tolist(), ends.tolist(), strict=True):
+            out[a:b] = exact_rows(q[a:b], k[:b], v[:b], self.sigma)
+            ValueRange(low, high).mend(out[a:b])
+            self._restore(out[a:b])
+        self._note_fused(q)
+        self._seen, self._far_key = end, far_k
+        self._range = ValueRange(seen.low[-1], seen.high[-1])
+        self.outcome.absorb(raised(bound, cost, q), end, end)
+        return end
+
+    def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
+        if all_k is not None:
+            return all_k[: self._seen], all_v[: self._seen]
+        if len(self._keys) > 1:
+            self._keys, self._values = [join(self._keys)], [join(self._values)]
+        return self._keys[0], self._values[0]
+
+    def _start(self, q: Any, all_k: Any, all_v: Any) -> bool:
+        """Settle on a basis, or on none; True if the state already holds every key so far."""
+        began = perf_counter()
+        k, v = self._tokens(all_k, all_v)
+        count = int(q.shape[0])
+        self.choice = self._offered or estimate_best(
+            q, k, v, self.sigma, self.target, 8 * count, 8 * self._seen
+        )
+        outcome = self.outcome
+        outcome.reason = self.choice.reason
+        if isinstance(self.choice, Choice):
+            state = self.choice.state
+            outcome.rank, outcome.centres = state.basis.rank, len(state.grams)
+            if self.choice.answer is None:
+                state = MomentState(state.basis, int(v.shape[1]))
+                state.add(k, v)
+            state.seconds = 0.0  # so far counted as fitting
+            self.state = state
+            if not self.keep_tokens:
+                self._keys, self._values = [], []
+        outcome.seconds_fit = perf_counter() - began
+        return self.state is not None
+
+
+def raised(error: Any, cost: float, like: Any) -> Any:
+    """The bound for v from that for v - c: ranges and sums differ by a few roundings."""
+    return up(error * (1 + 8 * unit_of(like)) + cost) if cost else error
