@@ -18,9 +18,14 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """What is outside docs/ is inside on the site; `<!-- table: NAME -->` becomes that table."""
     markdown = markdown.replace("](../../proofs/", "](../proofs/")
+    if page.file.src_uri.startswith("proofs/"):
+        from varnum.proof.ledger import claims
+        from varnum.proof.page import render
+
+        markdown = render(claims()[Path(page.file.src_uri).stem])
     return re.sub(r"<!-- table: (\w+) -->", lambda found: TABLES[found[1]](), markdown)
 
 

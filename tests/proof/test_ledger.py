@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from varnum.proof import ledger
+from varnum.proof.page import render
 
 THEORY = [
     "exp-supnorm",
@@ -80,3 +83,54 @@ def test_entries_agree_with_what_they_name(claim):
 def test_unknown_keys_are_refused():
     with pytest.raises(TypeError, match="unknown keys"):
         ledger.read({"id": "x", "statment": "typo"})
+
+
+GOOD = ledger.claims()["guidance"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"code": ("varnum.nowhere",)}, "code varnum.nowhere does not exist"),
+        ({"code": ("varnum.proof.ledger.nothing",)}, "does not exist"),
+        ({"code": ("os.path.join",)}, "does not exist"),
+        ({"code": ()}, "no code is named"),
+        ({"assurance": "sure"}, "assurance 'sure'"),
+        ({"tests": ("tests/proof/test_ledger.py::test_nothing",)}, "does not exist"),
+    ],
+)
+def test_a_wrong_entry_is_seen(change, said):
+    found = ledger.problems(replace(GOOD, **change))
+    assert any(said in text for text in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# other\n\n## Why\n", "does not begin with"),
+        ("# guidance\n\nIt is so.\n", "no section 'Why'"),
+        ("# guidance\n\n## Why\n\n## How tight\n", "repeats"),
+    ],
+)
+def test_a_page_of_another_shape_is_seen(text, said, monkeypatch):
+    monkeypatch.setattr(ledger, "page", lambda _: text)
+    assert any(said in found for found in ledger.problems(GOOD))
+
+
+def test_a_page_without_front_matter_is_refused():
+    with pytest.raises(ValueError, match="front matter"):
+        ledger.split("# guidance\n")
+
+
+def test_a_page_shows_everything_once():
+    text = render(GOOD)
+    for part in (GOOD.statement, *GOOD.hypotheses, GOOD.tight, *GOOD.code, *GOOD.tests):
+        assert text.count(part) == 1, part
+    assert "guidance.smt2" in text
+
+
+def test_every_page_is_listed_once():
+    listed = list(ledger.claims())
+    pages = {path.stem for path in ledger.data_folder("proofs").glob("*.md")}
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == pages

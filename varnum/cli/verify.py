@@ -9,7 +9,7 @@ import typer
 
 from varnum.cli.envelope import print_document
 from varnum.errors import InputError
-from varnum.text import filled
+from varnum.text import WIDTH, filled
 
 if TYPE_CHECKING:
     from varnum.proof.verify import Report
@@ -29,6 +29,8 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable report.")] = False,
 ) -> None:
     """Try every claim again: obligations with every solver present, balls, values, checks.
+
+    With --claim, its page too: statement, proof, obligations, checks, code.
 
     A claim holds if all that was tried agrees; what it rests on (a solver, balls, a proof in words,
     tests) stands beside it, with its tightness: the largest measured error over the claimed one.
@@ -68,7 +70,19 @@ def verify(
         print_document(report.to_dict())
     else:
         _table(report)
+        if claim is not None:
+            _page(claim)
     raise typer.Exit(report.exit_code)
+
+
+def _page(claim: str) -> None:
+    """What the claim's page says, whole."""
+    from varnum.proof.ledger import claims
+    from varnum.proof.page import render
+
+    print()
+    for line in render(claims()[claim]).splitlines():
+        print(filled(line, indent="") if len(line) > WIDTH else line)
 
 
 SAID = {"Proved": "holds", "Refuted": "refuted", "Unknown": "unknown"}  # by all that was tried

@@ -1,7 +1,8 @@
-"""The ledger: one entry per claim id, read from `ledger/*.toml`, and what is wrong with it.
+"""The ledger: one page per claim, `proofs/<id>.md`, whose front matter is the entry.
 
-`problems()` is what `varnum verify` and the tests ask: everything an entry names must exist and
-everything it says about itself must agree with its proof and its obligations.
+`proofs/order.toml` lists the ids by section of the theory. `problems()` is what `varnum verify` and
+the tests ask: everything an entry names must exist and everything it says about itself must agree
+with its page and its obligations.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Claim:
     repaired: str
     tight: str
     assurance: str
+    code: tuple[str, ...] = ()  # dotted names of what computes, certifies or prints it
     obligations: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
@@ -79,15 +81,29 @@ def data_folder(name: str) -> Path:
 @cache
 def claims() -> dict[str, Claim]:
     """id -> Claim, sections in order."""
-    folder = Path(str(resources.files("varnum.proof"))) / "ledger"
+    folder = data_folder("proofs")
+    order = tomllib.loads((folder / "order.toml").read_text(encoding="utf-8"))
     found: dict[str, Claim] = {}
-    for path in sorted(folder.glob("*.toml")):
-        for raw in tomllib.loads(path.read_text(encoding="utf-8"))["claim"]:
-            claim = read(raw, path.stem)
-            if claim.id in found:
-                raise ValueError(f"{path.name}: {claim.id} stands twice")
-            found[claim.id] = claim
+    for section, names in order.items():
+        for name in names:
+            front, _ = split((folder / f"{name}.md").read_text(encoding="utf-8"))
+            found[name] = read({"id": name, **tomllib.loads(front)}, section)
+    if unlisted := {page.stem for page in folder.glob("*.md")} - set(found):
+        raise ValueError(f"proofs/order.toml does not list {sorted(unlisted)}")
     return found
+
+
+def split(page: str) -> tuple[str, str]:
+    """(front matter between two lines `+++`, the rest) of a page; ValueError without one."""
+    match = re.match(r"\+\+\+\n(.*?)^\+\+\+\n", page, re.S | re.M)
+    if match is None:
+        raise ValueError("a proof page begins with front matter between two lines '+++'")
+    return match[1], page[match.end() :]
+
+
+def page(claim: Claim) -> str:
+    """The page without its front matter."""
+    return split((data_folder("proofs") / f"{claim.id}.md").read_text(encoding="utf-8"))[1]
 
 
 def read(raw: dict[str, Any], section: str = "") -> Claim:
@@ -128,7 +144,7 @@ def problems(claim: Claim) -> list[str]:
         own or claim.values or claim.balls or claim.checks
     ):
         found.append("nothing that `varnum verify` could run")
-    return found + _missing(claim) + _against_proof(claim)
+    return found + _missing(claim) + _no_such_code(claim) + _shape(claim)
 
 
 def _missing(claim: Claim) -> list[str]:
@@ -161,31 +177,37 @@ def _proved(name: str) -> bool:
     return re.search(rf"^(?:Theorem|Lemma) {re.escape(theorem)}\b", text, re.M) is not None
 
 
-def _against_proof(claim: Claim) -> list[str]:
-    """The page that proves a claim quotes its statement, or every sentence (`is_quoted`)."""
-    path = data_folder("proofs") / f"{claim.id}.md"
-    if not path.is_file():
-        needed = claim.assurance in ("coq", "solver", "balls", "words") or is_quoted(claim)
-        needed = needed and claim.assurance not in _NOTHING_RUNS
-        return [f"proofs/{path.name} does not exist"] if needed else []
-    text = _flat(path.read_text("utf-8"))
-    if not re.match(rf"# {re.escape(claim.id)}[ :]", text):
-        return [f"proofs/{path.name} does not begin with '# {claim.id}'"]
-    parts: list[str] = [claim.statement]
-    if is_quoted(claim):
-        parts += [*claim.hypotheses, claim.source, claim.repaired, claim.tight]
-    return [
-        f"proofs/{path.name} does not say: {part!r}" for part in parts if _flat(part) not in text
-    ]
+def _no_such_code(claim: Claim) -> list[str]:
+    if not claim.code and claim.assurance not in _NOTHING_RUNS:
+        return ["no code is named that computes, certifies or prints it"]
+    return [f"code {name} does not exist" for name in claim.code if not exists(name)]
 
 
-def is_quoted(claim: Claim) -> bool:
-    """Sections whose proof pages carry the ledger's sentences word by word."""
-    return claim.section.startswith(("3-", "4-", "5-", "6-regime", "7-lower"))
+def exists(name: str) -> bool:
+    """Is this dotted name a module of varnum, or something in one?"""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[cut:]:
+            found = getattr(found, part, None)
+        return found is not None and parts[0] == "varnum"
+    return False
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.replace("\n> ", " ").replace("\n>", " ").split())
+def _shape(claim: Claim) -> list[str]:
+    """A page begins with its id; what rests on a proof says why."""
+    text = page(claim)
+    if not re.match(rf"# {re.escape(claim.id)}[\n:]", text):
+        return [f"proofs/{claim.id}.md does not begin with '# {claim.id}'"]
+    needed = claim.assurance in ("coq", "solver", "balls", "words")
+    if needed and not re.search(r"^## Why", text, re.M):
+        return [f"proofs/{claim.id}.md has no section 'Why'"]
+    if re.search(r"^## (How tight|Obligations|Repair)$", text, re.M):
+        return [f"proofs/{claim.id}.md repeats what its front matter says"]
+    return []
 
 
 def formula(name: str) -> Any:
