@@ -12,6 +12,7 @@ from varnum.formulas import exp as E
 from varnum.formulas import regime as G
 from varnum.formulas import softmax as S
 from varnum.formulas.core import Formula
+from varnum.proof.ledger import claims
 from varnum.text import big, filled, short
 from varnum.verdict import Unknown
 
@@ -35,8 +36,9 @@ def _all(answer: Plan) -> Iterator[str]:
 
 
 def _step(formula: Formula, values: str, result: str) -> str:
+    rests = claims()[formula.claim].assurance
     return (
-        f"\n[{formula.claim}] {formula.says} ({formula.assurance})\n"
+        f"\n[{formula.claim}] {formula.says} ({rests})\n"
         f"    {formula}\n    {values} -> {result}\n    source: {formula.source}"
     )
 

@@ -20,7 +20,7 @@ A, s2, x, p = sp.symbols("A s2 x p", real=True)
 
 
 def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
-    return Formula(claim, left, expr, source, "proved", says)
+    return Formula(claim, left, expr, source, says)
 
 
 known_dictionary = _form(

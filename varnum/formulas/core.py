@@ -21,15 +21,14 @@ from varnum.balls.scalar import Number, arb, ball
 class Formula:
     """A named closed form.
 
-    claim: id in the ledger; source: paper and theorem; assurance: "proved", "tested" or
-    "hypothesis"; says: one line of meaning; left: symbol text of what is defined; expr: sympy.
+    claim: id in the ledger, which says on what it rests; source: paper and theorem; says: one line
+    of meaning; left: symbol text of what is defined; expr: sympy.
     """
 
     claim: str
     left: str
     expr: Any
     source: str
-    assurance: str
     says: str
 
     def ball(self, **values: Number) -> arb:

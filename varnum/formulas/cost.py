@@ -19,7 +19,6 @@ rank = Formula(
     left="r",
     expr=sp.binomial(d + g, g),
     source="one feature per monomial of degree at most g in d variables",
-    assurance="proved",
     says="rank of a polynomial kernel of degree g in dimension d",
 )
 
@@ -28,7 +27,6 @@ rank_published = Formula(
     left="r_AS23",
     expr=sp.binomial(2 * (g + d), 2 * g),
     source="Alman and Song 2023",
-    assurance="proved",
     says="the published bound of the same rank",
 )
 
@@ -37,7 +35,6 @@ exact_scale = Formula(
     left="exact_k",
     expr=N * L_k * (d + d_v + 1),
     source="N L_k logits of d multiply-adds, as many exps, d_v multiply-adds each for the output",
-    assurance="proved",
     says="operations of exact attention at one scale",
 )
 
@@ -47,7 +44,6 @@ lowrank_scale = Formula(
     expr=N * r * (2 * d_v + 5),
     source="per token: 3r for features of q and k with coefficients, 2r(d_v + 1) to add to the "
     "state and to read it",
-    assurance="proved",
     says="operations of low-rank attention at one scale",
 )
 
@@ -58,7 +54,6 @@ pivot_scale = Formula(
     source="per token, once as query and once as key: d^2 to centre and balance, m(d + 1) for the "
     "kernel at the pivots, m r to turn them into r features, r(d_v + 1) for the state; d + 2 for "
     "the weight of the key",
-    assurance="proved",
     says="operations at one scale of attention with r features from m kernel pivots",
 )
 
@@ -68,7 +63,6 @@ leading_keys = Formula(
     expr=N * (c * (d + 1) + r * (d_v + 3) + d + 2),
     source="per key: c(d + 1) for its coordinates, 2r for its features and their weight, "
     "r(d_v + 1) to add to the state, d + 2 for the weight",
-    assurance="proved",
     says="operations to add the keys of one scale to the state of r leading monomials",
 )
 
@@ -78,7 +72,6 @@ leading_queries = Formula(
     expr=N * (c * (d + 1) + r * (d_v + 3)),
     source="per query: c(d + 1) for its coordinates, 2r for its features, r(d_v + 1) to read the "
     "state",
-    assurance="proved",
     says="operations to answer the queries of one scale from r leading monomials",
 )
 
@@ -87,7 +80,6 @@ cache = Formula(
     left="cache",
     expr=L * (d + d_v),
     source="keys and values of L tokens",
-    assurance="proved",
     says="numbers kept by exact attention",
 )
 
@@ -96,7 +88,6 @@ state = Formula(
     left="state",
     expr=r * (d_v + 1),
     source="sum of phi(k) [v, 1]^T, whatever L is",
-    assurance="proved",
     says="numbers kept by low-rank attention",
 )
 
@@ -105,7 +96,6 @@ threshold = Formula(
     left="T",
     expr=r * (2 * d_v + 5) / (d + d_v + 1),
     source="sum_k N_k L_k = (L^2 + sum N_k^2)/2",
-    assurance="proved",
     says="low-rank costs less exactly where (L + sum N_k^2 / L)/2 > T",
 )
 
@@ -114,6 +104,5 @@ additive_delta = Formula(
     left="delta",
     expr=tau * S / (L * (1 + tau)),
     source="output error <= t/(1 - t) with t = L delta / S, row sum at least S",
-    assurance="proved",
     says="additive kernel error whose output error is at most tau range(v)",
 )

@@ -16,7 +16,6 @@ taylor_error = Formula(
     left="T_g(M)",
     expr=M ** (g + 1) / sp.factorial(g + 1) * sp.hyper([g + 1], [g + 2], M),
     source="integral form of the remainder; T_g(M) = int_0^M t^g e^t / g! dt",
-    assurance="proved",
     says="exact relative error of the degree-g Taylor polynomial on [-M, M], attained at -M",
 )
 
@@ -25,7 +24,6 @@ taylor_error_additive = Formula(
     left="A_g(W)",
     expr=sp.exp(-W) * W ** (g + 1) / sp.factorial(g + 1) * sp.hyper([g + 1], [g + 2], W),
     source="integral form of the remainder; A_g(W) = int_0^W (W - t)^g e^-t / g! dt",
-    assurance="proved",
     says="exact additive error of the degree-g Taylor polynomial on [-W, 0], attained at -W",
 )
 
@@ -34,7 +32,6 @@ taylor_bound = Formula(
     left="e^M M^(g+1)/(g+1)!",
     expr=sp.exp(M) * M ** (g + 1) / sp.factorial(g + 1),
     source="t^g e^t <= t^g e^M under the integral of taylor_error",
-    assurance="proved",
     says="bounds the relative error of the degree-g Taylor polynomial on [-M, M] from above",
 )
 
@@ -44,7 +41,6 @@ degree_closed_form = Formula(
     left="g",
     expr=sp.ceiling(_l / sp.LambertW(_l / (sp.E * M), evaluate=False), evaluate=False) - 1,
     source="T_g(M) <= e^M (e M/(g+1))^(g+1), solved for g + 1 with Lambert's W0",
-    assurance="proved",
     says="a degree that suffices for relative error eps on [-M, M]",
 )
 
@@ -54,7 +50,6 @@ degree_order = Formula(
     left="Theta",
     expr=sp.Max(M, _lp / sp.log(sp.E + _lp / M), evaluate=False),  # comparing symbols is slow
     source="Aggarwal and Alman 2022, with 'e +' so that it stays finite at ln(1/eps) = M",
-    assurance="proved up to constants",
     says="order of growth of the least degree (relative error)",
 )
 
@@ -63,7 +58,6 @@ minimax_curve = Formula(
     left="g",
     expr=M * sp.cosh(s),
     source="saddle point of the leading term of the minimax error; asymptotic",
-    assurance="tested",
     says="degree on the minimax curve at parameter s",
 )
 
@@ -72,7 +66,6 @@ minimax_curve_equation = Formula(
     left="0",
     expr=s * sp.cosh(s) - sp.sinh(s) - _lp / M,
     source="same as the curve",
-    assurance="tested",
     says="s is the only positive zero (the form increases in s)",
 )
 
@@ -82,6 +75,5 @@ additive_order = Formula(
     left="Theta",
     expr=sp.Max(sp.sqrt(W * _lw), _lw / sp.log(sp.E + _lw / W), evaluate=False),
     source="Aggarwal and Alman 2022",
-    assurance="proved up to constants",
     says="order of growth of the least degree (additive error on [-W, 0])",
 )

@@ -25,7 +25,7 @@ JUNK = sp.Rational(1, 100)  # what the gated positions may weigh against the dum
 
 
 def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
-    return Formula(claim, left, expr, source, "proved", says)
+    return Formula(claim, left, expr, source, says)
 
 
 head_output = _form(

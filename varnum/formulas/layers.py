@@ -27,7 +27,6 @@ def _tap(number: int, expr: sp.Expr) -> Formula:
         left=f"w_{number}(t)",
         expr=expr,
         source="Keys 1981, parameter a",
-        assurance="proved",
         says=f"weight of tap {number} of 4 at phase t",
     )
 
@@ -43,7 +42,6 @@ bicubic_l1 = Formula(
     left="sum |w|",
     expr=1 - 2 * a * t * (1 - t),
     source="outer taps are <= 0, inner taps >= 0, all sum to 1 (a <= 0)",
-    assurance="proved",
     says="l1 norm of the four weights at phase t",
 )
 
@@ -52,7 +50,6 @@ bicubic_sup = Formula(
     left="sup_t sum |w|",
     expr=1 - a / 2,
     source="attained at t = 1/2",
-    assurance="proved",
     says="largest growth of the maximum along one axis; square it for two axes",
 )
 
@@ -61,7 +58,6 @@ bicubic_min = Formula(
     left="min w",
     expr=sp.Rational(4, 27) * a,
     source="outer tap at t = 1/3",
-    assurance="proved",
     says="smallest weight: the interpolation matrix is not in [0, 1]",
 )
 
@@ -70,7 +66,6 @@ layernorm_range = Formula(
     left="max |LN(x)|",
     expr=sp.sqrt(c - 1),
     source="Cauchy-Schwarz on the other c - 1 centred entries",
-    assurance="proved",
     says="largest entry of a normalised token of width c",
 )
 
@@ -79,7 +74,6 @@ layernorm_l2 = Formula(
     left="||LN(x') - LN(x)||_2 / sqrt(c)",
     expr=h * sp.sqrt(2 / (1 + sp.sqrt(1 - h**2))),  # sqrt(2 - 2 sqrt(1 - h^2)), stable
     source="chord of the angle arcsin h between two vectors; h = eta_rms/s < 1",
-    assurance="proved",
     says="per-token l2 error of LayerNorm over sqrt(c), for h < 1 (2 otherwise)",
 )
 
@@ -88,7 +82,6 @@ layernorm_entry = Formula(
     left="||row of the Jacobian||_1",
     expr=(1 + sp.sqrt(c)) / (2 * s),
     source="Cauchy-Schwarz on the row, maximised over the entry",
-    assurance="proved",
     says="entrywise derivative of LayerNorm against the maximum norm",
 )
 
@@ -97,7 +90,6 @@ layernorm_entry_finite = Formula(
     left="||LN(x') - LN(x)||_inf",
     expr=(1 + sp.sqrt(c)) / 2 * sp.log(1 / (1 - h)),
     source="the derivative integrated along the segment, on which s >= (1 - tau h) s",
-    assurance="proved",
     says="entrywise error of LayerNorm under ||x' - x||_inf <= h s, h < 1",
 )
 
@@ -106,7 +98,6 @@ guidance = Formula(
     left="error factor",
     expr=1 + 2 * b,
     source="(1 + b) cond - b uncond",
-    assurance="proved",
     says="classifier-free guidance with scale b multiplies a logit error by this",
 )
 
@@ -115,7 +106,6 @@ gamma = Formula(
     left="gamma_k",
     expr=k * mu / (1 - k * mu),
     source="Higham 2002, chapter 3",
-    assurance="proved",
     says="relative error of k roundings in any order, k mu < 1",
 )
 
@@ -124,7 +114,6 @@ gelu = Formula(
     left="gelu(x)",
     expr=x / 2 * (1 + sp.tanh(sp.sqrt(2 / sp.pi) * (x + sp.Rational(44715, 1000000) * x**3))),
     source="the tanh form that the released model uses",
-    assurance="proved",
     says="GELU, tanh form",
 )
 
@@ -133,6 +122,5 @@ silu = Formula(
     left="silu(x)",
     expr=x / 2 * (1 + sp.tanh(x / 2)),
     source="x times the logistic function",
-    assurance="proved",
     says="SiLU",
 )

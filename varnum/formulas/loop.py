@@ -18,7 +18,7 @@ K, T, L, delta, step, x0, r = sp.symbols("K T L delta step x0 r", real=True)
 
 
 def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
-    return Formula(claim, left, expr, source, "proved", says)
+    return Formula(claim, left, expr, source, says)
 
 
 cubic = _form("loop-cubic", "g(u)", (3 * u - u**3) / 2, "Loop, sharpened", "the cubic activation")

@@ -27,7 +27,6 @@ entry_range = Formula(
     left="R_k",
     expr=_range(k),
     source="an attention output is a mean of values; interpolation grows by b; b (res + w_V) >= 1",
-    assurance="proved",
     says="entry bound before scale k",
 )
 
@@ -36,7 +35,6 @@ amplification = Formula(
     left="A_k",
     expr=_gain(k),
     source="tanh x <= x and eta_k <= R_k in one step of the recurrence",
-    assurance="proved",
     says="factor by which scale k multiplies an error",
 )
 
@@ -45,7 +43,6 @@ model_error = Formula(
     left="eta_K",
     expr=K * b * w_V * _range(K) * _gain(K) ** (K - 1) * sp.atanh(eps),
     source="the K terms of the recurrence, each with its largest factor",
-    assurance="proved",
     says="error after K scales while every eta_k <= R_k",
 )
 
@@ -54,6 +51,5 @@ model_budget = Formula(
     left="eps",
     expr=sp.tanh(eps / (K * b * w_V * _range(K) * _gain(K) ** (K - 1))),
     source="model_error solved for the kernel error; eps stands for the model error here",
-    assurance="proved",
     says="kernel error that a model error allows",
 )

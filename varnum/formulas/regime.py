@@ -20,7 +20,6 @@ rho = Formula(
     left="rho",
     expr=c * sp.log(1 + gamma / c) + gamma * sp.log(1 + c / gamma),
     source="Stirling on the monomial rank C(d+g, g); equals (c+g)ln(c+g) - c ln c - g ln g",
-    assurance="proved",
     says="exponent of the rank L^rho at degree gamma ln L and dimension c ln L",
 )
 
@@ -29,7 +28,6 @@ gamma_taylor = Formula(
     left="gamma",
     expr=b * sp.exp(1 + sp.LambertW((b + p) / (b * sp.E))),
     source="degree-closed-form: e^M (e M/g)^g = eps, the leading order in ln L",
-    assurance="proved",
     says="degree over ln L that suffices, by Taylor",
 )
 
@@ -38,7 +36,6 @@ gamma_minimax = Formula(
     left="gamma",
     expr=b * sp.cosh(s),
     source="degree-minimax-curve; minimax_bound for p > 0.6453 b",
-    assurance="proved for p > 0.6453 b, else tested",
     says="degree over ln L on the minimax curve at parameter s",
 )
 
@@ -47,7 +44,6 @@ minimax_equation = Formula(
     left="0",
     expr=s * sp.cosh(s) - sp.sinh(s) - p / b,
     source="degree-minimax-curve",
-    assurance="proved for p > 0.6453 b, else tested",
     says="s is the only zero on s >= 0: the derivative s sinh s is positive for s > 0",
 )
 
@@ -62,7 +58,6 @@ minimax_bound = Formula(
     left="E_(n-1)(M)",
     expr=2 * (1 + _tail) / (1 - _tail - _far) * n / (n - M) * sp.exp(_sinh - n * _s),
     source="interpolation remainder with the node polynomial Re(w^n sum_(k<=2n) (M/w)^k/k!)",
-    assurance="proved",
     says="upper bound of the least relative error of degree n - 1, n > M, where the denominator is "
     "positive: the upper half of the minimax curve, with constants",
 )
@@ -72,7 +67,6 @@ b_star_taylor = Formula(
     left="b*",
     expr=gamma * sp.LambertW(sp.exp(-1 - p / gamma)),
     source="gamma_taylor solved for b at the gamma with rho(gamma, c) = 1",
-    assurance="proved",
     says="below this b, Taylor's degree gives rank L^rho with rho < 1",
 )
 
@@ -81,7 +75,6 @@ b_star_minimax = Formula(
     left="b*",
     expr=gamma / sp.cosh(s),
     source="minimax_equation and gamma_minimax solved for b at the gamma with rho(gamma, c) = 1",
-    assurance="proved for p > 0.6453 b, else tested",
     says="the same threshold on the minimax curve",
 )
 
@@ -90,6 +83,5 @@ b_star_equation = Formula(
     left="0",
     expr=s - sp.tanh(s) - p / gamma,
     source="minimax_equation divided by gamma_minimax",
-    assurance="proved for p > 0.6453 b, else tested",
     says="s is the only zero on s >= 0: the derivative tanh(s)^2 is positive for s > 0",
 )

@@ -16,7 +16,7 @@ rho, r, ww, sw, T = sp.symbols("rho r ww sw T", real=True)
 
 
 def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
-    return Formula(claim, left, expr, source, "proved", says)
+    return Formula(claim, left, expr, source, says)
 
 
 sign_inconsistent = _form(

@@ -19,7 +19,6 @@ l1_relative = Formula(
     left="||p~ - p||_1",
     expr=2 * eps / (1 + sp.sqrt(1 - eps**2)),
     source="two groups of keys, masses p and 1 - p; sharp",
-    assurance="proved",
     says="l1 distance of two softmax rows whose kernels differ by a relative error eps",
 )
 
@@ -28,7 +27,6 @@ output_relative = Formula(
     left="|out~ - out| / range(v)",
     expr=sp.tanh(sp.atanh(eps) / 2),
     source="half the l1 distance; sharp",
-    assurance="proved",
     says="attention output error caused by a relative kernel error eps",
 )
 
@@ -37,7 +35,6 @@ output_logit = Formula(
     left="|out~ - out| / range(v)",
     expr=sp.tanh(zeta / 2),
     source="kernel factors e^x with |x| <= zeta; sharp",
-    assurance="proved",
     says="attention output error caused by a logit error zeta",
 )
 
@@ -46,7 +43,6 @@ output_compose = Formula(
     left="|out~ - out| / range(v)",
     expr=sp.tanh((zeta + sp.atanh(eps)) / 2),
     source="the two factors multiply; sharp",
-    assurance="proved",
     says="attention output error caused by logit error zeta and kernel error eps together",
 )
 
@@ -55,7 +51,6 @@ output_rational = Formula(
     left="tanh(theta/2)",
     expr=(u - 1) / (u + 1),
     source="u = e^theta",
-    assurance="proved",
     says="the same bound without transcendental functions: what the solvers see",
 )
 
@@ -64,7 +59,6 @@ two_group_shift = Formula(
     left="p~ - p",
     expr=p * (1 - p) * (r - 1) / (1 + p * (r - 1)),
     source="two groups: the first multiplied by r against the second",
-    assurance="proved",
     says="change of the mass p of a group whose kernel entries grow by the factor r",
 )
 
@@ -73,6 +67,5 @@ budget_eps = Formula(
     left="eps",
     expr=2 * tau / (1 + tau**2),
     source="inverse of tanh(artanh(.)/2)",
-    assurance="proved",
     says="largest kernel error whose output error is at most tau range(v)",
 )
