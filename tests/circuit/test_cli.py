@@ -98,7 +98,7 @@ BAD = {
     "circuit add --count 2 --bits 1 --write /nowhere/c.json": "--write: '/nowhere/c.json'",
     "circuit add --count 40 --bits 4 --draw x.svg": "--draw: ",
     "circuit --model gpt": "--model: no 'gpt'; known: paper, var-tiny",
-    "circuit --model var-d16 --scales 3": "--scales: only with --model paper",
+    "circuit --model var-d16 --scales 3": "--scales: only with model paper",
     "circuit --model paper --scales 40": "--scales: 40",
     "circuit --model var-d16 --bits 0": "--bits: 0",
     "circuit --model var-d16 add --count 2 --bits 1": "--model: takes no command",

@@ -122,5 +122,5 @@ def test_pictures_of_small_circuits() -> None:
     text = svg(made)
     assert text.count("<circle") == made.inputs + len(made.gates)
     assert text.count("<line") == made.counts().wires
-    with pytest.raises(InputError, match="--draw"):
+    with pytest.raises(InputError, match="draw"):
         svg(parts.add(40, 4).build())

@@ -210,13 +210,13 @@ def test_a_block_has_its_layers_before_bits(kind: str) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: parts.add(0, 1), "--count"),
+        (lambda: parts.add(0, 1), "count"),
         (lambda: parts.add(10**6, 4096), "wires to store"),
-        (lambda: parts.floating("root", 2, 3, 2), "--operation"),
-        (lambda: parts.softmax_head(2, 1, 2, 5), "--depth"),
+        (lambda: parts.floating("root", 2, 3, 2), "operation"),
+        (lambda: parts.softmax_head(2, 1, 2, 5), "depth"),
         (lambda: parts.softmax_head(64, 16, 6, 4), "wires to store"),
-        (lambda: parts.transformer_block(2, 2, 2, "gpt"), "--kind"),
-        (lambda: parts.generation((2, 1), 2, 2), "--sides"),
+        (lambda: parts.transformer_block(2, 2, 2, "gpt"), "kind"),
+        (lambda: parts.generation((2, 1), 2, 2), "sides"),
         (lambda: parts.generation((1, 2, 3, 4), 2, 2), "at most 14 tokens"),
     ],
 )

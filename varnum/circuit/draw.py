@@ -19,7 +19,7 @@ def svg(circuit: Circuit) -> str:
     counts = circuit.counts()
     if counts.gates > MOST_GATES or counts.wires > MOST_WIRES:
         raise InputError(
-            f"--draw: {counts.gates} gates and {counts.wires} wires; at most {MOST_GATES} and "
+            f"draw: {counts.gates} gates and {counts.wires} wires; at most {MOST_GATES} and "
             f"{MOST_WIRES} can be seen"
         )
     columns: list[list[int]] = [list(range(circuit.inputs))]

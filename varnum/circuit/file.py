@@ -27,7 +27,7 @@ def circuit_file(part: Part, circuit: Circuit, seed: int = 0) -> bytes:
     """
     counts = circuit.counts()
     if sum(map(len, circuit.sums)) > MOST_TERMS:
-        raise InputError(f"--write: more than {MOST_TERMS} wires to write; take a smaller circuit")
+        raise InputError(f"write: more than {MOST_TERMS} wires to write; take a smaller circuit")
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "function": {"name": part.name, **part.sizes},

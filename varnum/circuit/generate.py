@@ -36,9 +36,9 @@ class Generation:
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.sides, self.sides[1:], strict=False))
         if not (self.sides and self.sides[0] == 1 and rising):
-            raise InputError("--sides: rising numbers that start with 1, e.g. 1,2")
+            raise InputError("sides: rising numbers that start with 1, e.g. 1,2")
         if self.vocabulary < 2:
-            raise InputError(f"--vocabulary: at least 2, got {self.vocabulary}")
+            raise InputError(f"vocabulary: at least 2, got {self.vocabulary}")
 
     @property
     def tokens(self) -> int:

@@ -61,7 +61,7 @@ def add(count: int, bits: int) -> Part:
     """Iterated addition; raises InputError beyond what can be stored."""
     _within("count", count, 1, 10**6)
     _within("bits", bits, 1, 4096)
-    _terms(count * bits * (bits + 1) // 2 + 2 * count * bits, "--count, --bits")
+    _terms(count * bits * (bits + 1) // 2 + 2 * count * bits, "count, bits")
     return Part(
         "add", {"count": count, "bits": bits},
         f"sum of {_many(count, 'number')} of {_many(bits, 'bit')}",
@@ -74,7 +74,7 @@ def multiply(count: int, bits: int) -> Part:
     """Inner product of `count` pairs."""
     _within("count", count, 1, 10**6)
     _within("bits", bits, 1, 512)
-    _terms(count * bits**3 * 2, "--count, --bits")
+    _terms(count * bits**3 * 2, "count, bits")
     return Part(
         "multiply", {"count": count, "bits": bits},
         f"sum of {_many(count, 'product')} of two numbers of {_many(bits, 'bit')}",
@@ -89,11 +89,11 @@ def floating(operation: str, count: int, p: int, k: int) -> Part:
     _within("exponent", k, 1, 8)
     _within("count", count, 1, 10**4)
     if operation not in ("sum", "product", "quotient"):
-        raise InputError(f"--operation: {operation!r} is not one of sum, product, quotient")
+        raise InputError(f"operation: {operation!r} is not one of sum, product, quotient")
     form, digits = floats.Format(p, k), p << k
     boundaries = 2 << (p - 1 + k)
     per_gate = digits**2 if operation == "product" else 2 * count * digits
-    _terms(per_gate + boundaries * (1 if operation != "quotient" else per_gate), "--bits")
+    _terms(per_gate + boundaries * (1 if operation != "quotient" else per_gate), "bits")
     sizes = {"operation": operation, "count": count if operation == "sum" else 2,
              "bits": p, "exponent": k}  # fmt: skip
     words = f"numbers of {p} significant and {k} exponent bits, rounded once"
@@ -141,8 +141,8 @@ def softmax_head(tokens: int, width: int, bits: int, depth: int) -> Part:
     _within("width", width, 1, 16)
     _within("bits", bits, 1, 6)
     if depth not in (4, 6):
-        raise InputError(f"--depth: {depth} is not 4 or 6")
-    _terms((tokens * width * bits) ** 2 * 4**bits * width, "--tokens, --width, --bits")
+        raise InputError(f"depth: {depth} is not 4 or 6")
+    _terms((tokens * width * bits) ** 2 * 4**bits * width, "tokens, width, bits")
     made = head.Head(tokens, width, bits)
     A, W = np.array(made.A), np.array(made.W)
     low, high = made.logits
@@ -184,7 +184,7 @@ def transformer_block(tokens: int, width: int, bits: int, kind: str) -> Part:
     _within("width", width, 2, 4)
     _within("bits", bits, 1, 4)
     if kind not in block.KINDS:
-        raise InputError(f"--kind: {kind!r} is not one of {', '.join(block.KINDS)}")
+        raise InputError(f"kind: {kind!r} is not one of {', '.join(block.KINDS)}")
     made = block.Block(tokens, width, bits, kind)
     parts, ranges = _block_parts(made), block.block_ranges(made)
 
@@ -207,7 +207,7 @@ def generation(sides: tuple[int, ...], vocabulary: int, bits: int) -> Part:
     made = generate.Generation(sides, vocabulary, bits=bits)
     _within("bits", bits, 1, 3)
     if made.tokens > 14 or vocabulary > 8:
-        raise InputError("--sides, --vocabulary: at most 14 tokens (sides 1,2,3) and 8 codes")
+        raise InputError("sides, vocabulary: at most 14 tokens (sides 1,2,3) and 8 codes")
     inside = _block_parts(made.block)
     parts = {
         "sides": sides, "width": made.width, "bits": bits, "noise": generate.NOISE,

@@ -42,16 +42,16 @@ def model_depth(name: str, scales: int | None = None) -> ModelDepth:
     if name == PAPER:
         K = 3 if scales is None else scales
         if not 1 <= K <= 12:
-            raise InputError(f"--scales: {K} is not within 1 to 12")
+            raise InputError(f"scales: {K} is not within 1 to 12")
         paper = PaperConfig(sides=geometric_sides(K))
         front = graph.trace_paper(paper)
         tokens = sum(paper.lengths)
         return ModelDepth(name, K, front, None, None, None, None, pareto.cost(front, ALONE), None,
                           tokens, paper.head_dim, tokens * tokens)  # fmt: skip
     if scales is not None:
-        raise InputError("--scales: only with --model paper; a released model has its own")
+        raise InputError("scales: only with model paper; a released model has its own")
     if name not in PRESETS:
-        raise InputError(f"--model: no {name!r}; known: {PAPER}, {', '.join(PRESETS)}")
+        raise InputError(f"model: no {name!r}; known: {PAPER}, {', '.join(PRESETS)}")
     var, vae = preset(name)
     front = graph.trace_generation(var, vae)
     layers = scale_layers(var)
@@ -76,7 +76,7 @@ def scale_layers(config: VarConfig) -> int:
 def head_sizes(found: ModelDepth, bits: int) -> dict[str, Any]:
     """Gates and wires of one head with p-bit numbers and an exp of p bits."""
     if not 1 <= bits <= 64:
-        raise InputError(f"--bits: {bits} is not within 1 to 64")
+        raise InputError(f"bits: {bits} is not within 1 to 64")
     changes = (1 << bits) - 1
     N, d = found.tokens, found.head_dim
     full = None if found.cap is None else formulas.exp_changes(d, bits, found.cap)

@@ -137,7 +137,7 @@ def _everywhere(net: Net) -> Box:
     inverted = inverse(net.weights) if len(powers) > 2 else None
     if inverted is None:
         raise InputError(
-            f"--count: with {net.g.name} and this W no box is known to hold every fixed point; "
+            f"count: with {net.g.name} and this W no box is known to hold every fixed point; "
             "say which one with --box LOW,HIGH"
         )
     kappa = max(upper(x) for x in xp.sum(abs(inverted), axis=1).entries())
