@@ -209,3 +209,74 @@ def test_taylor_polynomials_touch_at_the_end(degree: int) -> None:
     exact = max(abs(error(target, poly, mpf(target.low) * k / 500)) for k in range(501))
     assert exact <= mpf(found.high.upper()) <= exact * mp.mpf("1.000001")
     assert mpf(found.low.lower()) <= exact
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("factor", [16, 256])
+def test_a_bracket_without_a_zero_is_bounded_by_the_slope(target: Target, factor: int) -> None:
+    """Brackets around zeros of D' hold no zero of D: |h| rises by up to (b - a) sup|h'|."""
+    tried = 0
+    low, high = target.low, target.high
+    for shift in range(3):  # factor (high - x)(x - low) and a little more: largest inside
+        numbers = [-high * low, high + low + Fraction(shift, 4), Fraction(-1)]
+        poly = Polynomial(tuple(int(4 * factor * n) for n in numbers), -2)
+        forms = supnorm._Forms(target, poly)
+        for z in zeros(target, poly):
+            room = min(z - mpf(target.low), mpf(target.high) - z)
+            for side in (-1, 1):
+                ends = sorted(z + side * room * n / 8 for n in (1, 2))
+                a, b = (ball(Fraction(int(x * 2**60), 2**60)) for x in ends)
+                _, bound = supnorm._range(forms, [(a, b)], False)
+                largest = max(abs(error(target, poly, mpf(x))) for x in (a, b))
+                assert largest <= mpf(bound.upper()) * (1 + mp.mpf("1e-30"))
+                at_ends = [abs(error(target, poly, mpf(x))) for x in (target.low, target.high)]
+                tried += largest > max(*at_ends)
+    assert tried > 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_values_outside_the_interval_are_no_lower_bound(target: Target) -> None:
+    poly = Polynomial((1, 1, 1, 1, 1, 1), 3)
+    forms = supnorm._Forms(target, poly)
+    exact = max(
+        abs(error(target, poly, mpf(target.low) + mpf(target.high - target.low) * k / 400))
+        for k in range(401)
+    )
+    for a, b in ((-90, target.low), (target.high, 90), (target.high + 50, 90)):
+        low, _ = supnorm._range(forms, [(ball(a), ball(b))], False)
+        assert mpf(low.lower()) <= exact * mp.mpf("1.001")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_too_few_guesses_are_not_counted(target: Target) -> None:
+    """Good guesses for some of the critical points, or for more than there can be."""
+    low, high = target.low, target.high
+    middle = (low + high) / 2  # 256 (high - x)(x - low)(x - middle): a peak on either side
+    whole = [high * low * middle, -(high * low + high * middle + low * middle)]
+    two = Polynomial(tuple(int(256 * 64 * c) for c in (*whole, high + low + middle, -1)), -6)
+    for poly in (two, *polynomials(target, 12, (2, 3, 4))):
+        points = zeros(target, poly)
+        exact = max(
+            abs(error(target, poly, x)) for x in (mpf(target.low), mpf(target.high), *points)
+        )
+        guesses = [ball(Fraction(int(z * 2**30), 2**30)) for z in points]
+        for some in (guesses[:1], guesses[1:], guesses[:-1], [*guesses, ball(target.high)]):
+            found = certify_supnorm(target, poly, some)
+            assert not isinstance(found, Unknown)
+            assert exact <= mpf(found.high.upper()) * (1 + mp.mpf("1e-30"))
+
+
+def test_an_uncertain_sign_at_either_end_gives_no_bracket() -> None:
+    class Uncertain(supnorm._Forms):
+        side = 1
+
+        def slope(self, x: Any) -> Any:
+            known = x < 0 if self.side > 0 else x > 0
+            return ball(1) if known else supnorm.hull(-1, 1)
+
+        def bend(self, x: Any) -> Any:
+            return ball(2) ** 200
+
+    for Uncertain.side in (1, -1):
+        forms = Uncertain(TARGETS[0], Polynomial((0, 1), 0))
+        assert supnorm.counted_brackets(forms, [ball(0)], 6) is None
