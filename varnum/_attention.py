@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from varnum.balls.exact import parse
+from varnum.balls.exact import parse, to_text
+from varnum.envelope import plain as plain_json
 from varnum.errors import InputError
 from varnum.floats.arrays import merge, split_heads
 from varnum.floats.guard import certifying, eagerly
@@ -19,13 +21,15 @@ from varnum.floats.qkv import check_inputs
 from varnum.lowrank.choose import NAMES, choose
 from varnum.lowrank.method import method as find
 from varnum.lowrank.problem import Problem, Promise, Target
+from varnum.outward import at_most
+from varnum.value import Value
 from varnum.verdict import Unknown
 
 _KINDS: dict[Promise, str] = {"kernel": "eps", "output": "output-error"}
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Value):
     """What is guaranteed about an output, by what method, and at what cost.
 
     kind "eps": every kernel entry, up to a factor per row, is within `certified_error` of
@@ -45,11 +49,14 @@ class Certificate:
     seconds: float
     seconds_certificate: float
     tested: str = ""  # what ran that is only tested, in words; nothing where all is proved
+    asked: str = ""  # the target exactly, as text; `target` is the float next to it
 
     @property
     def reached(self) -> bool:
         """Is the target proved?"""
-        return bool(self.certified_error <= self.target)
+        if not math.isfinite(self.certified_error):
+            return False
+        return Fraction(self.certified_error) <= Fraction(self.asked or self.target)
 
     @property
     def word(self) -> str:
@@ -65,12 +72,52 @@ class Certificate:
             "IEEE arithmetic, matrix products as plain sums in any order, exp within 4 ulp"
         )
 
+    def summary(self) -> str:
+        """Method, what is certified, how many rows ran exactly."""
+        asked = self.asked or at_most(self.target)
+        reached = "reached" if self.reached else "NOT reached"
+        bound, rows = at_most(self.certified_error), f"{self.rows_exact} of {self.rows}"
+        return (
+            f"{self.method}, rank {self.rank}: {self.kind} at most {bound}, target {asked} "
+            f"{reached}, {rows} rows exact"
+        )
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields of `varnum attention --json` that the certificate knows."""
+        fields = {
+            "method": self.method,
+            "reason": self.reason,
+            "rank": self.rank,
+            "kind": self.kind,
+            "target": self.target,
+            "certified_error": self.certified_error,
+            "certified_output_error": self.output_error,
+            "reached": self.reached,
+            "rows": self.rows,
+            "rows_exact": self.rows_exact,
+            "seconds": self.seconds,
+            "seconds_certificate": self.seconds_certificate,
+            "assumptions": self.assurance,
+        }
+        shown: dict[str, Any] = plain_json(fields)  # an infinite bound is None
+        return shown
+
 
 class Attention(NamedTuple):
     """The output, in the backend of v (float32 for half-precision inputs), and its certificate."""
 
     output: Any
     certificate: Certificate
+
+    def __repr__(self) -> str:
+        return f"Attention(output {tuple(self.output.shape)}, {self.certificate})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The certificate's, without the array."""
+        return self.certificate.to_dict()
 
 
 @eagerly
@@ -102,7 +149,7 @@ def attention(
 
     Claims kernel-residual, moment-certificate, monomial-rank, softmax-relative, float-forward.
     """
-    kind, target = parse_target(eps, output_error)
+    kind, target, asked = parse_target(eps, output_error)
     if method not in NAMES:
         raise InputError(f"method: {method!r} is not known; allowed: {', '.join(NAMES)}")
     promise: Promise = "kernel" if kind == "eps" else "output"
@@ -128,7 +175,9 @@ def attention(
         ]
         output = merge([output for output, _ in heads], v, int(q.shape[-2]))
         certificate = _worst([certificate for _, certificate in heads])
-        return Attention(output, replace(certificate, seconds=perf_counter() - began))
+        spent = perf_counter() - began
+        given = float(Fraction(asked))
+        return Attention(output, replace(certificate, seconds=spent, target=given, asked=asked))
 
 
 def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:
@@ -153,8 +202,11 @@ def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:
 
 def parse_target(
     eps: str | Fraction | None, output_error: str | Fraction | None
-) -> tuple[str, float]:
-    """("eps" or "output-error", target as a float from below); InputError outside [1e-300, 1)."""
+) -> tuple[str, float, str]:
+    """("eps" or "output-error", a float below the target, the target exactly as text).
+
+    Raises InputError outside [1e-300, 1).
+    """
     if (eps is None) == (output_error is None):
         raise InputError("give exactly one of eps (kernel) and output_error (output)")
     kind, given = ("eps", eps) if eps is not None else ("output-error", output_error)
@@ -162,7 +214,7 @@ def parse_target(
     if not Fraction(1, 10**300) <= value < 1:
         shown = given if isinstance(given, str) else f"{float(value):.3g}"
         raise InputError(f"{kind}: {shown} is not allowed; from 1e-300 to below 1")
-    return kind, float(np.nextafter(float(value), 0))
+    return kind, float(np.nextafter(float(value), 0)), to_text(value)
 
 
 def _one_head(problem: Problem, method: str) -> tuple[Any, Certificate]:

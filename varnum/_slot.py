@@ -39,7 +39,7 @@ class GuaranteedKernel:
     """
 
     def __init__(self, *, eps: str | None = None, output_error: str | None = None) -> None:
-        self.kind, self.target = parse_target(eps, output_error)
+        self.kind, self.target, self.asked = parse_target(eps, output_error)
         self.certificates: list[Certificate] = []
 
     @eagerly
@@ -84,7 +84,8 @@ class GuaranteedKernel:
         self.certificates.append(
             replace(
                 made,
-                target=self.target,
+                target=float(Fraction(self.asked)),
+                asked=self.asked,
                 certified_error=bound if eps else whole,
                 output_error=whole,
             )

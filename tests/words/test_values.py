@@ -160,3 +160,34 @@ def test_messages_name_arguments_here_and_options_there(
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().err.startswith("varnum: error: --output-error: 2 is not allowed")
+
+
+def test_what_attention_returns_is_a_value() -> None:
+    import numpy as np
+
+    q, k, v = np.random.default_rng(0).standard_normal((3, 40, 4)) / 4
+    found = vn.attention(q, k, v, output_error="1e-2")
+    made = found.certificate
+    assert (made.target, made.asked) == (0.01, "0.01")
+    assert made.reached
+    assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made
+    assert isinstance(hash(made), int)
+    assert len(repr(made)) < 200
+    assert len(repr(found)) < 300
+    assert found.to_dict() == made.to_dict()
+    assert json.loads(json.dumps(made.to_dict())) == made.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("asked", "bound", "reached"),
+    [("0.1", 0.1, False), ("1/3", 1 / 3, True), ("0.1", 0.09, True), ("0.5", float("inf"), False)],
+)
+def test_a_target_is_compared_exactly(asked: str, bound: float, reached: bool) -> None:
+    """The double 0.1 lies above one tenth, 1/3 as a double below one third."""
+    from fractions import Fraction
+
+    made = vn.Certificate(
+        "eps", float(Fraction(asked)), bound, bound, "exact", 0, 1, 1, "", 0.0, 0.0, "", asked
+    )
+    assert made.reached is reached
+    assert made.to_dict()["certified_error"] == (None if bound == float("inf") else bound)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from varnum.cli.common import Json, Timeout, finite, limit
+from varnum.cli.common import Json, Timeout, limit
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 from varnum.lowrank.method import METHODS
@@ -171,26 +171,13 @@ def _content(
 ) -> dict[str, Any]:
     rank = certificate.rank
     kernel = _is_low_rank_kernel(certificate.method)
-    return {
-        "method": certificate.method,
-        "reason": certificate.reason,
-        "rank": rank,
+    return certificate.to_dict() | {
         "rank_lower": lower,
         "rank_reference": reference,
         "rank_kernel_error": _kernel_error(certificate),
         "gap_proved": rank / lower if lower and kernel else None,
         "gap_reference": rank / reference if reference and kernel else None,
-        "kind": certificate.kind,
-        "target": certificate.target,
-        "certified_error": finite(certificate.certified_error),
-        "certified_output_error": finite(certificate.output_error),
-        "reached": certificate.reached,
-        "rows": certificate.rows,
-        "rows_exact": certificate.rows_exact,
-        "seconds": certificate.seconds,
-        "seconds_certificate": certificate.seconds_certificate,
         "seconds_exact": seconds_exact,
-        "assumptions": certificate.assurance,
     }
 
 
