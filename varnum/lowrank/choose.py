@@ -79,7 +79,8 @@ def _said(tried: list[tuple[str, Fitted | Unknown]]) -> str:
 
 def _exactly(problem: Problem, reason: str, spent: float) -> Chosen:
     found = method(EXACT).fit(problem)
-    assert not isinstance(found, Unknown)  # exact attention always runs
+    if isinstance(found, Unknown):  # exact attention always runs
+        raise ArithmeticError(found.reason)
     return _chosen(EXACT, found, reason, spent)
 
 
