@@ -303,11 +303,11 @@ def _named(name: str) -> Activation:
     if name in plain:
         return plain[name]()
     kind, _, rest = name.partition(":")
-    numbers = tuple(parse(part, f"activation {name}") for part in rest.split(",")) if rest else ()
+    numbers = tuple(parse(part, f"activation: {name}") for part in rest.split(",")) if rest else ()
     if kind == "poly" and 2 <= len(numbers) <= 65:
         return polynomial(numbers, name)
     if kind == "exp-poly" and len(numbers) == 1:
         if not Fraction(1, 100) <= numbers[0] <= 20:
-            raise InputError(f"activation {name}: allowed widths are 0.01 to 20")
+            raise InputError(f"activation: {name}: allowed widths are 0.01 to 20")
         return _exp_poly(numbers[0], name)
-    raise InputError(f"activation {name}: unknown; allowed: {', '.join(NAMES)}")
+    raise InputError(f"activation: {name} is unknown; allowed: {', '.join(NAMES)}")

@@ -14,9 +14,9 @@ def source(kernel: Kernel, certificate: str) -> str:
     (Triton computes 16-bit expressions in float32).
     """
     if kernel.form.name != "float32":
-        raise InputError("emit triton: float32 only: Triton computes other formats its own way")
+        raise InputError("emit: triton has float32 only: Triton computes other formats its own way")
     if not kernel.how.fma:
-        raise InputError("emit triton: FMA only: Triton may fuse a product and a sum itself")
+        raise InputError("emit: triton has FMA only: Triton may fuse a product and a sum itself")
     constants = {f"c{k}": repr(float(c)) for k, c in enumerate(kernel.polynomial.coefficients)}
     body = [_step(s.result, s.operation, [constants.get(a, a) for a in s.arguments])
             for s in kernel.how.steps]  # fmt: skip
