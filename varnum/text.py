@@ -35,15 +35,18 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def big(number: int) -> str:
-    """An integer in full up to 12 digits, else cut to four figures and its power of ten.
+    """An integer in full up to 12 digits, else rounded up to four figures and a power of ten.
 
-    >>> big(495), big(36949986), big(2 * 10**48)
-    ('495', '36 949 986', '2.000e48')
+    >>> big(495), big(36949986), big(1395796171061794618386151)
+    ('495', '36 949 986', '1.396e24')
     """
     text = to_text(number)
     if len(text) <= 12:
         return f"{number:,}".replace(",", " ") if len(text) > 4 else text
-    return f"{text[0]}.{text[1:4]}e{len(text) - 1}"
+    figures = int(text[:4]) + (text[4:].strip("0") != "")
+    power = len(text) - 1 + (figures == 10_000)
+    shown = str(min(figures, 10_000))
+    return f"{shown[0]}.{shown[1:4]}e{power}"
 
 
 def short(number: Fraction) -> str:

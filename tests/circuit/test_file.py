@@ -70,6 +70,32 @@ def test_wrong_counts_and_wrong_tables_are_not_proved() -> None:
         checker.replay(checker.read(resealed(FILES["float"], cases=cases)))
 
 
+ALIASES = {
+    "beyond the inputs": ["0x0", "0x40"],
+    "a sign": ["0x0", "-0x1"],
+    "no prefix": ["0x0", "1"],
+    "two forms of one": ["0x0", "0x00"],
+}
+
+
+@pytest.mark.parametrize("what", ALIASES)
+def test_a_table_lists_inputs_of_the_circuit_once(what: str) -> None:
+    """Inputs that only look different would count as all of them."""
+    content = json.loads(FILES["float"])
+    cases = content["cases"]
+    cases["inputs"][:2] = ALIASES[what]
+    if what == "beyond the inputs":
+        cases["inputs"][1] = hex(1 << content["inputs"])
+    with pytest.raises(checker.Malformed, match="cases inputs"):
+        checker.read(resealed(FILES["float"], cases=cases))
+
+
+def test_a_sum_is_computed_and_never_looked_up() -> None:
+    table = json.loads(FILES["float"])["cases"]
+    with pytest.raises(checker.Malformed, match="null for add and multiply"):
+        checker.read(resealed(FILES["add"], cases=table))
+
+
 ADDED = json.loads(FILES["add"])
 FORMS: dict[str, dict[str, Any]] = {
     "an output that is an input": {"outputs": [0, *ADDED["outputs"][1:]]},

@@ -69,9 +69,13 @@ def test_eps_is_reached_refuted_or_unknown(run: Any) -> None:
     assert (code, json.loads(out)["degree"]) == (0, 4)
     code, out, _ = run(*HALF, "--format", "float16", "--degree", "3", "--eps", "1e-5", "--json")
     assert (code, json.loads(out)["verdict"]) == (1, "refuted")
-    code, out, _ = run(*HALF, "--degree", "3", "--eps", "1e-5", "--json")
+    code, out, _ = run(*HALF, "--degree", "4", "--eps", "2.65e-6", "--json")
     assert (code, json.loads(out)["verdict"]) == (3, "unknown")
-    code, out, err = run(*HALF, "--degree", "3", "--eps", "1e-5", "--emit", "c")
+    code, out, _ = run(*HALF, "--degree", "2", "--format", "float16", "--eps", "0.00232", "--json")
+    assert (code, json.loads(out)["verdict"]) == (3, "unknown")  # other coefficients reach it
+    code, out, _ = run("poly", "--interval=0,1e-44", "--degree", "1", "--json")
+    assert (code, json.loads(out)["verdict"]) == (0, "proved")  # too narrow for the exchange
+    code, out, err = run(*HALF, "--degree", "4", "--eps", "2.65e-6", "--emit", "c")
     assert (code, out) == (3, "")
     assert err.count("\n") == 1
 

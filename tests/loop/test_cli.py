@@ -271,3 +271,25 @@ def test_work_is_split_without_changing_the_answer(run, tmp_path):
     code, out, _ = run(path, "--count", "--jobs", 2, "--json")
     assert code == 0
     assert document(out)["count"] == 9
+
+
+NEGATIVE = [(-1.0, 0.2, "poly:0,-1.5,0,0.5"), (-5.0, 1.0, "relu"), (-5.0, 1.0, "sigmoid")]
+
+
+@pytest.mark.parametrize(("weight", "bias", "activation"), NEGATIVE)
+def test_a_negative_centre_certifies_nothing_at_once(run, tmp_path, weight, bias, activation):
+    """About c I with c < 0 the map turns intervals round: the closed forms are not for it."""
+    path = tmp_path / "net.npz"
+    np.savez(path, W=np.array([[weight]]), b=np.array([bias]))
+    _, out, _ = run(path, f"--activation={activation}", "--json")
+    assert json.loads(out).get("claim") != "loop-coordinates"
+
+
+def test_noise_is_in_the_exit(run, tmp_path):
+    """With W = 2 and noise 0.1 an orbit may rest 0.1155 away: no step proves an error of 0.05."""
+    path = tmp_path / "net.npz"
+    np.savez(path, W=np.array([[2.0]]), b=np.zeros(1))
+    _, out, _ = run(path, "--noise", "0.1", "--exit", "0.05", "--json")
+    assert json.loads(out)["stop_below"] is None
+    _, out, _ = run(path, "--exit", "0.05", "--json")
+    assert json.loads(out)["stop_below"] > 0.05

@@ -9,6 +9,7 @@ arithmetic done here, otherwise against the outputs listed in the file. All inpu
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ SCHEMA = "varnum/circuit-file/1"
 MAX_BYTES = 1 << 26
 MAX_WEIGHT_BITS = 1 << 14
 WORK = 30_000_000  # wires read in all: well within a minute
+_HEX = re.compile(r"0x(0|[1-9a-f][0-9a-f]*)")
 SOME = 64  # inputs tried where not all can be
 
 
@@ -91,7 +93,14 @@ def read(data: bytes) -> Circuit:
     _expect(type(function) is dict and type(function.get("name")) is str, "function", "a name")
     _expect(all(map(_plain, [*function, *function.values()])), "function", "words and numbers")
     return Circuit(
-        function, inputs, sums, gates, outputs, counts, _cases(top["cases"]), top["digest"]
+        function,
+        inputs,
+        sums,
+        gates,
+        outputs,
+        counts,
+        _cases(top["cases"], function, inputs),
+        top["digest"],
     )
 
 
@@ -167,18 +176,20 @@ def _by_arithmetic(circuit: Circuit, most: int) -> tuple[Any, bool, Iterator[int
     return right, False, (rng.getrandbits(circuit.inputs) for _ in range(min(SOME, most)))
 
 
-def _cases(cases: Any) -> dict[str, Any] | None:
+def _cases(cases: Any, function: dict[str, Any], inputs: int) -> dict[str, Any] | None:
+    """The table of the file; add and multiply have none: their results are computed here."""
     if cases is None:
         return None
+    _expect(function["name"] not in ("add", "multiply"), "cases", "null for add and multiply")
     _expect(type(cases) is dict and set(cases) == {"all", "inputs", "outputs"}, "cases", "3 keys")
     found: dict[str, Any] = {"all": cases["all"] is True}
     for key in ("inputs", "outputs"):
         texts = _list(cases[key], key)
-        _expect(all(type(t) is str and len(t) < 10**5 for t in texts), key, "hexadecimal texts")
-        try:
-            found[key] = [int(t, 16) for t in texts]
-        except ValueError:
-            raise Malformed(f"cases: expected hexadecimal {key}") from None
+        fine = all(type(t) is str and len(t) < 10**5 and _HEX.fullmatch(t) for t in texts)
+        _expect(fine, f"cases {key}", "hexadecimal texts 0x.. in their one form")
+        found[key] = [int(t, 16) for t in texts]
+    within = all(x.bit_length() <= inputs for x in found["inputs"])
+    _expect(within, "cases inputs", "bits of the inputs alone")
     same = len(found["inputs"]) == len(found["outputs"]) > 0
     _expect(same and len(set(found["inputs"])) == len(found["inputs"]), "cases", "distinct pairs")
     return found
@@ -189,7 +200,10 @@ def _plain(value: Any) -> bool:
     if type(value) is list:
         return len(value) < 100 and all(type(x) is int for x in value)
     return type(value) in (int, bool) or (
-        type(value) is str and len(value) < 40 and value.replace("_", "").isalnum()
+        type(value) is str
+        and len(value) < 40
+        and value.isascii()
+        and value.replace("_", "").isalnum()
     )
 
 

@@ -67,7 +67,8 @@ def check(
             answer, text, code = _in_coq(proved, axioms, answer, text)
     if as_json:
         said = {0: "proved", 1: "refuted", 3: "unknown"}[code]
-        print_envelope("varnum/check/2", answer, verdict=said, assurance="proved", exit_code=code)
+        word = "estimated" if code == 3 else "proved"
+        print_envelope("varnum/check/2", answer, verdict=said, assurance=word, exit_code=code)
     else:
         print(text)
     return code
@@ -130,8 +131,9 @@ def _in_coq(
     with progress() as say:
         got = check_in_coq(proved.certificate, axioms == "minimal", say)
     match got.verdict:
-        case Refuted(_, how):
-            return {"reason": how}, f"not proved: {how}", 1
+        case Refuted(_, how):  # the checker has proved it: Coq lacked digits, or the tool is wrong
+            said = f"the checker proves it, but {how}"
+            return {"reason": said}, f"unknown: {said}", 3
         case Unknown(reason):
             return {"reason": reason}, f"unknown: {reason}", 3
     integers = "integers of its own" if axioms == "minimal" else "primitive integers"

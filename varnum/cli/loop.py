@@ -12,6 +12,8 @@ from varnum.errors import InputError
 from varnum.text import filled
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from varnum.loop.block import Block
     from varnum.loop.certificate import Certificate
     from varnum.loop.count import Count
@@ -141,7 +143,7 @@ def _net(
     say("trying the closed forms")
     closed = certify_net_boxes(net, nu)
     if plot is None and (not isinstance(closed, Unknown) or net.d > 256):
-        return _boxes(closed, head, None, tol, json, given=True)
+        return _boxes(closed, head, None, tol, nu, json, given=True)
     found, failed = certify_points(net, starts, seed, say)
     if plot is not None:
         _draw(net, found, plot)
@@ -207,7 +209,7 @@ def _show_points(
             text += (f", rate <= {at_most(c.rate)}, at the point {at_most(c.near)} ({c.norm} norm);"
                      f" noise up to {at_least(c.entry_noise)}")  # fmt: skip
             if tol is not None and c.rate:
-                text += f"; {_stop(c, tol)}"
+                text += f"; {'no step proves the exit under noise' if nu else _stop(c, tol)}"
         rows.append(("" if i else "points", text))
     if len(kept) > _SHOWN:
         rows.append(("", f".. and {len(kept) - _SHOWN} more (--json)"))
@@ -470,23 +472,24 @@ def _class(
     found = certify_boxes(find(name), shape, nu)
     against = witness(name, shape) if name in ("cubic", "tanh") and not nu else None
     head = {"activation": name, "d": dimension}
-    return _boxes(found, head, against, tol, json, given=False)
+    return _boxes(found, head, against, tol, nu, json, given=False)
 
 
 def _boxes(
     found: Boxes | Unknown, head: dict[str, Any], against: dict[str, Any] | None,
-    tol: Any, json: bool, given: bool,
+    tol: Any, nu: Fraction, json: bool, given: bool,
 ) -> int:  # fmt: skip
     from varnum.verdict import Unknown
 
     if isinstance(found, Unknown):
         content = head | {"certified": None, "reason": found.reason, "counterexample": against}
         return _end(content, "refuted" if against else "unknown", given, json, _show_unknown)
-    content = head | _numbers(found, tol)
-    return _end(content, "proved", given, json, lambda _: _show_boxes(found, tol))
+    content = head | _numbers(found, tol, nu)
+    return _end(content, "proved", given, json, lambda _: _show_boxes(found, tol, nu))
 
 
-def _numbers(found: Boxes, tol: Any) -> dict[str, Any]:
+def _numbers(found: Boxes, tol: Any, nu: Fraction) -> dict[str, Any]:
+    from varnum.loop.leave import largest_step
     from varnum.outward import float_down, float_up
 
     rate = found.rate
@@ -494,7 +497,7 @@ def _numbers(found: Boxes, tol: Any) -> dict[str, Any]:
         "certified": found.certified,
         "claim": found.claim,
         "intervals": [[float_down(a), float_up(b)] for a, b in found.intervals],
-        "attracts": rate is not None,
+        "attracts": True if rate is not None else None,
         "rate": None if rate is None else float_up(rate),
         "c": float(found.shape.c),
         "e": float_up(found.shape.e),
@@ -503,10 +506,11 @@ def _numbers(found: Boxes, tol: Any) -> dict[str, Any]:
         "tolerance": float_down(found.tolerance),
         "sharp": found.sharp,
         "noise": float_down(found.noise),
-        "stop_factor": None if not rate else float_down((1 - rate) / rate),
+        "stop_factor": None if not rate or nu else float_down((1 - rate) / rate),
     }
     if tol is not None:
-        content["stop_below"] = None if not rate else float_down(tol * (1 - rate) / rate)
+        step = largest_step(rate, tol, nu) if rate else None
+        content["stop_below"] = None if step is None else float_down(step)
     return content
 
 
@@ -536,7 +540,21 @@ def _show_unknown(content: dict[str, Any]) -> None:
     _rows(rows)
 
 
-def _show_boxes(found: Boxes, tol: Any) -> None:
+def _exit_text(rate: Fraction, tol: Any, nu: Fraction) -> str:
+    from varnum.loop.leave import largest_step
+    from varnum.outward import at_least
+
+    if tol is None:
+        step: str | None = None if nu else f"tol * {at_least((1 - rate) / rate)}"
+    else:
+        most = largest_step(rate, tol, nu)
+        step = None if most is None else at_least(most)
+    if step is None:
+        return "no step proves it under this noise; --exit TOL says for one tolerance"
+    return f"stop when the step is below {step}, with both iterates in that box"
+
+
+def _show_boxes(found: Boxes, tol: Any, nu: Fraction) -> None:
     from varnum.outward import at_least, at_most
 
     texts = [f"[{at_least(low, 5)}, {at_most(high, 5)}]" for low, high in found.intervals]
@@ -556,11 +574,9 @@ def _show_boxes(found: Boxes, tol: Any) -> None:
         ("fixed points", f"{found.certified} certified, {where}; {how}"),
         ("tolerance", f"{shift} is {at_most(found.shift, 4)} of {at_least(found.tolerance, 5)}"
          f"{sharp}{near}"),
-        ("noise per loop", f"up to {at_least(found.noise)} keeps every orbit in its box"),
+        ("noise per loop", f"up to {at_least(found.noise)}: a box around each then keeps its "
+         "orbits"),
     ]  # fmt: skip
     if rate:
-        step = f"tol * {at_least((1 - rate) / rate)}"
-        if tol is not None:
-            step = at_least(tol * (1 - rate) / rate)
-        rows.append(("early exit", f"stop when the step is below {step}"))
+        rows.append(("early exit", _exit_text(rate, tol, nu)))
     _rows(rows)

@@ -216,7 +216,12 @@ def _report(kernel: Kernel, eps: Fraction | None, json: bool) -> int:
     verdict, code = _reached(kernel, eps)
     content = as_json(kernel)
     if code:
-        content["reason"] = f"the proved total error, {content['total_error']}, is above --eps"
+        content["reason"] = (
+            f"no real polynomial of this degree is below {content['minimax_error'][0]}"
+            if verdict == "refuted"
+            else f"the total error proved for these coefficients, {content['total_error']}, is "
+            "above --eps; others are not excluded"
+        )
     if json:
         return print_envelope(SCHEMA, content, verdict=verdict, assurance="proved", exit_code=code)
     digits = kernel.form.digits
@@ -251,8 +256,11 @@ def _reached(kernel: Kernel, eps: Fraction | None) -> tuple[str, int]:
 
     if eps is None or kernel.total_error <= ball(eps):
         return "proved", 0
-    if kernel.seen is not None and kernel.seen.low > ball(eps):
-        return "refuted", 1
+    from fractions import Fraction
+
+    least = as_json(kernel)["minimax_error"]
+    if least is not None and Fraction(least[0]) > eps:
+        return "refuted", 1  # not even real coefficients reach it
     return "unknown", 3
 
 

@@ -71,9 +71,9 @@ class VarAttention:
     """
 
     def __init__(self, sigma: float, target: float, *, keep_tokens: bool = True) -> None:
-        self.sigma = positive(sigma, "sigma")
-        self.target = positive(target, "target", least=1e-300)
-        self.keep_tokens = keep_tokens
+        self._sigma = positive(sigma, "sigma")
+        self._target = positive(target, "target", least=1e-300)
+        self._keep_tokens = bool(keep_tokens)
         self._turns = Turns("VarAttention")
         self.outcome = Outcome()
         self.state: MomentState | None = None
@@ -86,6 +86,21 @@ class VarAttention:
         self._far_key = 0.0  # their largest |k|
         self._like: tuple[Any, ...] | None = None  # backend, dtype, device, d, d_v
         self._offset: Offset | None = None  # of all values, settled by the first
+
+    @property
+    def sigma(self) -> float:
+        """The divisor of the logits; of one value for all steps, as are the next two."""
+        return self._sigma
+
+    @property
+    def target(self) -> float:
+        """The output error that rows must reach."""
+        return self._target
+
+    @property
+    def keep_tokens(self) -> bool:
+        """Are keys and values kept for rows that need exact attention?"""
+        return self._keep_tokens
 
     def __copy__(self) -> VarAttention:
         """A copy goes its own way: it shares no state."""

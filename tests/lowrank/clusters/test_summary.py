@@ -254,3 +254,25 @@ def test_grouping_is_seeded_and_leaves_no_group_empty() -> None:
     assert (group(k, v, 40) == np.arange(40)).all()
     same = group(np.ones((9, 3)), np.ones((9, 2)), 4)
     assert (same == 0).all()
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-161, 1e-162, 1e-200, 1e-308, 1e-320])
+def test_values_whose_squares_underflow_keep_a_true_bound(size: float) -> None:
+    """One cluster of keys -1 .. 1 with values of their sign: one mean is far off."""
+    k = np.stack([np.linspace(-1, 1, 40), np.zeros(40)], 1)
+    sign = np.sign(k[:, :1])
+    q = np.array([[3.0, 0.0], [-3.0, 0.0], [1.0, 0.0]])
+    weights = np.exp(q @ k.T)
+    exact = weights @ sign / weights.sum(1, keepdims=True)  # in units of `size`
+    for v in (sign * size, np.concatenate([np.ones((40, 1)), sign * size], 1)):
+        found = Clusters.of(k, v, np.zeros(40, dtype=np.int64), sigma=1.0).attend(q)
+        true = np.abs(found.output[:, -1:] / size - exact) / 2  # of the range
+        assert (found.bound[:, None] >= true * (1 - 1e-9)).all()
+
+
+def test_keys_whose_squares_underflow_keep_a_true_bound() -> None:
+    sign = np.sign(np.linspace(-1, 1, 40))[:, None]
+    for q in (1e80, 8e80):
+        made = Clusters.of(sign * 1.4e-162, sign, np.zeros(40, dtype=np.int64), sigma=1e-75)
+        found = made.attend(np.array([[q], [-q]]))
+        assert (found.bound >= np.tanh(q * 1.4e-162 / 1e-75) / 2 * (1 - 1e-9)).all()

@@ -42,6 +42,9 @@ def certify_minimax(goal: Goal, degree: int) -> Minimax | Unknown:
         if isinstance(high, Unknown):
             return high
         points = list(state.points) if inner == outer else shrunk(list(state.points), outer, inner)
-        low = certify_lower(inner, points, error_bits)
+        try:
+            low = certify_lower(inner, points, error_bits)
+        except ValueError:
+            return Unknown("the exchange's points fell together: the interval is too narrow")
         extrema = tuple(goal.uncentred(t) for t in state.extrema)
         return Minimax((low.bound * factor).lower(), (high.high * factor).upper(), extrema)

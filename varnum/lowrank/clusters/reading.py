@@ -11,6 +11,9 @@ from varnum.floats.rounding import UNIT, gamma
 from varnum.lowrank.clusters.moments import Moments, norm
 
 U = UNIT["float64"]
+LOST = (
+    2.0**-530
+)  # its square, 2^-1060, covers what squares of differences of keys lose to underflow
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Reading:
         d, n, inverse = q.shape[1], own.n, 1 / sigma
         size = norm(q)
         trace = np.einsum("cii->c", own.yy) * (1 + gamma(own.sums + d + 8))  # >= sum |k - m|^2
-        root = np.sqrt(trace / n) * (1 + 8 * U)  # >= mean |k - m|
+        root = np.sqrt(trace / n + LOST**2) * (1 + 8 * U)  # >= mean |k - m|
         scale = size[:, None] * root * inverse * (1 + 8 * U)
         delta = (q @ own.y.T) * inverse / n  # mean of q.(k - m)
         slip = (gamma(own.sums + 8) + gamma(d + 8)) * scale
@@ -43,7 +46,7 @@ class Reading:
         square = square * (inverse * inverse) / n
         loss = (gamma(own.sums + 8) + gamma(2 * d + 16)) * scale**2 * (1 + 8 * U)
         s2 = square + loss - np.maximum(np.abs(delta) - slip, 0.0) ** 2 * (1 - 8 * U)
-        s2 = np.maximum(s2, 0.0) * (1 + 8 * U)
+        s2 = np.maximum(s2, 0.0) * (1 + 8 * U) + (size[:, None] * inverse * LOST) ** 2
         ball = size[:, None] * own.reach * inverse
         edge = np.maximum(np.abs(own.low), np.abs(own.high))
         box = (np.maximum(q, 0) @ own.high.T + np.minimum(q, 0) @ own.low.T) * inverse

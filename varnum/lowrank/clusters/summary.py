@@ -30,6 +30,7 @@ KEPT = -1  # label of rows that stay as they are
 LARGEST_LOGIT = 1e6
 LARGEST_ENTRY = 1e100
 LEAST_WEIGHT = 1e-300  # for weights that underflow: above n 2^-1022 for any n here
+LEAST_RANGE = 1e-140  # squares of differences within a column of less range underflow
 _BLOCK = 512  # queries at a time
 
 
@@ -192,6 +193,9 @@ class Clusters:
         direct = share * reach + _fuzz(theta, terms, low, high)
         error = np.fmin(error, (apart + direct) * (1 + 8 * U))
         lost = np.fmin(direct, (apart + error) * (1 + 8 * U))
+        faint = (low < high) & (high - low < LEAST_RANGE)  # nothing but the range bounds these
+        error[:, faint] = cap[:, faint] * (1 + 8 * U)
+        lost[:, faint] = np.broadcast_to(reach, lost.shape)[:, faint]
         return output, error, mass, dropped, np.where(np.isnan(dropped), np.inf, lost)
 
 
