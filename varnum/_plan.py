@@ -249,7 +249,7 @@ def plan(
     schedule: "1,2,3", or n and alpha for the geometric pyramid. Numbers are exact: "1e-3", "1/3".
     Raises InputError.
     """
-    if not 0 <= max_degree <= 4000:
+    if type(max_degree) is not int or not 0 <= max_degree <= 4000:
         raise InputError(f"max_degree: {max_degree} is not allowed; 0 to 4000")
     question = ask(
         M, W=W, R=R, d=d, d_v=d_v, sigma=sigma, eps=eps, output_error=output_error, error=error,

@@ -76,6 +76,9 @@ def ask(
     preset = None if model is None else released(model)
     if d is None and preset is not None:
         d = preset.head_dim
+    for name, value in (("d", d), ("d_v", d_v), ("n", n), ("alpha", alpha)):
+        if value is not None and type(value) is not int:
+            raise InputError(f"{name}: {value!r} is not allowed; a whole number")
     for name, value in (("d", d), ("d_v", d_v)):
         if value is not None and not 1 <= value <= LARGEST_D:
             raise InputError(f"{name}: {value} is not allowed; 1 to {LARGEST_D}")
@@ -110,6 +113,8 @@ def _schedule(
         raise InputError("schedule: give either a schedule or n, not both")
     if isinstance(schedule, str):
         schedule = parse_schedule(schedule)
+    if schedule is not None and not isinstance(schedule, Schedule):
+        raise InputError(f"schedule: {schedule!r} is not allowed; sides as text, such as 1,2,3")
     if n is not None:
         schedule = geometric(n, alpha)
     if schedule is None and preset is not None:

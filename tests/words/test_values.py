@@ -191,3 +191,14 @@ def test_a_target_is_compared_exactly(asked: str, bound: float, reached: bool) -
     )
     assert made.reached is reached
     assert made.to_dict()["certified_error"] == (None if bound == float("inf") else bound)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"n": "x"}, {"d": "8"}, {"d": True}, {"d": 8.0}, {"d_v": 2.5}, {"alpha": "2"}, {"n": 4.5},
+     {"max_degree": "a"}, {"max_degree": 2.5}, {"schedule": [1, 2]}],
+)  # fmt: skip
+def test_what_is_no_whole_number_is_one_line(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises(vn.InputError, match=f"^{name}: "):
+        vn.plan(**({"M": "4", "eps": "1e-3", "d": 8} | wrong))

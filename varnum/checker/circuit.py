@@ -110,7 +110,8 @@ def replay(circuit: Circuit) -> Replayed:
         if circuit.counts[key] != value:
             raise NotProved(f"{key} is {value}, the file says {circuit.counts[key]}")
     used = {index for index, _ in circuit.gates}
-    most = max(1, WORK // max(1, sum(len(circuit.sums[i]) for i in used)))
+    once = circuit.inputs + len(circuit.gates) + sum(len(circuit.sums[i]) for i in used)
+    most = max(1, WORK // once)
     if circuit.cases is None:
         right, complete, inputs = _by_arithmetic(circuit, most)
         against = "integer arithmetic"
@@ -134,12 +135,12 @@ def count(circuit: Circuit) -> dict[str, int]:
         if index not in of_sum:
             of_sum[index] = 1 + max((depths[node] for node, _ in circuit.sums[index]), default=0)
         depths.append(of_sum[index])
-    used = [circuit.sums[index] for index, _ in circuit.gates]
+    used = {index for index, _ in circuit.gates}  # a sum may serve many gates
     return {
         "depth": max(depths[o] for o in circuit.outputs),
         "gates": len(circuit.gates),
-        "wires": sum(map(len, used)),
-        "weight": max((abs(w) for terms in used for _, w in terms), default=0),
+        "wires": sum(len(circuit.sums[index]) for index, _ in circuit.gates),
+        "weight": max((abs(w) for i in used for _, w in circuit.sums[i]), default=0),
     }
 
 

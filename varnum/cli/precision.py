@@ -68,6 +68,8 @@ def precision(
         raise InputError("--every-rounding: bits from 2 to 4096")
     for p in several:
         Rounding(p)
+    if seed < 0:
+        raise InputError(f"seed: {seed} is negative")
     model = load_model(var, vae, config, random, seed)
     chosen = parse_labels(labels, model.var.num_classes, seed)
     given = None if tokens is None else np.atleast_1d(read_tokens(tokens))[: len(chosen)]
