@@ -346,3 +346,13 @@ def test_pivots_stop_where_they_would_cost_too_much():
     assert certificate.method == "monomials"
     assert "pivots would be needed" in certificate.reason
     assert certificate.reached
+
+
+def test_small_entries_of_the_kernel_show_in_the_output() -> None:
+    """With v = identity an offset taken from v would leave 0 where the weight is 5e-11."""
+    q, k = np.array([[4.0]], np.float32), np.array([[0.0], [6.0], [0.5]], np.float32)
+    found = vn.attention(q, k, np.eye(3, dtype=np.float32), eps="1e-2", sigma="1", method="exact")
+    weights = np.exp(np.float64(q @ k.T)[0])
+    assert found.certificate.reached
+    odds = np.asarray(found.output, np.float64)[0] / weights
+    assert (odds.max() - odds.min()) / (odds.max() + odds.min()) <= 1e-2

@@ -94,7 +94,8 @@ class ExactFit:
 
 def _attend(problem: Problem, q: Any, k: Any, v: Any) -> tuple[Any, Outcome]:
     rest = (problem.view, problem.sigma, problem.target.error)
-    return attend_scales(q, k, v, *rest, low_rank=False)
+    centred = problem.target.of != "kernel"  # a small entry of the kernel shows in the output
+    return attend_scales(q, k, v, *rest, low_rank=False, centred=centred)
 
 
 def _underflow(spread: float) -> str:

@@ -23,17 +23,19 @@ def attend_scales(
     *,
     low_rank: bool = True,
     choice: Choice | None = None,
+    centred: bool = True,
 ) -> tuple[Any, Outcome]:
     """All scales of one head at once (teacher forcing), q, k (L, d), v (L, d_v), L = sum(scales).
 
-    Without `scales` every query sees every key, and their numbers may differ. `choice` is what
+    Without `scales` every query sees every key, and their numbers may differ. centred: may an
+    offset be taken from v? Then small weights do not show in the output. `choice` is what
     `choose_setting` found for these tokens; otherwise it is found on the way.
     """
     work = VarAttention(sigma, target)
     if not low_rank:
         work.choice = Unknown("asked for")
     work._offered = choice
-    work._offset = _offset(v, scales)
+    work._offset = _offset(v, scales) if centred else None
     v = v if work._offset is None else v - work._offset.vector
     out = empty((int(q.shape[0]), int(v.shape[1])), v)
     if scales is None:
