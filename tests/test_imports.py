@@ -114,6 +114,47 @@ def test_direction(path: Path) -> None:
         ), f"{path.relative_to(ROOT)} imports {name}"
 
 
+# an array must name its namespace (Array API)
+CIRCLES = {frozenset({"varnum.balls.array", "varnum.balls.namespace"})}
+
+
+def _imported(path: Path) -> set[str]:
+    """The modules of the house a file imports, lazily or not; imports for types alone left out."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    modules = {_module(file) for file in FILES}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner & modules or {node.module}
+    return found & modules - {_module(path)}
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """The sets of modules that reach each other."""
+    reach = {name: set(targets) for name, targets in graph.items()}
+    for middle in graph:
+        for targets in reach.values():
+            if middle in targets:
+                targets |= reach[middle]
+    return {frozenset(b for b in reach[a] if a in reach[b]) | {a} for a in graph if a in reach[a]}
+
+
+def test_no_circle_between_files() -> None:
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == {frozenset({"b", "c"})}
+    assert _circles({_module(path): _imported(path) for path in FILES}) == CIRCLES
+
+
 def test_the_checker_is_the_standard_library_alone() -> None:
     for path in (ROOT / "checker").glob("*.py"):
         for name in imports(path):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varnum.balls.array import BallArray
-from varnum.balls.questions import float_down, float_up
+from varnum.balls.edges import float_down, float_up
 from varnum.balls.scalar import current_precision, lower, precision, upper
 
 THIRD = Fraction(1, 3)

@@ -18,7 +18,7 @@ from varnum import formulas
 from varnum.formulas.core import Formula
 from varnum.proof import ledger
 from varnum.proof import verify as module
-from varnum.proof.obligation import all_obligations
+from varnum.proof.obligations import all_obligations
 from varnum.proof.solvers import Solver
 from varnum.verdict import Proved
 

@@ -9,7 +9,7 @@ import pytest
 
 from varnum.errors import MissingExtra
 from varnum.proof import ledger
-from varnum.proof.obligation import all_obligations
+from varnum.proof.obligations import all_obligations
 from varnum.proof.solvers import Solver, installed
 from varnum.verdict import Proved, Refuted, Unknown
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 from flint import arb
 
-from varnum.balls import kernels
+from varnum.balls import edges, kernels
 from varnum.balls.convert import Balls, balls_of, one
 
 _SCALARS = (int, float, Fraction, arb, np.integer, np.floating)
@@ -147,7 +147,7 @@ class BallArray:
         return wrap(self._balls.swapaxes(-1, -2))
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        from varnum.balls import namespace
+        from varnum.balls import namespace  # the one circle: the Array API asks an array for it
 
         return namespace
 
@@ -167,21 +167,15 @@ class BallArray:
 
     def estimate(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The midpoints as float64, radius dropped; NaN where the ball is unbounded."""
-        from varnum.balls import questions
-
-        return questions.estimate(self)
+        return edges.estimate(self._balls)
 
     def radius_upper(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Float64 not below the radii, infinity where unbounded; see `bounds` for intervals."""
-        from varnum.balls import questions
-
-        return questions.radius_upper(self)
+        return edges.radius_upper(self._balls)
 
     def bounds(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Float64 arrays (low, high) with low <= every point <= high."""
-        from varnum.balls import questions
-
-        return questions.bounds(self)
+        return edges.bounds(self._balls)
 
     __add__, __radd__ = _binary(operator.add)
     __sub__, __rsub__ = _binary(operator.sub)

@@ -5,7 +5,6 @@ Every answer is on the safe side: an undefined or unbounded ball is never certai
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -14,15 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb
 
+from varnum.balls import edges
 from varnum.balls.array import BallArray
 from varnum.balls.array import any_balls as _balls
 from varnum.balls.convert import entrywise
-from varnum.balls.scalar import current_precision, exact_value, precision
+from varnum.balls.edges import Floats
+from varnum.balls.scalar import exact_value, precision
 from varnum.errors import InputError
 from varnum.verdict import Unknown
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
-Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -88,45 +88,9 @@ def contains(x: Any, values: Any) -> Mask:
     return entrywise(inside, 2)(_balls(x), numbers).astype(bool)
 
 
-def float_down(x: Any) -> float:
-    """The largest float64 not above an exact ball; from its integers, at any precision in force."""
-    mantissa, exponent = x.man_exp()
-    return _down(int(mantissa), int(exponent))
-
-
-def float_up(x: Any) -> float:
-    """The smallest float64 not below an exact ball, likewise."""
-    mantissa, exponent = x.man_exp()
-    return 0.0 - _down(-int(mantissa), int(exponent))
-
-
-def _down(mantissa: int, exponent: int) -> float:
-    """mantissa 2^exponent, rounded down."""
-    drop = max(mantissa.bit_length() - 53, -1074 - exponent)  # bits below a float64's last
-    if drop > 0:
-        mantissa, exponent = mantissa >> drop, exponent + drop
-    if mantissa.bit_length() + exponent > 1024:
-        return math.nextafter(math.inf, 0.0) if mantissa > 0 else -math.inf
-    return math.ldexp(mantissa, exponent)  # exact
-
-
-def _nearest(x: Any) -> float:
-    """About the float64 next to an exact ball."""
-    mantissa, exponent = (int(part) for part in x.man_exp())
-    drop = max(mantissa.bit_length() - 64, 0)
-    if mantissa.bit_length() + exponent > 1023:  # ldexp would warn of 2^1024
-        return _down(mantissa, exponent)
-    return math.ldexp(float(mantissa >> drop), exponent + drop)
-
-
-def _floats(function: Callable[[Any], float], x: Any) -> Floats:
-    with precision(max(64, current_precision())):  # .lower() and .upper() round to it
-        return entrywise(function)(_balls(x)).astype(np.float64)
-
-
 def estimate(x: Any) -> Floats:
     """Midpoints rounded to float64, radius dropped; NaN where the ball is unbounded."""
-    return _floats(lambda b: _nearest(b.mid()) if b.is_finite() else math.nan, x)
+    return edges.estimate(_balls(x))
 
 
 def radius_upper(x: Any) -> Floats:
@@ -134,14 +98,12 @@ def radius_upper(x: Any) -> Floats:
 
     `estimate` rounds that midpoint: for an interval take `bounds`.
     """
-    return _floats(lambda b: float_up(b.rad()) if b.is_finite() else math.inf, x)
+    return edges.radius_upper(_balls(x))
 
 
 def bounds(x: Any) -> tuple[Floats, Floats]:
     """Float64 arrays (low, high) with low <= every point <= high; infinite where unbounded."""
-    low = _floats(lambda b: float_down(b.lower()) if b.is_finite() else -math.inf, x)
-    high = _floats(lambda b: float_up(b.upper()) if b.is_finite() else math.inf, x)
-    return low, high
+    return edges.bounds(_balls(x))
 
 
 _EXACT = 10**9  # digits reported for a point, which has all of them

@@ -120,7 +120,7 @@ def read(raw: dict[str, Any], section: str = "") -> Claim:
 
 def problems(claim: Claim) -> list[str]:
     """What is wrong with an entry, in words; empty if nothing is."""
-    from varnum.proof.obligation import all_obligations
+    from varnum.proof.obligations import all_obligations
 
     found = []
     if claim.assurance not in ASSURANCES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varnum.proof.ledger import Claim, page
-from varnum.proof.obligation import all_obligations
+from varnum.proof.obligations import all_obligations
 
 
 def render(claim: Claim) -> str:

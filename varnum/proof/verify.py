@@ -18,7 +18,8 @@ from varnum.errors import InputError, MissingExtra
 from varnum.proof import checking, ledger
 from varnum.proof.coq.compiler import coqc, version
 from varnum.proof.ledger import Claim
-from varnum.proof.obligation import Obligation, all_obligations
+from varnum.proof.obligation import Obligation
+from varnum.proof.obligations import all_obligations
 from varnum.proof.solvers import SOLVERS, Solver, installed
 from varnum.proof.transcendental import BACKENDS, facts
 from varnum.value import Value
