@@ -1,5 +1,6 @@
 """What the site makes of other files: proofs/ as pages, tables from the JSON Schemas and words."""
 
+import html
 import json
 import re
 import tomllib
@@ -9,6 +10,8 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
+# what pymdownx.arithmatex makes of $..$ and $$..$$
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', flags=re.S)
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -27,6 +30,25 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
         markdown = render(claims()[Path(page.file.src_uri).stem])
     return re.sub(r"<!-- table: (\w+) -->", lambda found: TABLES[found[1]](), markdown)
+
+
+def on_page_content(content: str, page: Any, **_: Any) -> str:
+    """LaTeX becomes MathML, which browsers set without a script; bad LaTeX fails the build."""
+    from math_core import LatexError, LatexToMathML
+
+    setter = LatexToMathML()
+
+    def mathml(found: re.Match[str]) -> str:
+        latex, block = html.unescape(found[3]), found[1] == "div"
+        if block:
+            latex = rf"\begin{{equation}}{latex}\end{{equation}}" if r"\tag" in latex else latex
+        try:
+            formula = setter.convert_with_local_state(latex, displaystyle=block)
+        except LatexError as problem:
+            raise ValueError(f"{page.file.src_uri}: {latex}: {problem}") from problem
+        return f'<{found[1]} class="formula">{formula}</{found[1]}>'
+
+    return FORMULA.sub(mathml, content)
 
 
 def fields() -> str:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,3 +108,23 @@ def test_outcomes_agree_with_the_ledger() -> None:
     assert repaired <= set(told)
     still_open = {c.id for c in claims().values() if c.assurance == "open"}
     assert still_open == set(re.findall(r"`([\w-]+)`", text.split("## Stated, not")[1]))
+
+
+def test_latex_becomes_mathml_and_bad_latex_fails_the_build() -> None:
+    pytest.importorskip("math_core", reason="math-core is not installed: the extra 'docs'")
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed: the extra 'docs'")
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
+    inline = hooks.on_page_content('<span class="arithmatex">\\(a &lt; b\\)</span>', page)
+    assert "<math>" in inline
+    assert "&lt;" in inline
+    assert "arithmatex" not in inline
+    block = '<div class="arithmatex">\\[\\frac{1}{2} \\tag{7}\\]</div>'
+    assert "<mfrac>" in hooks.on_page_content(block, page)
+    assert "(7)" in hooks.on_page_content(block, page)
+    with pytest.raises(ValueError, match=r"a.md: \\frac\{1: "):
+        hooks.on_page_content('<span class="arithmatex">\\(\\frac{1\\)</span>', page)
