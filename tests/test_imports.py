@@ -46,6 +46,7 @@ MAY: dict[str, set[str]] = {
     "_plan": GROUND | {"approx", "lowrank", "cost", "question", "_plan_text", "_plan_json"},
     "_attention": GROUND | {"approx", "floats", "lowrank"},
     "_slot": GROUND | {"floats", "lowrank", "_attention"},
+    "integrations": GROUND | {"floats", "lowrank", "_attention"},
     "propagate": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_plan", "question"},
     "hardness": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from varnum._plan import Plan, plan
     from varnum._proofs import certify, check, verify
     from varnum._slot import GuaranteedKernel
+    from varnum.integrations.certificates import certificates
+    from varnum.integrations.sdpa import sdpa
     from varnum.lowrank.stream import VarAttention
 
 _LAZY = {
@@ -27,11 +29,13 @@ _LAZY = {
     "Attention": "varnum._attention",
     "Certificate": "varnum._attention",
     "VarAttention": "varnum.lowrank.stream",
+    "certificates": "varnum.integrations.certificates",
     "certify": "varnum._proofs",
     "check": "varnum._proofs",
     "plan": "varnum._plan",
     "Plan": "varnum._plan",
     "GuaranteedKernel": "varnum._slot",
+    "sdpa": "varnum.integrations.sdpa",
     "verify": "varnum._proofs",
 }
 
@@ -48,9 +52,11 @@ __all__ = [
     "VarAttention",
     "__version__",
     "attention",
+    "certificates",
     "certify",
     "check",
     "plan",
+    "sdpa",
     "verify",
 ]
 

@@ -28,7 +28,7 @@ def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] |
         if array.dtype != q.dtype:
             raise InputError(f"{name}: dtype {array.dtype}, but q has {q.dtype}; use one dtype")
     _check_shapes(q, k, v, scales)
-    _check_memory(q, k, v)
+    check_memory(q, k, v)
     for name, array in (("q", q), ("k", k), ("v", v)):
         if not bool(_finite(array)):
             raise InputError(f"{name}: holds nan or inf; all entries must be finite")
@@ -72,7 +72,7 @@ def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> Non
             )
 
 
-def _check_memory(q: Any, k: Any, v: Any) -> None:
+def check_memory(q: Any, k: Any, v: Any) -> None:
     """Before anything is allocated: broadcast views may stand for any number of entries."""
     if not isinstance(q, np.ndarray) and q.device.type != "cpu":
         return

@@ -1,0 +1,31 @@
+"""Every guaranteed call inside a block leaves its certificate: `with vn.certificates() as made`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from varnum._attention import Certificate
+
+_open: ContextVar[tuple[list[Certificate], ...]] = ContextVar("varnum_certificates", default=())
+
+
+@contextmanager
+def certificates() -> Iterator[list[Certificate]]:
+    """The certificates of the calls of `varnum.sdpa` inside, in order, one per call (worst head).
+
+    Blocks nest: each sees what happens inside it. Of this thread or task alone.
+    """
+    made: list[Certificate] = []
+    token = _open.set((*_open.get(), made))
+    try:
+        yield made
+    finally:
+        _open.reset(token)
+
+
+def record(certificate: Certificate) -> None:
+    """Into every block that is open here."""
+    for made in _open.get():
+        made.append(certificate)

@@ -1,0 +1,245 @@
+"""Exact attention of a whole request by torch's own kernel, with a bound per row; needs torch.
+
+Claim float-forward, with the row's own number of keys and range of values. Rows whose bound misses
+the target are done again in float64. Heads that hold nan or inf, or whose logits overflow, go to
+torch's plain formula, and nothing is said about them: their bound is nan.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from varnum.floats.rounding import TINY, UNIT, dtype_name
+from varnum.floats.softmax_error import FUSED_EXP_ULPS
+from varnum.integrations.masks import Ranges, View, of_head
+from varnum.integrations.request import Request
+
+_UP = 1 + 2.0**-30  # of float64 expressions in fewer than 2^20 terms >= 0
+_NEGLIGIBLE = 1e-20  # the mass of keys that are e^-60 below another one, twice: 2 L_k e^-60
+_LARGEST = {"float32": 1e36, "float64": 1e300}  # of a logit
+_SUM = 2.0**70  # sums of that many largest values do not overflow
+_MANY = 4  # with this part of a head's rows in float64, all of them are no slower
+
+
+@dataclass
+class Exact:
+    """out (B, H, L_q, d_v) in working precision, bound (B, H, L_q) float64.
+
+    irregular (B, H): heads about which nothing is said. sharper: (head, rows, low, high) of rows
+    done again, whose ranges are exact now.
+    """
+
+    out: Any
+    bound: Any
+    ranges: Ranges
+    irregular: Any
+    sharper: list[tuple[tuple[int, int], Any, Any, Any]] = field(default_factory=list)
+
+
+def attend_exactly(given: Request, view: View, target: float, skip: Any = None) -> Exact:
+    """Attention of all heads but those of `skip` (B, H), whose part of the answer means nothing."""
+    import torch
+
+    sizes, ranges, name = Sizes(given, view), view.ranges(given.v), dtype_name(given.q)
+    irregular = ~sizes.regular
+    out = _kernel(given, view, skip)
+    over = ~(sizes.reach < _LARGEST[name]) | irregular
+    for b, h in over.nonzero().tolist():
+        out[b, h] = _formula(given, view, (b, h))
+        irregular[b, h] |= ~out[b, h].isfinite().all()
+    bound = sizes.bound(view, ranges, UNIT[name])
+    _mend(out, ranges, sizes.constant, irregular)
+    none = (view.counts == 0).expand_as(bound)
+    out.masked_fill_((none & ~irregular[..., None])[..., None], 0.0)
+    bound = bound.masked_fill(none, 0.0)
+    found = Exact(out, bound, ranges, irregular)
+    missed = ~(bound <= target) & ~irregular[..., None]
+    if skip is not None:
+        missed &= ~skip[..., None]
+    if name == "float64":  # no wider: what can be had is the range, where it is not known
+        missed &= (bound == math.inf) & ~ranges.exact
+    for b, h in missed.any(-1).nonzero().tolist():
+        _again(found, given, (b, h), missed[b, h].nonzero()[:, 0])
+    found.bound = torch.where(irregular[..., None], math.nan, found.bound)
+    return found
+
+
+class Sizes:
+    """Norms and largest entries of the heads of a request, none below the exact ones."""
+
+    def __init__(self, given: Request, view: View) -> None:
+        import torch
+
+        q, k, v = given.q, given.k, given.v
+        self.width, self.name = int(q.shape[-1]), dtype_name(q)
+        seen = v
+        if view.mask is not None:  # the weights of keys that nobody sees are 0, exactly
+            seen = torch.where(view.seen.any(2)[..., None], v, 0.0)
+        low, high = seen.amin(2), seen.amax(2)
+        self.constant = low == high  # (B, H, d_v)
+        self.largest = torch.maximum(high.double(), -low.double())
+        self.reach = _farthest(q) * _farthest(k) * abs(given.scale) * _UP  # of |logit|, (B, H)
+        self.regular = torch.ones_like(self.reach, dtype=torch.bool)
+        for part in (q, k, v):
+            self.regular &= (part.amax((-2, -1)) - part.amin((-2, -1))).isfinite() | (
+                part.isfinite().all(-1).all(-1)
+            )
+        if view.additive:
+            self.regular &= ~(view.mask.isnan() | (view.mask == math.inf)).any(-1).any(-1)
+        self.mask = view.size(self.reach)  # of rows, (B|1, H|1, L_q|1)
+
+    def bound(self, view: View, ranges: Ranges, unit: float) -> Any:
+        """Output error per row (B, H, L_q) in units of the range of the keys that it sees."""
+        import torch
+
+        ratio, still = self.ratios(ranges.low, ranges.high)  # (B, H, R)
+        unsure = still[..., ranges.group] & ~ranges.exact
+        ratio = torch.where(unsure, math.inf, ratio[..., ranges.group])
+        return self.rounding(view.counts, self.mask, ratio, unit)
+
+    def ratios(self, low: Any, high: Any) -> tuple[Any, Any]:
+        """Largest max|v| / range over columns that move, of low, high (B, H, R, d_v) -> (B, H, R).
+
+        And: is there a column that does not move here, but may elsewhere?
+        """
+        import torch
+
+        spread = high.double() - low.double()
+        moves = spread > 0
+        size = self.largest[:, :, None] + TINY[self.name] / UNIT[self.name]
+        ratio = torch.where(moves, size / torch.where(moves, spread, 1.0), 0.5).amax(-1)
+        if not bool((size * (_SUM * TINY[self.name]) < 1).all()):
+            ratio = torch.full_like(ratio, math.inf)  # sums may overflow
+        return ratio * _UP, ~(moves | self.constant[:, :, None]).all(-1)
+
+    def rounding(self, counts: Any, mask: Any, ratio: Any, unit: float) -> Any:
+        """Half the logit error (1 at most: both outputs are means), then sums, then the quotient.
+
+        counts, mask, ratio of max|v| to the range: of rows, (B, H, n) or axes of one.
+        """
+        reach = self.reach[..., None]
+        zeta = _gamma(self.width + 8.0, unit) * reach + 2 * FUSED_EXP_ULPS * unit
+        zeta = zeta + 8 * unit * (1 + 2 * (reach + mask))
+        sums = _gamma(3 * counts.double() + 16, unit)
+        rest = sums / (1 - sums).clamp(1e-30) * 3 * ratio + 4 * unit * ratio
+        return ((zeta / 2).nan_to_num(1.0, 1.0).clamp(max=1.0) + rest + _NEGLIGIBLE) * _UP
+
+
+def cast_error(found: Exact, narrow: Any) -> Any:
+    """What a narrower type did to each row (B, H, L_q), in units of its range."""
+    ranges = found.ranges
+    error = _moved(
+        found.out, narrow, ranges.low[:, :, ranges.group], ranges.high[:, :, ranges.group]
+    )
+    for (b, h), rows, low, high in found.sharper:
+        error[b, h, rows] = _moved(found.out[b, h][rows], narrow[b, h][rows], low, high)
+    return error
+
+
+def _moved(wide: Any, narrow: Any, low: Any, high: Any) -> Any:
+    import torch
+
+    moved = (wide.double() - narrow.double()).abs()
+    per = torch.where(moved == 0, 0.0, moved / (high.double() - low.double()).clamp(0))
+    return per.amax(-1) * _UP
+
+
+def _kernel(given: Request, view: View, skip: Any) -> Any:
+    import torch
+
+    q, k, v = given.q, given.k, given.v
+    if skip is None or not bool(skip.any()):
+        return _fused(q, k, v, given.scale, view.arguments())
+    out = torch.zeros(*q.shape[:-1], v.shape[-1], dtype=v.dtype, device=v.device)
+    for b, h in (~skip).nonzero().tolist():
+        one = [part[b, h][None, None] for part in (q, k, v)]
+        out[b, h] = _fused(one[0], one[1], one[2], given.scale, view.arguments((b, h)))[0, 0]
+    return out
+
+
+def _fused(q: Any, k: Any, v: Any, scale: float, arguments: dict[str, Any]) -> Any:
+    """Torch's kernel itself, not the name that `varnum.use` replaces; memory of its own."""
+    import torch
+
+    out = torch._C._nn.scaled_dot_product_attention(q, k, v, scale=scale, **arguments)
+    return out.clone() if out.data_ptr() == v.data_ptr() else out
+
+
+def _formula(given: Request, view: View, head: tuple[int, int]) -> Any:
+    """Softmax of the logits as they come, as torch's MATH backend does it."""
+    import torch
+
+    parts = (part[head][None, None] for part in (given.q, given.k, given.v))
+    plain = torch.ops.aten._scaled_dot_product_attention_math
+    return plain(*parts, scale=given.scale, **view.arguments(head))[0][0, 0]
+
+
+def _mend(out: Any, ranges: Ranges, constant: Any, irregular: Any) -> None:
+    """A column of equal values has that value as its exact output: write it."""
+    same = ranges.low == ranges.high  # (B, H, R, d_v)
+    few = same.any(-1).any(0).any(0)[ranges.group] & ranges.exact.any(0).any(0)
+    rows = None if bool(constant.any()) else few.nonzero()[:, 0]
+    group = ranges.group if rows is None else ranges.group[rows]
+    if not len(group):
+        return
+    exact = ranges.exact if rows is None else ranges.exact[..., rows]
+    where = (same[:, :, group] & exact[..., None]) | constant[:, :, None]
+    where = where & ~irregular[..., None, None]
+    part = out if rows is None else out[:, :, rows]
+    mended = ranges.low[:, :, group].where(where, part)
+    out[:, :, slice(None) if rows is None else rows] = mended
+
+
+def _again(found: Exact, given: Request, head: tuple[int, int], rows: Any) -> None:
+    """Rows of a head in float64, written into `found` with their new bounds."""
+    import torch
+
+    q, k, v = (part[head].double()[None, None] for part in (given.q, given.k, given.v))
+    mask = None if given.mask is None else of_head(given.mask, head)[None, None]
+    one = replace(given, q=q, k=k, v=v, mask=mask, lead=(1, 1))
+    view = View(one)
+    if _MANY * len(rows) > view.rows:
+        rows = torch.arange(view.rows, device=q.device)
+    out = _fused(q[:, :, rows], k, v, given.scale, view.arguments_of(rows))
+    ranges = found.ranges
+    low, high = (part[head][ranges.group[rows]] for part in (ranges.low, ranges.high))
+    unsure = ~of_head(ranges.exact, head)[rows]
+    if bool(unsure.any()):
+        low[unsure], high[unsure] = view.exact_ranges(given.v[head], (0, 0), rows[unsure])
+    sizes = Sizes(one, view)
+    ratio, _ = sizes.ratios(low[None, None], high[None, None])
+    counts, size = (_rows(part, rows) for part in (view.counts, sizes.mask))
+    bound = sizes.rounding(counts, size, ratio, UNIT["float64"])[0, 0]
+    none = (counts == 0).expand(1, 1, len(rows))[0, 0]
+    wide = out[0, 0].masked_fill(none[:, None], 0.0)
+    wide = torch.where((low == high) & ~none[:, None], low.double(), wide)
+    narrow = wide.to(found.out.dtype)
+    bound = (bound + _moved(wide, narrow, low, high)).masked_fill(none, 0.0)
+    found.out[head][rows], found.bound[head][rows] = narrow, bound
+    found.sharper.append((head, rows, low, high))
+
+
+def _rows(of: Any, rows: Any) -> Any:
+    """Of (B, H, L_q|1)."""
+    return of[..., rows] if of.shape[-1] > 1 else of
+
+
+def _farthest(array: Any) -> Any:
+    """Not below the largest row norm of each head (B, H, L, d) -> (B, H), float64.
+
+    Squares may underflow or overflow: then the bound is larger, or infinite.
+    """
+    d, name = array.shape[-1], dtype_name(array)
+    square = (array * array).sum(-1).amax(-1).double() + TINY[name] * d
+    return square.sqrt() * (1 + 4 * d * UNIT[name]) * _UP
+
+
+def _gamma(operations: Any, unit: float) -> Any:
+    """n u / (1 - n u), of an array or a number; infinite from n u = 1/2 on (Higham, lemma 3.1)."""
+    product = operations * unit
+    if isinstance(product, float):
+        return math.inf if product >= 0.5 else product / (1 - product) * _UP
+    found = product / (1 - product).clamp(1e-9) * _UP
+    return found.masked_fill(product >= 0.5, math.inf)
