@@ -30,6 +30,7 @@ COMMANDS = {
     "verify --claim affine --no-checks": "verify",
     "run --random var-tiny --labels 1 --attention lowrank": "run",
     "run --random var-tiny-plain --labels 1 --backend balls": "run",
+    "run --random flowar-tiny --labels 1 --num-steps 2 --backend balls": "run",
     "run --random var-tiny --labels 1 --backend balls --digits 4000 --max-bits 64": "run",
     "attention --q q.npy --k k.npy --v v.npy --eps 1e-2": "attention",
     "attention --q q.npy --k k.npy --v v.npy --output-error 1e-15 --no-bounds": "attention",

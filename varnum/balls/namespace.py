@@ -232,6 +232,7 @@ exp, expm1 = _entry("exp", arb.exp), _entry("expm1", arb.expm1)
 log, log1p = _entry("log", arb.log), _entry("log1p", arb.log1p)
 sqrt, tanh = _entry("sqrt", arb.sqrt), _entry("tanh", arb.tanh)
 sin, cos = _entry("sin", arb.sin), _entry("cos", arb.cos)
+erf = _entry("erf", arb.erf)
 sinh, cosh = _entry("sinh", arb.sinh), _entry("cosh", arb.cosh)
 
 

@@ -24,7 +24,7 @@ VERBS = {  # one line each in `varnum --help`, in this order
     "certify": "Write the proof of a degree as a file.",
     "check": "Re-check such a file, and say what it proves.",
     "attention": "Run attention with a guaranteed error.",
-    "run": "Run a VAR model: NumPy, torch, or balls.",
+    "run": "Run VAR or FlowAR: NumPy, torch, or balls.",
     "audit": "Bound every head of a model.",
     "poly": "A polynomial for exp in a float format, and code.",
     "regime": "Where attention is fast, open or hard.",

@@ -1,4 +1,4 @@
-"""`varnum run`: one forward pass of VAR, from files or with random weights."""
+"""`varnum run`: one run of VAR or FlowAR, from files or with random weights."""
 
 from __future__ import annotations
 
@@ -23,16 +23,32 @@ if TYPE_CHECKING:
 def run(
     var: Annotated[str | None, typer.Option(help="Transformer: .npz, .safetensors, .pth.")] = None,
     vae: Annotated[str | None, typer.Option(help="VQVAE: .npz, .safetensors, .pth.")] = None,
+    flowar: Annotated[
+        str | None, typer.Option(help="FlowAR instead: its state dict, .npz, .safetensors, .pth.")
+    ] = None,
     config: Annotated[
         str | None, typer.Option(help="JSON file of sizes; most are read off the weights.")
     ] = None,
     random: Annotated[
-        str | None, typer.Option(help="Random weights of a preset (var-tiny, var-d16, ..).")
+        str | None,
+        typer.Option(help="Random weights of a preset (var-tiny, var-d16, flowar-s, ..)."),
     ] = None,
     labels: Annotated[
         str, typer.Option(help="Class labels, e.g. 1,2; -1 is no class, 'random' draws one.")
     ] = "0",
-    cfg: Annotated[str, typer.Option(help="Guidance strength, reached at the last scale.")] = "0",
+    cfg: Annotated[
+        str,
+        typer.Option(help="Guidance strength at the last scale; FlowAR: 1 or less is none."),
+    ] = "0",
+    guidance: Annotated[
+        str, typer.Option(help="FlowAR: guide only at times up to this, itself included.")
+    ] = "0.9",
+    num_steps: Annotated[
+        int, typer.Option("--num-steps", help="FlowAR: of the sampler; 25 makes 24 evaluations.")
+    ] = 25,
+    noise: Annotated[
+        str | None, typer.Option(help="FlowAR: .npz of latents to start from, noise_0, ..")
+    ] = None,
     top_k: Annotated[int, typer.Option(help="Keep the k largest logits; 0 keeps all.")] = 1,
     top_p: Annotated[str, typer.Option(help="Keep probability mass p; 0 keeps all.")] = "0",
     seed: Annotated[int, typer.Option(help="Seed of random weights and of sampling.")] = 0,
@@ -54,13 +70,17 @@ def run(
     max_bits: Annotated[int, typer.Option(help="Balls: give up above this precision.")] = 4096,
     out: Annotated[str | None, typer.Option(help="Write arrays to this .npz.")] = None,
     image: Annotated[str | None, typer.Option(help="Write the images to this .png.")] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="FlowAR: --out holds conditions and time indices too.")
+    ] = False,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Run a VAR model once: generate images, or with --tokens compute teacher-forced logits.
+    """Run VAR once: generate images, or with --tokens compute teacher-forced logits; or FlowAR.
 
-    Weights come from --var and --vae, or from --random. --out holds tokens_s{k}, logits_s{k}
-    (after guidance), fhat_s{k} and image, or logits with --tokens; with balls also *_radius.
+    Weights come from --var and --vae, from --flowar, or from --random. --out holds tokens_s{k},
+    logits_s{k} (after guidance), fhat_s{k} and image, or logits with --tokens; for FlowAR map_{k},
+    with --trace also z_{k} and t_int; with balls also *_radius.
 
     Exit code 3: with balls, a token or the digits asked for could not be certified; with
     --attention lowrank, the output error asked for was not reached.
@@ -76,6 +96,19 @@ def run(
     if attention != "exact" and where.name == "balls":
         raise InputError("attention: balls take exact alone; lowrank runs on numpy and torch")
     kernel = attention_kernel(attention, output_error)
+    if flowar is not None or (random or "").startswith("flowar"):
+        absent = {"var": var, "vae": vae, "tokens": tokens, "image": image}
+        absent |= {"model-error": model_error}
+        if given := [name for name, value in absent.items() if value is not None]:
+            raise InputError(f"{given[0]}: not of FlowAR; leave it out with --flowar")
+        _check(digits, max_bits, Settings(seed=seed), None, out, None)
+        settings_flow = (num_steps, parse(cfg, "cfg"), parse(guidance, "guidance"))
+        files = (flowar, config, random, seed)
+        wanted = (labels, noise, seed, digits, max_bits, trace)
+        result = _flowar(files, settings_flow, where, kernel, wanted)
+        raise typer.Exit(_finish(result, where, out, None, kernel, attention, as_json))
+    if noise is not None or trace:
+        raise InputError(f"{'trace' if noise is None else 'noise'}: of FlowAR; needs --flowar")
     settings = Settings(parse(cfg, "cfg"), top_k, parse(top_p, "top_p"), seed)
     _check(digits, max_bits, settings, tokens, out, image)
     if model_error is not None and (attention != "lowrank" or tokens is None):
@@ -90,19 +123,35 @@ def run(
     else:
         job = teacher_job(chosen, forced, kernel)
     result = _compute(job, model, where, digits, max_bits)
+    raise typer.Exit(_finish(result, where, out, image, kernel, attention, as_json))
+
+
+def _flowar(files: Any, settings: Any, where: Backend, kernel: Any, wanted: Any) -> dict[str, Any]:
+    from varnum.cli.run_flowar import Wanted, load_flowar, run_flowar
+    from varnum.model.flowar.numbers import Kernels
+    from varnum.model.flowar.sampling import FlowSettings
+
+    kernels = Kernels(kernel, kernel, kernel)
+    return run_flowar(load_flowar(*files), FlowSettings(*settings), where, kernels, Wanted(*wanted))
+
+
+def _finish(
+    result: dict[str, Any], where: Backend, out: str | None, image: str | None, kernel: Any,
+    attention: str, as_json: bool,
+) -> int:  # fmt: skip
+    """Write files, print, and say the exit code."""
     summary = _write(result, where, out, image)
     if attention == "lowrank":
         summary["attention"] = _guarantee(kernel)
     code = 3 if "unknown" in summary or not summary.get("attention", {}).get("reached", True) else 0
     if as_json:
         bounded = where.name == "balls" or attention == "lowrank"
-        print_envelope(
+        return print_envelope(
             "varnum/run/2", summary, verdict="unknown" if code else "done",
             assurance="proved for this run" if bounded else "measured", exit_code=code,
         )  # fmt: skip
-    else:
-        _print(summary)
-    raise typer.Exit(code)
+    _print(summary)
+    return code
 
 
 def _check(
@@ -284,7 +333,9 @@ def _print(summary: dict[str, Any]) -> None:
         shown = [" ".join(map(str, row[:5])) + " .." * (len(row) > 5) for row in rows[:3]]
         print(f"scale {s}: tokens {'; '.join(shown)}" + " ; .." * (len(rows) > 3))
     for name, shape in summary["arrays"].items():
-        if name in ("logits", "image"):
+        if name in ("logits", "image") or (
+            name.startswith("map_") and not name.endswith("_radius")
+        ):
             print(f"{name}: {' x '.join(map(str, shape))}")
     if "attention" in summary:
         made = summary["attention"]
@@ -294,8 +345,11 @@ def _print(summary: dict[str, Any]) -> None:
             f"{made['rows_exact']} of {made['rows']} rows exact"
             + ("" if made["reached"] else "; unknown: the error asked for was not reached")
         )
+    if "t_int" in summary:
+        print(f"{len(summary['t_int'])} evaluations a scale")
     if "bits" in summary:
-        print(f"{summary['digits']} digits certified at {summary['bits']} bits")
+        each = f", per map {summary['map_digits']}" if "map_digits" in summary else ""
+        print(f"{summary['digits']} digits certified at {summary['bits']} bits{each}")
     print(
         f"{summary['seconds']} s on {summary['backend']} ({summary['dtype']}), {summary['device']}"
     )

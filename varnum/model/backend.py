@@ -59,6 +59,14 @@ def constant_array(x: Array, values: list[list[Fraction]]) -> Array:
     )
 
 
+def host_array(x: Array, values: np.typing.NDArray[np.float64]) -> Array:
+    """Float64 numbers in the kind and on the device of `x`, their dtype kept; exact for balls."""
+    xp = namespace(x)
+    if is_balls(x) or not hasattr(xp, "float64"):
+        return xp.asarray(values)
+    return xp.asarray(values, dtype=xp.float64, device=array_api_compat.device(x))
+
+
 def take_rows(table: Array, index: Ints) -> Array:
     """Rows of a table (V, C) at integer `index` (...): returns (..., C)."""
     xp = namespace(table)

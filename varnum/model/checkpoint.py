@@ -64,6 +64,11 @@ MAX_SETTINGS = 1 << 20  # bytes
 
 def read_settings_file(path: str) -> tuple[dict[str, Any], list[str]]:
     """Settings of a JSON file, and the names in it that mean nothing here."""
+    return read_settings(read_settings_pairs(path), path)
+
+
+def read_settings_pairs(path: str) -> dict[str, Any]:
+    """The names and values of a JSON file of settings."""
     file = readable_file(path)
     if file.stat().st_size > MAX_SETTINGS:
         raise InputError(f"{path}: more than {MAX_SETTINGS} bytes are no settings")
@@ -73,7 +78,7 @@ def read_settings_file(path: str) -> tuple[dict[str, Any], list[str]]:
         raise InputError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(pairs, dict):
         raise InputError(f"{path}: expected a JSON object of settings")
-    return read_settings(pairs, path)
+    return pairs
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -189,20 +194,20 @@ def infer_var_config(state: State, settings: Mapping[str, Any], where: str) -> V
     as depth if the width is 64 * depth, as in the released models, else it must be given).
     """
     depth = len({name.split(".")[1] for name in state if _is_block(name)})
-    width, cvae = _shape(state, "word_embed.weight", 2, where)
-    hidden, _ = _shape(state, "blocks.0.ffn.fc1.weight", 2, where)
+    width, cvae = state_shape(state, "word_embed.weight", 2, where)
+    hidden, _ = state_shape(state, "blocks.0.ffn.fc1.weight", 2, where)
     inferred = {
         "patch_nums": _patches(state, settings, where),
         "depth": depth,
         "embed_dim": width,
-        "vocab_size": _shape(state, "head.weight", 2, where)[0],
+        "vocab_size": state_shape(state, "head.weight", 2, where)[0],
         "Cvae": cvae,
-        "num_classes": _shape(state, "class_emb.weight", 2, where)[0] - 1,
+        "num_classes": state_shape(state, "class_emb.weight", 2, where)[0] - 1,
         "attn_l2_norm": SCALE in state,
         "shared_aln": "shared_ada_lin.1.weight" in state,
     }
     if inferred["attn_l2_norm"]:
-        inferred["num_heads"] = _shape(state, SCALE, 4, where)[1]
+        inferred["num_heads"] = state_shape(state, SCALE, 4, where)[1]
     elif "num_heads" not in settings:
         if width != 64 * depth:
             raise InputError(
@@ -220,20 +225,20 @@ def infer_vae_config(state: State, settings: Mapping[str, Any], where: str) -> V
 
     The decoder is enough; without an encoder `ch` is the largest width of which all are multiples.
     """
-    vocab, cvae = _shape(state, "quantize.embedding.weight", 2, where)
+    vocab, cvae = state_shape(state, "quantize.embedding.weight", 2, where)
     alone = decoder_only(state)
     base = "decoder.up" if alone else "encoder.down"
     widths: list[int] = []
     while (name := f"{base}.{len(widths)}.block.0.conv2.weight") in state:
-        widths.append(_shape(state, name, 4, where)[0])
+        widths.append(state_shape(state, name, 4, where)[0])
     blocks = 0
     while f"{base}.0.block.{blocks}.conv1.weight" in state:
         blocks += 1
     if alone:
         ch, blocks = settings.get("ch", math.gcd(*widths)), blocks - 1
-        _shape(state, "decoder.conv_in.weight", 4, where)
+        state_shape(state, "decoder.conv_in.weight", 4, where)
     else:
-        ch = _shape(state, "encoder.conv_in.weight", 4, where)[0]
+        ch = state_shape(state, "encoder.conv_in.weight", 4, where)[0]
     shared = sum(name.startswith("quantize.quant_resi.qresi_ls.") for name in state) // 2
     if not shared and "quantize.quant_resi.qresi.weight" in state:
         shared = 1
@@ -244,7 +249,7 @@ def infer_vae_config(state: State, settings: Mapping[str, Any], where: str) -> V
         "ch_mult": tuple(width // max(ch, 1) for width in widths),
         "num_res_blocks": blocks,
         "share_quant_resi": shared,
-        "quant_conv_ks": _shape(state, "post_quant_conv.weight", 4, where)[2],
+        "quant_conv_ks": state_shape(state, "post_quant_conv.weight", 4, where)[2],
     }
     return _merge(VaeConfig, inferred, settings, where)
 
@@ -254,7 +259,8 @@ def _is_block(name: str) -> bool:
     return len(parts) > 2 and parts[0] == "blocks" and parts[1].isdecimal()
 
 
-def _shape(state: State, name: str, ndim: int, where: str) -> tuple[int, ...]:
+def state_shape(state: State, name: str, ndim: int, where: str) -> tuple[int, ...]:
+    """The shape of an entry that must be there with `ndim` axes."""
     if name not in state:
         raise InputError(f"{where}: key {name!r} is missing; not a state dict of this kind")
     shape = tuple(state[name].shape)
@@ -266,7 +272,7 @@ def _shape(state: State, name: str, ndim: int, where: str) -> tuple[int, ...]:
 def _patches(state: State, settings: Mapping[str, Any], where: str) -> tuple[int, ...]:
     if LEVELS not in state:
         raise InputError(f"{where}: key {LEVELS!r} is missing; not a state dict of this kind")
-    levels = _host(state[LEVELS]).ravel()
+    levels = host(state[LEVELS]).ravel()
     if levels.dtype.kind not in "iu" or levels.size == 0 or levels.min() < 0:
         raise InputError(f"{where}: {LEVELS} must hold the scale index of every token")
     counts = np.unique(levels, return_counts=True)[1].tolist()
@@ -289,17 +295,17 @@ def _merge(
 
 def _check_buffers(state: State, config: VarConfig, where: str) -> None:
     levels = expected_levels(config)
-    if not np.array_equal(_host(state[LEVELS]), levels):
+    if not np.array_equal(host(state[LEVELS]), levels):
         raise InputError(f"{where}: {LEVELS} does not list the scales in order")
     mask, columns = state[MASK][0, 0], np.arange(config.length)
     ends = np.cumsum(config.lengths)
     for start, end in zip(ends - config.lengths, ends, strict=True):  # L x L numbers can be many
-        if not (_host(mask[start:end]) == np.where(columns < end, 0.0, -np.inf)).all():
+        if not (host(mask[start:end]) == np.where(columns < end, 0.0, -np.inf)).all():
             raise InputError(f"{where}: {MASK} is not the block-causal mask of these scales")
 
 
-def _host(x: Any) -> Any:
-    """A buffer as a NumPy array."""
+def host(x: Any) -> Any:
+    """A buffer, a NumPy array or a tensor, as a NumPy array."""
     if isinstance(x, np.ndarray):
         return x
     return (x.float() if x.is_floating_point() else x).numpy()

@@ -6,8 +6,10 @@ Source: Tian et al., arXiv 2404.02905, and the public code's defaults.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 from varnum.errors import InputError
@@ -183,14 +185,24 @@ def read_settings(pairs: dict[str, Any], where: str) -> tuple[dict[str, Any], li
     Accepts the field names of both configurations and `vae_ch`, `vae_ch_mult`,
     `vae_num_res_blocks`. Raises InputError naming the file `where` and the wrong entry.
     """
+    return settings_of(pairs, where, {name: str(kind) for name, kind in _KNOWN.items()}, _VAE_NAMES)
+
+
+def settings_of(
+    pairs: dict[str, Any],
+    where: str,
+    known: Mapping[str, str],
+    other_names: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[dict[str, Any], list[str]]:
+    """`read_settings` for the fields `known` (name -> type); `other_names` stand for fields."""
     settings: dict[str, Any] = {}
     ignored = []
     for name, value in pairs.items():
-        field = _VAE_NAMES.get(name, name)
-        if field not in _KNOWN:
+        field = other_names.get(name, name)
+        if field not in known:
             ignored.append(name)
             continue
-        settings[field] = _typed(value, str(_KNOWN[field]), f"{where}: {name}")
+        settings[field] = _typed(value, known[field], f"{where}: {name}")
     return settings, ignored
 
 

@@ -6,7 +6,10 @@ of one kind. Nothing here branches on data.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+
+import numpy as np
 
 from varnum.model.backend import Array, const, is_balls, namespace, torch_kernels
 
@@ -44,6 +47,26 @@ def gelu(x: Array) -> Array:
     return half + half * xp.tanh(x * (slope + cubic * (x * x)))
 
 
+def gelu_erf(x: Array) -> Array:
+    """GELU itself: x/2 (1 + erf(x / sqrt 2))."""
+    if (kernels := torch_kernels(x)) is not None:
+        return kernels.gelu(x)
+    xp = namespace(x)
+    half = const(x, HALF) * x
+    return half + half * erf(x / xp.sqrt(xp.asarray(2, dtype=x.dtype)))
+
+
+def erf(x: Array) -> Array:
+    """The error function, entrywise, on NumPy arrays and on arrays whose namespace has it."""
+    xp = namespace(x)
+    if hasattr(xp, "erf"):
+        return xp.erf(x)
+    return np.asarray(_ERF(x), dtype=x.dtype)  # float64 within one last place, as libm has it
+
+
+_ERF = np.frompyfunc(math.erf, 1, 1)
+
+
 def silu(x: Array) -> Array:
     """x sigmoid(x), written x/2 (1 + tanh(x/2)) so that nothing overflows."""
     if (kernels := torch_kernels(x)) is not None:
@@ -67,8 +90,17 @@ def layer_norm(x: Array, eps: float | Fraction) -> Array:
     return normalise(x, eps)
 
 
+def rms_norm(x: Array, eps: Fraction, weight: Array | None = None) -> Array:
+    """x / sqrt(mean x^2 + eps) over the last axis, times `weight` (C): (..., C) -> (..., C)."""
+    if (kernels := torch_kernels(x)) is not None:
+        return kernels.rms_norm(x, (x.shape[-1],), weight, float(eps))
+    xp = namespace(x)
+    y = x / xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + const(x, eps))
+    return y if weight is None else y * weight
+
+
 def modulate(x: Array, scale: Array, shift: Array) -> Array:
-    """AdaLN's x (1 + scale) + shift: (B, L, C) with (B, 1, C) twice."""
+    """AdaLN's x (1 + scale) + shift: (B, L, C) with (B, 1, C) or (B, L, C) twice."""
     return x * (1 + scale) + shift
 
 

@@ -35,15 +35,19 @@ def random_model(var: VarConfig, vae: VaeConfig, seed: int) -> Model:
 
     Raises InputError, before any is made, where they do not fit into this machine's memory.
     """
-    sizes = [*var_shapes(var).values(), *vae_shapes(vae).values()]
-    needed, there = 4 * sum(map(math.prod, sizes)), memory()
+    check_memory(var_shapes(var), vae_shapes(vae))
+    return Model(
+        var, vae, random_weights(var_shapes(var), seed), random_weights(vae_shapes(vae), seed)
+    )
+
+
+def check_memory(*parts: Shapes) -> None:
+    """Raise InputError where float32 arrays of these shapes do not fit into this machine."""
+    needed, there = 4 * sum(math.prod(s) for shapes in parts for s in shapes.values()), memory()
     if needed > there:
         raise InputError(
             f"sizes: the weights take {needed / 1e9:.3g} GB, this machine has {there / 1e9:.3g}"
         )
-    return Model(
-        var, vae, random_weights(var_shapes(var), seed), random_weights(vae_shapes(vae), seed)
-    )
 
 
 def memory() -> int:
@@ -56,7 +60,7 @@ def memory() -> int:
 
 def random_weights(shapes: Shapes, seed: int) -> dict[str, Float32]:
     """Arrays for all keys that inference reads, buffers left out (see `buffers`)."""
-    return {n: _random(n, s, seed) for n, s in shapes.items() if n not in BUFFERS}
+    return {n: random_array(n, s, seed) for n, s in shapes.items() if n not in BUFFERS}
 
 
 def buffers(var: VarConfig, vae: VaeConfig) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -67,19 +71,19 @@ def buffers(var: VarConfig, vae: VaeConfig) -> tuple[dict[str, Any], dict[str, A
     return {LEVELS: levels, MASK: mask[None, None]}, {HITS: hits}
 
 
-def _random(name: str, shape: tuple[int, ...], seed: int) -> Float32:
+def random_array(name: str, shape: tuple[int, ...], seed: int) -> Float32:
     """Spread 1/sqrt(fan-in) for matrices and kernels, so that signals keep their size."""
     if name.endswith("zero_k_bias"):
         return np.zeros(shape, dtype=np.float32)
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     mean, spread = 0.0, 0.2  # biases
-    if "norm" in name and name.endswith("weight"):
+    if name.endswith("weight") and ("norm" in name or name == "z_proj_ln.weight"):
         mean = 1.0
     elif name.endswith("scale_mul_1H11"):
         mean = math.log(4)
-    elif name in ("pos_start", "pos_1LC", "class_emb.weight", "lvl_embed.weight"):
+    elif name.endswith(("pos_start", "pos_1LC", "class_emb.weight", "lvl_embed.weight", "learned")):
         spread = 0.5
-    elif name.endswith(("ada_gss", "ada_lin.1.bias")):
+    elif name.endswith(("ada_gss", "ada_lin.1.bias", "ada_lin.bias", "_attn.bias", "_mlp.bias")):
         spread = 0.5  # gates are not tiny
     elif name == "quantize.embedding.weight":
         spread = 1.0

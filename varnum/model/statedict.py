@@ -31,12 +31,12 @@ def var_shapes(config: VarConfig) -> Shapes:
         "pos_1LC": (1, length, c),
         LEVELS: (1, length),
         MASK: (1, 1, length, length),
-        **_linear("word_embed", config.Cvae, c),
+        **linear_shapes("word_embed", config.Cvae, c),
         "class_emb.weight": (config.num_classes + 1, c),
         "lvl_embed.weight": (config.scales, c),
     }
     if config.shared_aln:
-        shapes |= _linear("shared_ada_lin.1", c, 6 * c)
+        shapes |= linear_shapes("shared_ada_lin.1", c, 6 * c)
     for i in range(config.depth):
         name = f"blocks.{i}"
         if config.shared_aln:
@@ -46,12 +46,12 @@ def var_shapes(config: VarConfig) -> Shapes:
         for bias in ("q_bias", "v_bias", "zero_k_bias"):
             shapes[f"{name}.attn.{bias}"] = (c,)
         shapes[f"{name}.attn.mat_qkv.weight"] = (3 * c, c)
-        shapes |= _linear(f"{name}.attn.proj", c, c)
-        shapes |= _linear(f"{name}.ffn.fc1", c, config.hidden)
-        shapes |= _linear(f"{name}.ffn.fc2", config.hidden, c)
+        shapes |= linear_shapes(f"{name}.attn.proj", c, c)
+        shapes |= linear_shapes(f"{name}.ffn.fc1", c, config.hidden)
+        shapes |= linear_shapes(f"{name}.ffn.fc2", config.hidden, c)
         if not config.shared_aln:
-            shapes |= _linear(f"{name}.ada_lin.1", c, 6 * c)
-    return shapes | _linear("head_nm.ada_lin.1", c, 2 * c) | _linear("head", c, v)
+            shapes |= linear_shapes(f"{name}.ada_lin.1", c, 6 * c)
+    return shapes | linear_shapes("head_nm.ada_lin.1", c, 2 * c) | linear_shapes("head", c, v)
 
 
 def decoder_only(state: Mapping[str, Any]) -> bool:
@@ -72,7 +72,8 @@ def vae_shapes(config: VaeConfig, decoder_alone: bool = False) -> Shapes:
     return shapes | _conv("post_quant_conv", z, z, ks)
 
 
-def _linear(name: str, inputs: int, outputs: int) -> Shapes:
+def linear_shapes(name: str, inputs: int, outputs: int) -> Shapes:
+    """Weight and bias of a linear map."""
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
@@ -140,8 +141,13 @@ def _decoder(config: VaeConfig) -> Shapes:
 # --- checks -------------------------------------------------------------------------------------
 
 
-def check_state(state: Mapping[str, Any], shapes: Shapes, where: str) -> None:
-    """Raise InputError, one line naming `where`, unless keys, shapes and values are all right."""
+def check_state(
+    state: Mapping[str, Any], shapes: Shapes, where: str, buffers: frozenset[str] = BUFFERS
+) -> None:
+    """Raise InputError, one line naming `where`, unless keys, shapes and values are all right.
+
+    `buffers`: names whose values are not numbers to compute with.
+    """
     for text, names in (
         ("missing", [name for name in shapes if name not in state]),
         ("not part of this model", [name for name in state if name not in shapes]),
@@ -156,7 +162,7 @@ def check_state(state: Mapping[str, Any], shapes: Shapes, where: str) -> None:
         if found != shape and not (name == HITS and found[1:] == shape[1:]):
             raise InputError(f"{where}: {name} has shape {found}, expected {shape}")
     for name in state:
-        if name not in BUFFERS:
+        if name not in buffers:
             _check_values(state[name], f"{where}: {name}")
 
 

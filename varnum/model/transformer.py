@@ -108,12 +108,22 @@ def project_heads(
     """Queries, keys and values of one block as its linear map gives them, (B, H, L, d) each."""
     xp = namespace(x)
     name = f"blocks.{block}.attn"
-    batch, length, _ = x.shape
     bias = xp.concat([w[f"{name}.q_bias"], w[f"{name}.zero_k_bias"], w[f"{name}.v_bias"]], axis=0)
-    qkv = linear(x, w[f"{name}.mat_qkv.weight"], bias)  # (B, L, 3C)
-    qkv = xp.reshape(qkv, (batch, length, 3, config.num_heads, config.head_dim))
-    q, k, v = (xp.permute_dims(qkv[:, :, j, :, :], (0, 2, 1, 3)) for j in range(3))
+    q, k, v = split_heads(linear(x, w[f"{name}.mat_qkv.weight"], bias), 3, config.num_heads)
     return q, k, v
+
+
+def split_heads(x: Array, parts: int, heads: int) -> list[Array]:
+    """Parts side by side, each with its heads: (B, L, parts H d) -> (B, H, L, d) each."""
+    xp = namespace(x)
+    x = xp.reshape(x, (x.shape[0], x.shape[1], parts, heads, x.shape[2] // (parts * heads)))
+    return [xp.permute_dims(x[:, :, j, :, :], (0, 2, 1, 3)) for j in range(parts)]
+
+
+def join_heads(x: Array) -> Array:
+    """(B, H, L, d) -> (B, L, H d)."""
+    xp = namespace(x)
+    return xp.reshape(xp.permute_dims(x, (0, 2, 1, 3)), (x.shape[0], x.shape[2], -1))
 
 
 def logit_factor(w: Weights, config: VarConfig, block: int, like: Array) -> Array:
@@ -126,26 +136,21 @@ def logit_factor(w: Weights, config: VarConfig, block: int, like: Array) -> Arra
         log_scale = w[f"blocks.{block}.attn.scale_mul_1H11"]
         cap = xp.ones_like(log_scale) * const(like, MAX_LOG_SCALE)
         return xp.exp(xp.minimum(log_scale, cap))
-    d = xp.ones_like(like[:1, :1, :1, :1]) * config.head_dim  # (1, 1, 1, 1)
-    return const(like, Fraction(1, 4)) / xp.sqrt(d)
+    return root_factor(like, Fraction(1, 4))
+
+
+def root_factor(like: Array, factor: Fraction) -> Array:
+    """factor / sqrt(d), (1, 1, 1, 1), in the kind of `like` (B, H, L, d)."""
+    xp = namespace(like)
+    d = xp.ones_like(like[:1, :1, :1, :1]) * like.shape[3]
+    return const(like, factor) / xp.sqrt(d)
 
 
 @dataclass
-class Numbers:
-    """The Ops of numbers, on NumPy, torch and ball arrays: x (B, L, C), heads (B, H, L, d).
-
-    With a cache, the keys and values of earlier scales come from it (already normalised).
-    """
+class Weighted:
+    """The Ops that no model of numbers changes: AdaLN, sums, and linear maps by their names."""
 
     w: Weights
-    config: VarConfig
-    attend: Kernel = exact_attention
-    blocks: tuple[int, ...] | None = None
-    cache: Cache | None = None
-
-    def layer_norm(self, x: Array, place: str) -> Array:
-        """`layers.layer_norm`."""
-        return layer_norm(x, self.config.norm_eps)
 
     def modulate(self, x: Array, scale: Array, shift: Array) -> Array:
         """`layers.modulate`."""
@@ -160,8 +165,25 @@ class Numbers:
         return x + y
 
     def linear(self, x: Array, name: str) -> Array:
-        """`layers.linear` with the weights of that name."""
-        return linear(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"])
+        """`layers.linear` with the weights of that name, and the bias where there is one."""
+        return linear(x, self.w[f"{name}.weight"], self.w.get(f"{name}.bias"))
+
+
+@dataclass
+class Numbers(Weighted):
+    """The Ops of numbers, on NumPy, torch and ball arrays: x (B, L, C), heads (B, H, L, d).
+
+    With a cache, the keys and values of earlier scales come from it (already normalised).
+    """
+
+    config: VarConfig
+    attend: Kernel = exact_attention
+    blocks: tuple[int, ...] | None = None
+    cache: Cache | None = None
+
+    def layer_norm(self, x: Array, place: str) -> Array:
+        """`layers.layer_norm`."""
+        return layer_norm(x, self.config.norm_eps)
 
     def project(self, y: Array, block: int) -> tuple[Array, Array, Array]:
         """q, k, v (B, H, L, d)."""
@@ -175,9 +197,7 @@ class Numbers:
             q, k = unit_vectors(q), unit_vectors(k)
         if self.cache is not None:
             k, v = self.cache.extend(block, k, v)
-        out = self.attend(q, k, v, scale, self.blocks)  # (B, H, L, d)
-        xp = namespace(out)
-        return xp.reshape(xp.permute_dims(out, (0, 2, 1, 3)), (out.shape[0], out.shape[2], -1))
+        return join_heads(self.attend(q, k, v, scale, self.blocks))
 
     def mlp(self, x: Array, block: int) -> Array:
         """(B, L, C) -> (B, L, C) through 4C."""

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 X = Any  # a tensor of the arithmetic: an array, a Reach, a Form
 Seen = Callable[[str, X], None]  # (place, what is there)
+Norm = Callable[[X, str], X]  # (what is at a place, the place): normalised, without affine part
 
 
 class Ops(Protocol):
@@ -55,23 +56,39 @@ def unseen(place: str, x: X) -> None:
     """Nobody looks."""
 
 
-def walk_block(ops: Ops, i: int, x: X, six: Sequence[Any], seen: Seen = unseen) -> X:
-    """One pre-norm block with AdaLN; six: gamma1, gamma2, scale1, scale2, shift1, shift2."""
-    gamma1, gamma2, scale1, scale2, shift1, shift2 = six
-    here = f"blocks.{i}"
+def walk_attention(
+    ops: Ops, i: int, x: X, three: Sequence[Any], norm: Norm, stage: str, seen: Seen
+) -> X:
+    """x + gamma attention(norm(x) (1 + scale) + shift); three: gamma, scale, shift."""
+    gamma, scale, shift = three
+    here = f"{stage}.{i}"
     seen(f"{here}.x", x)
-    y = ops.modulate(ops.layer_norm(x, f"{here}.x"), scale1, shift1)
+    y = ops.modulate(norm(x, f"{here}.x"), scale, shift)
     seen(f"{here}.attn.y", y)
     heads = ops.project(y, i)
     seen(f"{here}.attn.qkv", heads)
     out = ops.linear(ops.attention(heads, i), f"{here}.attn.proj")
-    x = ops.add(x, ops.gate(out, gamma1))
+    x = ops.add(x, ops.gate(out, gamma))
     seen(f"{here}.mid", x)
-    y = ops.modulate(ops.layer_norm(x, f"{here}.mid"), scale2, shift2)
+    return x
+
+
+def walk_mlp(ops: Ops, i: int, x: X, three: Sequence[Any], norm: Norm, stage: str, seen: Seen) -> X:
+    """x + gamma MLP(norm(x) (1 + scale) + shift); three: gamma, scale, shift."""
+    gamma, scale, shift = three
+    here = f"{stage}.{i}"
+    y = ops.modulate(norm(x, f"{here}.mid"), scale, shift)
     seen(f"{here}.ffn.y", y)
-    x = ops.add(x, ops.gate(ops.mlp(y, i), gamma2))
+    x = ops.add(x, ops.gate(ops.mlp(y, i), gamma))
     seen(f"{here}.out", x)
     return x
+
+
+def walk_block(ops: Ops, i: int, x: X, six: Sequence[Any], seen: Seen = unseen) -> X:
+    """One pre-norm block with AdaLN; six: gamma1, gamma2, scale1, scale2, shift1, shift2."""
+    norm = ops.layer_norm
+    x = walk_attention(ops, i, x, six[0::2], norm, "blocks", seen)
+    return walk_mlp(ops, i, x, six[1::2], norm, "blocks", seen)
 
 
 def walk_head(ops: Ops, x: X, pair: Sequence[Any], seen: Seen = unseen) -> X:
