@@ -86,9 +86,16 @@ def walk_mlp(ops: Ops, i: int, x: X, three: Sequence[Any], norm: Norm, stage: st
 
 def walk_block(ops: Ops, i: int, x: X, six: Sequence[Any], seen: Seen = unseen) -> X:
     """One pre-norm block with AdaLN; six: gamma1, gamma2, scale1, scale2, shift1, shift2."""
-    norm = ops.layer_norm
-    x = walk_attention(ops, i, x, six[0::2], norm, "blocks", seen)
-    return walk_mlp(ops, i, x, six[1::2], norm, "blocks", seen)
+    return walk_prenorm(ops, i, x, six, ops.layer_norm, "blocks", seen)
+
+
+def walk_prenorm(
+    ops: Ops, i: int, x: X, six: Sequence[Any], norm: Norm, stage: str, seen: Seen = unseen
+) -> X:
+    """`walk_block` with any norm, and its places under any name."""
+    gamma1, gamma2, scale1, scale2, shift1, shift2 = six
+    x = walk_attention(ops, i, x, (gamma1, scale1, shift1), norm, stage, seen)
+    return walk_mlp(ops, i, x, (gamma2, scale2, shift2), norm, stage, seen)
 
 
 def walk_head(ops: Ops, x: X, pair: Sequence[Any], seen: Seen = unseen) -> X:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from varnum.model.walk import Ops, Seen, X, unseen, walk_attention, walk_mlp
+from varnum.model.walk import Ops, Seen, X, unseen, walk_attention, walk_mlp, walk_prenorm
 
 
 class FlowOps(Ops, Protocol):
@@ -37,8 +37,7 @@ def walk_ar_block(
 
     six: gamma1, gamma2, scale1, scale2, shift1, shift2.
     """
-    x = walk_attention(ops, i, x, six[0::2], ops.rms_norm, stage, seen)
-    return walk_mlp(ops, i, x, six[1::2], ops.rms_norm, stage, seen)
+    return walk_prenorm(ops, i, x, six, ops.rms_norm, stage, seen)
 
 
 def walk_cross_block(
