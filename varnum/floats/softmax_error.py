@@ -6,6 +6,7 @@ products in any order (fused or not), exp is within EXP_ULPS = 4 ulps where norm
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -50,6 +51,26 @@ def exact_error(
     zeta = gamma(d + 8, unit) * largest + of_exp + 8 * unit * (1 + 2 * largest)
     sums = gamma(3 * count + 16, unit)
     return up(zeta / 2 + sums / max(1 - sums, 1e-30) * 3 * ratio + 4 * unit * ratio)
+
+
+def merged_error(
+    far_q: float, far_k: float, count: int, size: int, ratio: float, d: int, like: Any
+) -> float:
+    """Output error of `merged_rows` in units of range(v): parts of at most `size` keys each.
+
+    Each part's output is off by `exact_error` of its own keys, the logarithm of its mass by at
+    most `slip`; that moves the average of the parts by tanh(slip/2) <= slip/2 of the range (claim
+    softmax-relative; proofs/float-forward.md, "in parts"). The average itself is float64.
+    """
+    unit, wide = unit_of(like), float(EXACT_U)
+    parts, largest, deep = -(-count // size), far_q * far_k, math.log(size) + 1
+    own = exact_error(far_q, far_k, size, ratio, d, like)
+    sums = gamma(3 * size + 16, unit)
+    logit = 2 * exact_error(far_q, far_k, 1, 0.0, d, like)  # relative error of a weight
+    log = 2 * FUSED_EXP_ULPS * unit * deep + 4 * unit * (largest + deep)
+    slip = logit + sums / max(1 - sums, 1e-30) + log + 32 * wide * (1 + largest + deep)
+    average = gamma(4 * parts + 64) * 3 * ratio
+    return up(own + slip / 2 + average + 2 * unit * ratio)
 
 
 def kernel_error(far_q: float, far_k: float, spread: float, count: int, d: int, like: Any) -> float:

@@ -36,6 +36,7 @@ def attend_scales(
         work.choice = Unknown("asked for")
     work._offered = choice
     work._offset = _offset(v, scales) if centred else None
+    work._in_parts = centred  # a kernel target is about single weights
     v = v if work._offset is None else v - work._offset.vector
     out = empty((int(q.shape[0]), int(v.shape[1])), v)
     if scales is None:

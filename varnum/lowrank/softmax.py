@@ -1,4 +1,4 @@
-"""Exact softmax attention for the rows that no low rank certifies, in float64 where need be."""
+"""Exact softmax attention for the rows that no low rank certifies, in parts or in float64 where need be."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from varnum.floats.norms import farthest
 from varnum.floats.rounding import TINY, dtype_name, unit_of
 from varnum.floats.softmax_error import exact_error
 from varnum.floats.values import ValueRange
+from varnum.lowrank.merged import merged_rows, part_size
 
 Exp: TypeAlias = Callable[[Any], Any]
 _BLOCK = 2048  # queries at a time on NumPy
@@ -26,11 +27,11 @@ def exact_rows(q: Any, k: Any, v: Any, sigma: float, exp: Exp = np.exp) -> Any:
     if isinstance(q, np.ndarray):
         parts = range(0, len(q), _BLOCK)
         return np.concatenate([_numpy_rows(q[s : s + _BLOCK], k, v, sigma, exp) for s in parts])
-    from torch.nn.functional import scaled_dot_product_attention
+    import torch
 
     given = (q[None, None], k[None, None], v[None, None])
-    try:
-        return scaled_dot_product_attention(*given, scale=1 / sigma)[0, 0]
+    try:  # not torch.nn.functional's name, which others may have replaced by one that calls this
+        return torch._C._nn.scaled_dot_product_attention(*given, scale=1 / sigma)[0, 0]
     except RuntimeError as error:
         why = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"torch: fused attention does not run here: {why}") from None
@@ -45,17 +46,22 @@ def _numpy_rows(q: Any, k: Any, v: Any, sigma: float, exp: Exp) -> Any:
 
 
 def exact_to_target(
-    q: Any, k: Any, v: Any, sigma: float, target: float, sizes: tuple[float, float]
-) -> tuple[Any, float]:
-    """Exact rows and their rounding bound; in float64 where the input's precision is not enough.
+    q: Any, k: Any, v: Any, sigma: float, target: float, sizes: tuple[float, float],
+    in_parts: bool = True,
+) -> tuple[Any, float]:  # fmt: skip
+    """Exact rows and their rounding bound: in one pass, in parts, or in float64, as `target` needs.
 
-    `sizes`: largest |k| and largest max|v|/range(v).
+    `sizes`: largest |k| and largest max|v|/range(v). in_parts: may keys be taken in parts? What
+    `kernel_error` says of single weights holds of one pass only.
     """
     far_k, ratio = sizes
     count, d, far_q = int(k.shape[0]), int(q.shape[1]), farthest(q) / sigma
     bound = exact_error(far_q, far_k, count, ratio, d, q)
     if bound <= target or "float64" in str(q.dtype):
         return exact_rows(q, k, v, sigma), bound
+    parts = part_size(far_q, far_k, count, ratio, d, q, target) if in_parts else None
+    if parts is not None:
+        return merged_rows(q, k, v, sigma, parts[0]), parts[1]
     wide_q, wide_k, wide_v = widened(q), widened(k), widened(v)
     out = exact_rows(wide_q, wide_k, wide_v, sigma)
     far_q, far_k = farthest(wide_q) / sigma, farthest(wide_k)  # these may overflow in float32

@@ -86,6 +86,7 @@ class VarAttention:
         self._far_key = 0.0  # their largest |k|
         self._like: tuple[Any, ...] | None = None  # backend, dtype, device, d, d_v
         self._offset: Offset | None = None  # of all values, settled by the first
+        self._in_parts = True  # may exact rows take the keys in parts?
 
     @property
     def sigma(self) -> float:
@@ -201,7 +202,9 @@ class VarAttention:
         assert self.state is not None
         assert self.state.values is not None
         sizes = (self.state.far_key, self.state.values.ratio)
-        out[rows], bound = exact_to_target(q[rows], k, v, self.sigma, target, sizes)
+        out[rows], bound = exact_to_target(
+            q[rows], k, v, self.sigma, target, sizes, self._in_parts
+        )
         self.state.values.mend(out)
         return finite(bound)
 
@@ -214,7 +217,7 @@ class VarAttention:
         k, v = self._tokens(all_k, all_v)
         sizes = (self._far_key, self._range.ratio)
         target, cost = self._inner(self._range)
-        out[...], bound = exact_to_target(q, k, v, self.sigma, target, sizes)
+        out[...], bound = exact_to_target(q, k, v, self.sigma, target, sizes, self._in_parts)
         self._range.mend(out)
         self._restore(out)
         self._note_fused(q)

@@ -1,0 +1,91 @@
+"""Exact attention in parts of the keys, merged in float64: float32 sums stay short.
+
+A part is attention over some keys: its output and the logarithm of its sum of weights. Rounding
+grows with the keys of a part, not with all of them (`merged_error`), so float32 carries targets
+that one pass over many keys does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from varnum.floats.rounding import dtype_name
+from varnum.floats.softmax_error import merged_error
+
+_PARTS = (2048, 1024, 512, 256)  # keys in a part; measured: all as fast as one pass
+_ENTRIES = 1 << 22  # logits at a time on NumPy
+
+
+def part_size(
+    far_q: float, far_k: float, count: int, ratio: float, d: int, like: Any, target: float
+) -> tuple[int, float] | None:
+    """The most keys a part may have, with the bound they give; None where none reaches `target`."""
+    if dtype_name(like) != "float32" or not (isinstance(like, np.ndarray) or on_cpu(like)):
+        return None
+    for size in _PARTS:
+        bound = merged_error(far_q, far_k, count, size, ratio, d, like)
+        if size < count and bound <= target:
+            return size, bound
+    return None
+
+
+def on_cpu(array: Any) -> bool:
+    """Of a tensor: is torch's kernel for the CPU the one that runs?"""
+    return bool(array.device.type == "cpu")
+
+
+def merged_rows(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
+    """softmax(q k^T / sigma) v, (n, d), (L, d), (L, d_v) -> (n, d_v), in the dtype of q."""
+    if isinstance(q, np.ndarray):
+        step = max(1, _ENTRIES // size)
+        blocks = [q[start : start + step] for start in range(0, len(q), step)]
+        return np.concatenate([_merge_numpy(block, k, v, sigma, size) for block in blocks])
+    return _merge_torch(q, k, v, sigma, size)
+
+
+def _merge_numpy(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
+    high = np.full((len(q), 1), -np.inf)
+    mass, total = np.zeros((len(q), 1)), np.zeros((len(q), v.shape[1]))
+    for start in range(0, len(k), size):
+        logits = q @ k[start : start + size].T
+        logits *= q.dtype.type(1 / sigma)
+        top = logits.max(1, keepdims=True)
+        weights = np.exp(np.subtract(logits, top, out=logits), out=logits)
+        above = np.maximum(high, top)
+        old, new = np.exp(high - above), np.exp(top.astype(np.float64) - above)
+        total = total * old + (weights @ v[start : start + size]) * new
+        mass = mass * old + weights.sum(1, keepdims=True) * new
+        high = above
+    return (total / mass).astype(q.dtype)
+
+
+def _merge_torch(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
+    import torch
+
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    width = int(v.shape[1])
+    q, k, v = (_widen(part, max(width, int(q.shape[1]))) for part in (q, k, v))
+    high = torch.full((len(q), 1), -torch.inf, dtype=torch.float64)
+    mass, total = torch.zeros_like(high), torch.zeros((len(q), width), dtype=torch.float64)
+    for start in range(0, len(k), size):
+        keys, values = k[None, None, start : start + size], v[None, None, start : start + size]
+        out, log_mass = fused(q[None, None], keys, values, 0.0, False, scale=1 / sigma)
+        top = log_mass[0, 0].double()[:, None]
+        above = torch.maximum(high, top)
+        old, new = (high - above).exp_(), (top - above).exp_()
+        total.mul_(old).addcmul_(out[0, 0, :, :width].double(), new)
+        mass.mul_(old).add_(new)
+        high = above
+    return total.div_(mass).to(q.dtype)
+
+
+def _widen(array: Any, width: int) -> Any:
+    """Columns of zeros, which change neither logits nor the columns that are kept."""
+    missing = width - int(array.shape[1])
+    if missing == 0:
+        return array
+    from varnum.floats.arrays import namespace
+
+    return namespace(array).cat([array, array.new_zeros((len(array), missing))], 1)
