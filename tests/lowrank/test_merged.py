@@ -66,7 +66,7 @@ def test_a_target_that_one_pass_does_not_carry_stays_in_float32(backend, monkeyp
 
 
 def test_a_kernel_target_is_never_met_in_parts(monkeypatch):
-    q, k, v = tokens("numpy", length=4500)
+    _, k, v = tokens("numpy", length=4500)
     monkeypatch.setattr(merged, "merged_rows", None)
     monkeypatch.setattr("varnum.lowrank.softmax.merged_rows", None)
     found = vn.attention(k[:40], k, v, eps="1e-3", method="exact", sigma=2).certificate

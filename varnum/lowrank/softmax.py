@@ -1,4 +1,4 @@
-"""Exact softmax attention for the rows that no low rank certifies, in parts or in float64 where need be."""
+"""Exact softmax attention for the rows that no low rank certifies; in parts, in float64."""
 
 from __future__ import annotations
 

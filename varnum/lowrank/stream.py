@@ -202,9 +202,7 @@ class VarAttention:
         assert self.state is not None
         assert self.state.values is not None
         sizes = (self.state.far_key, self.state.values.ratio)
-        out[rows], bound = exact_to_target(
-            q[rows], k, v, self.sigma, target, sizes, self._in_parts
-        )
+        out[rows], bound = exact_to_target(q[rows], k, v, self.sigma, target, sizes, self._in_parts)
         self.state.values.mend(out)
         return finite(bound)
 
