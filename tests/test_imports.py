@@ -47,6 +47,7 @@ MAY: dict[str, set[str]] = {
     "_attention": GROUND | {"approx", "floats", "lowrank"},
     "_slot": GROUND | {"floats", "lowrank", "_attention"},
     "integrations": GROUND | {"floats", "lowrank", "_attention"},
+    "sampled": GROUND | {"floats", "_attention"},
     "propagate": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_plan", "question"},
     "hardness": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from varnum.integrations.certificates import certificates
     from varnum.integrations.sdpa import sdpa
     from varnum.lowrank.stream import VarAttention
+    from varnum.sampled.check import SampleCheck, sample_check
 
 _LAZY = {
     "attention": "varnum._attention",
@@ -37,6 +38,8 @@ _LAZY = {
     "GuaranteedKernel": "varnum._slot",
     "sdpa": "varnum.integrations.sdpa",
     "verify": "varnum._proofs",
+    "sample_check": "varnum.sampled.check",
+    "SampleCheck": "varnum.sampled.check",
 }
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "Plan",
     "Proved",
     "Refuted",
+    "SampleCheck",
     "Unknown",
     "VarAttention",
     "__version__",
@@ -56,6 +60,7 @@ __all__ = [
     "certify",
     "check",
     "plan",
+    "sample_check",
     "sdpa",
     "verify",
 ]

@@ -27,7 +27,7 @@ NEAREST = {
     "result['estimate_p']": "an estimate", "rho[": "estimates", "star[": "estimates",
     "result['rank_log10']": "a size, to one decimal", "point[": "a table of sizes",
     "content['seconds']": "a time", "content['seconds_certificate']": "a time",
-    "content['seconds_exact']": "a time", "seconds": "a time",
+    "content['seconds_exact']": "a time", "seconds": "a time", "found.seconds": "a time",
     "round(time.perf_counter() - started, 3)": "a time",
     "content['gap_proved']": "a quotient of two numbers that stand beside it",
     "content['gap_reference']": "a quotient of two numbers that stand beside it",

@@ -34,6 +34,9 @@ COMMANDS = {
     "run --random var-tiny --labels 1 --backend balls --digits 4000 --max-bits 64": "run",
     "attention --q q.npy --k k.npy --v v.npy --eps 1e-2": "attention",
     "attention --q q.npy --k k.npy --v v.npy --output-error 1e-15 --no-bounds": "attention",
+    "attention --q q.npy --k k.npy --v v.npy --against v.npy --output-error 1e-2": (
+        "attention-sampled"
+    ),
     "audit --random var-tiny --output-error 1e-1 --model-error 1e-2": "audit",
     "hardness sat f.cnf": "hardness-sat",
     "hardness sat f.cnf --via hamming": "hardness-sat",

@@ -46,6 +46,17 @@ def attention(
     bounds: Annotated[
         bool, typer.Option(help="Also bound the rank from below, O(L^3) on up to 1024 tokens.")
     ] = True,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="An output (.npy) from anywhere: check random rows of it."),
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", help="Of --against: how many.")] = 256,
+    confidence: Annotated[
+        str, typer.Option("--confidence", help="Of --against: chance of a bound to be wrong.")
+    ] = "1e-3",
+    causal: Annotated[
+        bool, typer.Option("--causal", help="Of --against: row i sees keys 0..i.")
+    ] = False,
     out: Annotated[str | None, typer.Option("--out", "-o", help="Write the output (.npy).")] = None,
     timeout: Timeout = None,
     as_json: Json = False,
@@ -54,6 +65,10 @@ def attention(
 
     Exit code 0: the target is reached; 3: it is not, the certified error says what is. "proved" on
     NumPy; what torch's fused kernel computed is "tested", not proved.
+
+    With --against nothing is certified: random rows of an output from anywhere run exactly, and
+    bound with high probability the share of rows above --output-error and the mean error. Exit code
+    0: no row drawn exceeds it; 1: one does; 3: rounding leaves it open.
 
     Example: varnum attention --q q.npy --k k.npy --v v.npy --sigma sqrt --eps 1e-2
     """
@@ -65,6 +80,15 @@ def attention(
     arrays = [_load(path, name, backend) for path, name in ((q, "q"), (k, "k"), (v, "v"))]
     sizes = _scales(scales)
     options: dict[str, Any] = {"sigma": sigma, "scales": sizes}
+    if against is not None:
+        from varnum.cli.attention_sampled import against as check_rows
+
+        _only_with_against(eps, out)
+        output = _load(against, "against", backend)
+        options["causal"] = causal
+        return check_rows(arrays, output, output_error, rows, confidence, options, as_json)
+    if causal:
+        raise InputError("--causal: is for --against; --scales says what a block-causal row sees")
     result = attend(*arrays, eps=eps, output_error=output_error, method=method, **options)
     if method == "exact":
         seconds_exact = result.certificate.seconds
@@ -85,6 +109,12 @@ def attention(
     else:
         _print(content, "tested" if result.certificate.tested else "proved")
     return code
+
+
+def _only_with_against(eps: str | None, out: str | None) -> None:
+    for name, given in (("--eps", eps), ("--out", out)):
+        if given is not None:
+            raise InputError(f"{name}: does not go with --against")
 
 
 def _verdict(certificate: Certificate) -> str:

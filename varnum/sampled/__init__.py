@@ -1,0 +1,1 @@
+"""What a random sample of rows says about an attention output, whoever computed it."""
