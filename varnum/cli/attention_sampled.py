@@ -21,8 +21,9 @@ def against(
 
     if output_error is None:
         raise InputError("--against: says something about --output-error; give that one")
+    q, k, v = arrays
     found = sample_check(
-        *arrays, output, output_error=output_error, rows=rows, confidence=confidence, **options
+        q, k, v, output, output_error=output_error, rows=rows, confidence=confidence, **options
     )
     if as_json:
         content = {"target": found.target, "sampled": _content(found)}
