@@ -41,9 +41,13 @@ MAY: dict[str, set[str]] = {
     "floats": {"errors"},
     "lowrank": GROUND | {"approx", "floats"},
     "model": GROUND,
-    "cost": GROUND | {"approx", "lowrank"},
+    "cost": GROUND | {"approx", "lowrank", "model.config"},
     "question": GROUND | {"approx", "cost", "model.config"},
-    "_plan": GROUND | {"approx", "lowrank", "cost", "question", "_plan_text", "_plan_json"},
+    "_plan": GROUND
+    | {"approx", "lowrank", "cost", "question", "model.config", "_plan_text", "_plan_json"},
+    "_plan_flowar": GROUND
+    | {"approx", "lowrank", "cost", "question", "_plan", "_plan_flowar_text"},
+    "_plan_flowar_text": GROUND | {"_plan_flowar", "_plan_json"},
     "_attention": GROUND | {"approx", "floats", "lowrank"},
     "_slot": GROUND | {"floats", "lowrank", "_attention"},
     "integrations": GROUND | {"floats", "lowrank", "_attention"},

@@ -35,6 +35,7 @@ from varnum.cost.counts import (
 from varnum.cost.schedule import Schedule
 from varnum.errors import InputError
 from varnum.lowrank.counting import largest_degree, rank, rank_published
+from varnum.model.config import preset
 from varnum.question import Number, Question, ask, logit_bound
 from varnum.text import big, short
 from varnum.value import Value
@@ -152,6 +153,18 @@ class Plan(Value):
         numbers = {"b": b, "c": c, "p": p, "rho": rho, "rho_minimax": rho_minimax}
         numbers |= {"b_star": star, "b_star_minimax": star_minimax}
         return {name: float(ball(value).mid()) for name, value in numbers.items()}
+
+    @cached_property
+    def stages(self) -> list[dict[str, Any]] | None:
+        """Token maps, reconstruction, decoder of a released model, one image; None without one.
+
+        Operations, the largest rank and degree that pay, c and b* (claim cost-stages).
+        """
+        if self.question.model is None:
+            return None
+        from varnum.cost.stages import answers
+
+        return answers(*preset(self.question.model), self.question.eps)
 
     @cached_property
     def crossover_n_at_most(self) -> int | None:
@@ -309,6 +322,8 @@ def _reasons(q: Question, least: ProvedDegree | Unknown, taylor: int | Unknown) 
         reasons["regime"] = "needs more than one token: ln L is 0"
     elif 0 < q.M_high < Fraction(1, 10**80):
         reasons["regime"] = "M is too small for exponents to mean anything"
+    if q.model is None:
+        reasons["stages"] = "needs a released model"
     if q.sigma is None:
         reasons["sigma"] = "M was given directly"
     return reasons

@@ -82,5 +82,6 @@ def content(answer: Plan) -> dict[str, Any]:
         "crossover_n_at_most": answer.crossover_n_at_most,
         "crossover_family": f"geometric pyramid, ratio {q.alpha}, same d, M and error",
         "pays": answer.pays,
+        "stages": answer.stages,
         "reasons": reasons(answer),
     }

@@ -70,7 +70,21 @@ def _rows(answer: Plan) -> list[tuple[str, str, str]]:
         fast = "fast" if regime["rho"] < 1 else "not fast"  # below quadratic: rank L^rho below L
         rho = f"rho {regime['rho']:.3g} ({fast}), b* {regime['b_star']:.3g}"
         rows.append(("regime", f"{where}: {rho}", ""))
+    for number, stage in enumerate(answer.stages or (), 1):
+        rows.append((f"stage {number}", stage_text(stage), ""))
     return rows
+
+
+def stage_text(stage: dict[str, Any]) -> str:
+    """Operations of one stage, and where its attention could be low rank."""
+    said = f"{stage['stage']}: {big(stage['operations'])} operations"
+    if stage["d"] is None:
+        return said + ", no attention"
+    share = 100 * stage["attention"] / stage["operations"]
+    heads = f"{stage['heads']} heads, d {stage['d']}, {stage['keys']} keys"
+    degree = stage["largest_degree"]
+    most = "no rank pays" if degree is None else f"pays up to degree {degree}"
+    return f"{said}, {share:.2g} % attention ({heads}): {most}"
 
 
 def sentence(answer: Plan) -> str:

@@ -19,6 +19,7 @@ jsonschema = pytest.importorskip("jsonschema")
 SCHEMAS = sorted(schema_path("varnum/bound/2").parent.glob("*.json"))
 COMMANDS = {
     "bound --model var-d16 --eps 1e-2 --solve M": "bound",
+    "bound --model flowar-h --M 1 --eps 1e-2": "bound-flowar",
     "bound --W 4 --eps 1/1000 --error additive": "bound",
     "bound --R 1 --d 4 --sigma sqrt --output-error 1e-2 --n 8 --solve d": "bound",
     "bound --M 300 --eps 1e-2 --max-degree 9 --d 4": "bound",
@@ -50,6 +51,7 @@ COMMANDS = {
     "kv --evict heads.npz --merge 4 --keep 0.3": "kv-evict",
     "regime --b 1": "regime",
     "regime --p 1/2": "regime",
+    "regime --model var-d16": "regime-model",
     "series s.csv --window 3 --skip": "series",
     "loop --cubic --d 10 --e 0.1 --beta 0.05 --exit 1e-3": "loop",
     "loop --cubic --d 2 --e 0.2 --beta 0.1": "loop",

@@ -31,7 +31,8 @@ ErrorKind_ = Annotated[
     typer.Option("--error", help="relative on [-M, M], or additive on [-W, 0]."),
 ]
 Model = Annotated[
-    str | None, typer.Option("--model", help="var-d16, var-d20, var-d24, var-d30 or var-d36.")
+    str | None,
+    typer.Option("--model", help="var-d16, -d20, -d24, -d30, -d36, or flowar-s, -l, -h."),
 ]
 Schedule_ = Annotated[
     str | None, typer.Option("--schedule", help="Sides of the token maps, e.g. 1,2,3,4.")
@@ -98,6 +99,7 @@ def bound(
     Exit code 0: the least degree is proved; 3: it is not known (a sufficient one is printed).
 
     Examples: varnum bound --model var-d16 --eps 1e-2;
+    varnum bound --model flowar-l --M 1 --eps 1e-2;
     varnum bound --R 1 --d 64 --sigma sqrt --output-error 1e-2 --n 64 --json
     """
     limit(timeout)
@@ -111,6 +113,15 @@ def bound(
         return budget(
             model_error, var=var, vae=vae, config=config, label=label, affine=affine, norms=norms,
             R=R, d=d, sigma=sigma, scales=scales, json=json,
+        )  # fmt: skip
+    if model is not None and model.startswith("flowar"):
+        from varnum.cli.bound_flowar import bound_flowar
+
+        unused = {"W": W, "d": d, "dv": d_v, "schedule": schedule, "n": n, "solve": solve}
+        unused |= {"explain": explain or None, "error": None if error == "relative" else error}
+        return bound_flowar(
+            model, M=M, R=R, sigma=sigma, eps=eps, output_error=output_error, alpha=alpha,
+            max_degree=max_degree, unused=unused, json=json,
         )  # fmt: skip
     from varnum._plan import plan
 

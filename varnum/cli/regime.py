@@ -9,6 +9,7 @@ import typer
 
 from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.cli.envelope import print_envelope
+from varnum.errors import InputError
 from varnum.text import aligned, filled
 
 Option = typer.Option
@@ -21,6 +22,11 @@ def regime(
     plot: Annotated[
         Path | None, Option(help="Write the phase diagram (.png, .pdf, .svg); extra 'plot'.")
     ] = None,
+    model: Annotated[
+        str | None, Option(help="Parts of var-d16, .., flowar-s, ..; with --M and --eps.")
+    ] = None,
+    M: Annotated[str | None, Option("--M", help="With --model: largest |logit|.")] = None,
+    eps: Annotated[str, Option(help="With --model: kernel error.")] = "1e-2",
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -30,9 +36,18 @@ def regime(
     so is the minimax value for p > 0.6453 b (else it is on an asymptotic curve that was tested).
     The lower bound is a hypothesis (SETH): some C makes every b >= C impossible.
 
-    Examples: varnum regime --c 1 --p 1 --json; varnum regime --plot phase.png
+    Examples: varnum regime --c 1 --p 1 --json; varnum regime --plot phase.png;
+    varnum regime --model flowar-l --M 1
     """
     limit(timeout)
+    if model is not None:
+        from varnum.cli.regime_model import regime_model
+
+        if b is not None or plot is not None:
+            raise InputError("--b, --plot: not with --model, which computes b")
+        return regime_model(model, M, eps, json)
+    if M is not None:
+        raise InputError("--M: needs --model; give --b, which is M over ln L")
     from varnum.balls import parse
     from varnum.cost.regime import b_star, gamma_star, minimax_is_proved, regime_exponent
 

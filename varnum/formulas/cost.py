@@ -75,6 +75,41 @@ leading_queries = Formula(
     says="operations to answer the queries of one scale from r leading monomials",
 )
 
+reused_keys = Formula(
+    claim="flowar-cost",
+    left="keys_k",
+    expr=N * r * (d_v + 3),
+    source="per key: 2r for its features with coefficients, r(d_v + 1) to add to the state",
+    says="operations to build the state of one scale once",
+)
+
+reused_queries = Formula(
+    claim="flowar-cost",
+    left="queries_k",
+    expr=N * r * (d_v + 2),
+    source="per query: r for its features, r(d_v + 1) to read the state",
+    says="operations of one evaluation that reads a state built before",
+)
+
+w_q, w_k, gain, shift = sp.symbols("w_q w_k gain shift", positive=True)
+
+decoder_token = Formula(
+    claim="cost-stages",
+    left="|y|_2",
+    expr=gain * sp.sqrt(c * N) + shift,
+    source="a group of m channels over N pixels has square sum at most m N, all of which one pixel "
+    "may hold; gain = max|gamma|, shift = |beta|_2",
+    says="largest norm of a pixel after GroupNorm, c channels",
+)
+
+decoder_logits = Formula(
+    claim="cost-stages",
+    left="M",
+    expr=w_q * w_k * decoder_token.expr**2 / sp.sqrt(c),
+    source="|W_q y| |W_k y'| / sqrt(c), w_q, w_k the spectral norms, without biases",
+    says="largest logit of the decoder's attention that its weights allow: it grows like N = n^2",
+)
+
 cache = Formula(
     claim="cost-exact",
     left="cache",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from varnum.proof.circuit_obligations import LEMMAS
 from varnum.proof.evaluation_obligations import EVALUATION
+from varnum.proof.flowar_obligations import FLOWAR
 from varnum.proof.hardness_obligations import HARDNESS
 from varnum.proof.layer_obligations import LAYERS
 from varnum.proof.loop_obligations import LOOPS
@@ -16,7 +17,7 @@ from varnum.proof.softmax_obligations import SOFTMAX
 
 def all_obligations() -> tuple[Obligation, ...]:
     """Every obligation of every section, in ledger order."""
-    return (*SOFTMAX, *EVALUATION, *LAYERS, *HARDNESS, *LOOPS, *LEMMAS, *SERIES, *CACHES)
+    return (*SOFTMAX, *EVALUATION, *LAYERS, *HARDNESS, *LOOPS, *LEMMAS, *SERIES, *CACHES, *FLOWAR)
 
 
 def write(folder: Path) -> list[Path]:
