@@ -122,7 +122,9 @@ def _ratio(top: int, bottom: int) -> str:
 
 
 def _regimes(answer: FlowPlan) -> str:
-    rows = [("module", "b", "c", "p", "rho", "b*", "pays up to M", "pays from n")]
+    rows: list[tuple[str, ...]] = [
+        ("module", "b", "c", "p", "rho", "b*", "pays up to M", "pays from n")
+    ]
     for m in answer.modules:
         regime, largest = m.plan.regime, m.largest_size()
         cells = ["-"] * 5
