@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from varnum._slot import GuaranteedKernel
     from varnum.integrations.certificates import certificates
     from varnum.integrations.sdpa import sdpa
+    from varnum.integrations.use import use
     from varnum.lowrank.stream import VarAttention
     from varnum.sampled.check import SampleCheck, sample_check
 
@@ -37,6 +38,7 @@ _LAZY = {
     "Plan": "varnum._plan",
     "GuaranteedKernel": "varnum._slot",
     "sdpa": "varnum.integrations.sdpa",
+    "use": "varnum.integrations.use",
     "verify": "varnum._proofs",
     "sample_check": "varnum.sampled.check",
     "SampleCheck": "varnum.sampled.check",
@@ -62,6 +64,7 @@ __all__ = [
     "plan",
     "sample_check",
     "sdpa",
+    "use",
     "verify",
 ]
 

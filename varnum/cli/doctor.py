@@ -18,6 +18,7 @@ PARTS = (
     ("array-api-compat", "array_api_compat", None, "one model for NumPy, torch and balls"),
     ("torch", "torch", "torch", "the reference model on CPU and GPU"),
     ("safetensors", "safetensors", "torch", "weights in .safetensors files"),
+    ("transformers", "transformers", "transformers", "guaranteed attention in Hugging Face models"),
     ("cvc5", "cvc5", "cvc5", "a second solver for proof obligations"),
     ("matplotlib", "matplotlib", "plot", "pictures: varnum plot, regime --plot"),
     ("distributed", "distributed", "cluster", "varnum audit on a cluster (--cluster)"),

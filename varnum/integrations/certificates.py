@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 from varnum._attention import Certificate
 
 _open: ContextVar[tuple[list[Certificate], ...]] = ContextVar("varnum_certificates", default=())
+L = TypeVar("L", bound=list[Certificate])
 
 
 @contextmanager
@@ -18,6 +20,13 @@ def certificates() -> Iterator[list[Certificate]]:
     Blocks nest: each sees what happens inside it. Of this thread or task alone.
     """
     made: list[Certificate] = []
+    with collected(made):
+        yield made
+
+
+@contextmanager
+def collected(made: L) -> Iterator[L]:
+    """`certificates`, into a list that is given."""
     token = _open.set((*_open.get(), made))
     try:
         yield made
