@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from varnum._plan import Plan, plan
     from varnum._proofs import certify, check, verify
     from varnum._slot import GuaranteedKernel
+    from varnum.integrations.call import Call
+    from varnum.integrations.capture import Seen, Unexplained, capture, watch
     from varnum.integrations.certificates import certificates
     from varnum.integrations.sdpa import sdpa
     from varnum.integrations.use import use
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
 _LAZY = {
     "attention": "varnum._attention",
     "Attention": "varnum._attention",
+    "Call": "varnum.integrations.call",
+    "capture": "varnum.integrations.capture",
     "Certificate": "varnum._attention",
+    "Seen": "varnum.integrations.capture",
+    "Unexplained": "varnum.integrations.capture",
+    "watch": "varnum.integrations.capture",
     "VarAttention": "varnum.lowrank.stream",
     "certificates": "varnum.integrations.certificates",
     "certify": "varnum._proofs",
@@ -46,6 +53,7 @@ _LAZY = {
 
 __all__ = [
     "Attention",
+    "Call",
     "Certificate",
     "GuaranteedKernel",
     "InputError",
@@ -54,10 +62,13 @@ __all__ = [
     "Proved",
     "Refuted",
     "SampleCheck",
+    "Seen",
+    "Unexplained",
     "Unknown",
     "VarAttention",
     "__version__",
     "attention",
+    "capture",
     "certificates",
     "certify",
     "check",
@@ -66,6 +77,7 @@ __all__ = [
     "sdpa",
     "use",
     "verify",
+    "watch",
 ]
 
 
