@@ -48,7 +48,9 @@ MAY: dict[str, set[str]] = {
     "_plan_flowar": GROUND
     | {"approx", "lowrank", "cost", "question", "_plan", "_plan_flowar_text"},
     "_plan_flowar_text": GROUND | {"_plan_flowar", "_plan_json"},
-    "_attention": GROUND | {"approx", "floats", "lowrank"},
+    "_certificate": GROUND | {"floats"},
+    "_spread": GROUND | {"floats", "lowrank"},
+    "_attention": GROUND | {"approx", "floats", "lowrank", "_certificate", "_spread"},
     "_slot": GROUND | {"floats", "lowrank", "_attention"},
     "integrations": GROUND | {"floats", "lowrank", "_attention"},
     "sampled": GROUND | {"floats", "_attention"},

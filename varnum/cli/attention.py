@@ -14,11 +14,13 @@ from varnum.lowrank.method import METHODS
 from varnum.text import filled
 
 if TYPE_CHECKING:
-    from varnum._attention import Certificate
+    from varnum._certificate import Certificate
 
     MethodName = str
 else:
     MethodName = Literal[("auto", *METHODS)]
+
+_BESIDE = 64  # rows of each head on which the mean of V and degree one are measured
 
 
 def attention(
@@ -32,6 +34,10 @@ def attention(
     output_error: Annotated[
         str | None,
         typer.Option("--output-error", help="Error of the output, in units of V's range."),
+    ] = None,
+    output_spread: Annotated[
+        str | None,
+        typer.Option("--output-spread", help="The same in units of the output's own spread."),
     ] = None,
     scales: Annotated[
         str | None,
@@ -83,18 +89,19 @@ def attention(
     if against is not None:
         from varnum.cli.attention_sampled import against as check_rows
 
-        _only_with_against(eps, out)
+        _refuse_with_against({"--eps": eps, "--output-spread": output_spread, "--out": out})
         output = _load(against, "against", backend)
         options["causal"] = causal
         return check_rows(arrays, output, output_error, rows, confidence, options, as_json)
     if causal:
         raise InputError("--causal: is for --against; --scales says what a block-causal row sees")
-    result = attend(*arrays, eps=eps, output_error=output_error, method=method, **options)
+    options |= {"eps": eps, "output_error": output_error, "output_spread": output_spread}
+    result = attend(*arrays, method=method, baselines=_BESIDE, **options)
     if method == "exact":
         seconds_exact = result.certificate.seconds
     else:
         began = perf_counter()
-        attend(*arrays, eps=eps, output_error=output_error, method="exact", **options)
+        attend(*arrays, method="exact", **options)
         seconds_exact = perf_counter() - began
     lower, reference = _ranks(arrays, sigma, result.certificate) if bounds else (None, None)
     if out is not None:
@@ -111,8 +118,8 @@ def attention(
     return code
 
 
-def _only_with_against(eps: str | None, out: str | None) -> None:
-    for name, given in (("--eps", eps), ("--out", out)):
+def _refuse_with_against(options: dict[str, str | None]) -> None:
+    for name, given in options.items():
         if given is not None:
             raise InputError(f"{name}: does not go with --against")
 
@@ -171,7 +178,8 @@ def _scales(text: str | None) -> tuple[int, ...] | None:
 def _ranks(arrays: list[Any], sigma: str, certificate: Certificate) -> tuple[int, int]:
     """Lower bound and reference of the head that needs most, at the kernel error in question.
 
-    For an output error t the kernel error with the same consequence, 2t/(1 + t^2), is taken.
+    For an output error t the kernel error with the same consequence, 2t/(1 + t^2), is taken; of a
+    spread, the output error that is certified.
     """
     from varnum._attention import resolve_sigma
     from varnum.floats.arrays import split_heads, to_double
@@ -186,8 +194,11 @@ def _ranks(arrays: list[Any], sigma: str, certificate: Certificate) -> tuple[int
 
 
 def _kernel_error(certificate: Certificate) -> float:
-    target = certificate.target
-    return target if certificate.kind == "eps" else 2 * target / (1 + target * target)
+    if certificate.kind == "eps":
+        return certificate.target
+    spread = certificate.kind == "output-spread"
+    target = min(certificate.output_error, 0.5) if spread else certificate.target
+    return 2 * target / (1 + target * target)
 
 
 def _is_low_rank_kernel(name: str) -> bool:
@@ -208,7 +219,15 @@ def _content(
         "gap_proved": rank / lower if lower and kernel else None,
         "gap_reference": rank / reference if reference and kernel else None,
         "seconds_exact": seconds_exact,
+        "sampled": None,
     }
+
+
+def _beside(content: dict[str, Any]) -> str:
+    """What costs nothing, beside what was certified."""
+    mean, first = content["mean_v_error"], content["degree_one_error"]
+    rows = content["baseline_rows"]
+    return f"mean of V errs by {mean:.3g}, degree one by {first:.3g} (seen on {rows} rows)"
 
 
 def _print(content: dict[str, Any], sure: str) -> None:
@@ -236,6 +255,7 @@ def _print(content: dict[str, Any], sure: str) -> None:
     row("certified error", f"{shown} ({content['kind']}, target {content['target']:.3g}: {word})")
     output = content["certified_output_error"]
     row("output error", "nothing" if output is None else f"{at_most(output)} of V's range")
+    row("trivial baselines", _beside(content))
     row("rows done exactly", f"{content['rows_exact']} of {content['rows']}")
     row(
         "seconds",
