@@ -73,13 +73,14 @@ def attention(
     `baselines`: rows of each head on which the errors of the mean of V and of attention of degree
     one are measured, not bounded, after the time is taken; 0: not.
 
-    "auto" takes pivots or monomials for eps and moments for output_error, and exact attention where
-    none of them pays or is certified: the certificate says which and why. No gradients: inputs that
-    want one are refused unless under `torch.no_grad()`. Do not write to q, k, v meanwhile.
-    Raises InputError for bad input, where the arithmetic is not what the proofs assume (see
-    `varnum.floats.probes`), and where a method is asked for by name but certifies nothing.
+    "auto" takes pivots or monomials for eps, recovery or moments for output_error, and exact
+    attention where none of them pays or is certified: the certificate says which and why. No
+    gradients: inputs that want one are refused unless under `torch.no_grad()`. Do not write to q,
+    k, v meanwhile. Raises InputError for bad input, where the arithmetic is not what the proofs
+    assume (see `varnum.floats.probes`), and where a method asked for by name certifies nothing.
 
-    Claims kernel-residual, moment-certificate, monomial-rank, softmax-relative, float-forward.
+    Claims kernel-residual, recovery, moment-certificate, monomial-rank, softmax-relative,
+    float-forward.
     """
     kind, target, asked = parse_target(eps, output_error, output_spread)
     spread = target if kind == "output-spread" else None

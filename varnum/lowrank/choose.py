@@ -1,7 +1,8 @@
 """Which method does a head: the one asked for by name, or for "auto" the best of those that fit.
 
-"auto" tries the methods that promise what is asked, the one that costs least to fit first, and
-takes the smallest rank; exact attention where none fits, or none pays.
+"auto" tries the methods that promise what is asked, the one that costs least to fit first, each
+against the best so far, and takes the one expected to answer soonest; exact attention where none
+fits, or none pays, or there are so few tokens that looking costs more than it can save.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ EXACT = "exact"
 _SHARE = 0.25  # of exact attention
 _MOMENT = 0.02  # seconds a head, if that is more
 _EXACT_SECONDS = (2e-10, 2e-8)  # of exact attention for a query and a key: per coordinate, and once
+_FEW = 0.012  # seconds of exact attention below which looking for an output target costs too much
 
 
 @dataclass(frozen=True)
@@ -38,21 +40,31 @@ def choose(problem: Problem, name: str = "auto") -> Chosen | Unknown:
         return _exactly(problem, "asked for", 0.0)
     began = perf_counter()
     if name == "auto":
+        if problem.target.of == "output" and problem.exact_seconds < _FEW:
+            return _exactly(problem, "too few tokens for low rank to pay", 0.0)
         problem = replace(problem, seconds=seconds_to_fit(problem))
         asked = sorted(candidates(problem), key=lambda m: m.cost(problem))
     else:
         asked = [method(name)]
-    tried = [(one.name, one.fit(problem)) for one in asked]
+    tried = []
+    for one in asked:
+        tried.append((one.name, one.fit(problem)))
+        problem = replace(problem, beat=min(problem.beat, _work(tried[-1][1])))
     said = _said(tried)
     spent = perf_counter() - began
     fitted = [(one, found) for one, found in tried if not isinstance(found, Unknown)]
     if not fitted:
         return _exactly(problem, said, spent) if name == "auto" else Unknown(said)
-    taken, best = min(fitted, key=lambda pair: pair[1].rank)
+    taken, best = min(fitted, key=lambda pair: (_work(pair[1]), pair[1].rank))
     few = min(int(problem.q.shape[0]), int(problem.k.shape[0]))
     if best.rank >= few and name == "auto":
         return _exactly(problem, f"nothing pays: {said}, and there are {few} tokens", spent)
     return _chosen(taken, best, said, spent)
+
+
+def _work(found: Fitted | Unknown) -> float:
+    """Expected time of an answer, as a part of exact attention's; 1 where a method does not say."""
+    return float(getattr(found, "work", 1.0))
 
 
 def candidates(problem: Problem) -> list[Method]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 METHODS = {  # name -> module and object; names in the order in which they are listed
     "pivots": "varnum.lowrank.pivots.method:PIVOTS",
     "monomials": "varnum.lowrank.monomials.method:MONOMIALS",
+    "recovery": "varnum.lowrank.recovery.method:RECOVERY",
     "moments": "varnum.lowrank.moments.method:MOMENTS",
     "exact": "varnum.lowrank.exact_method:EXACT",
 }

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from varnum.floats.arrays import to_double
+from varnum.floats.rounding import dtype_name
 
 Promise = Literal["kernel", "output"]
+_FUSED, _PASSES = (1e-9, 2e-11), (6e-9, 4e-11)  # seconds a pair, and a coordinate of it, one core
 _SHARE = 0.999  # of the kernel error that spends a target: the rest is for the rounding of sums
 
 
@@ -30,7 +34,8 @@ class Problem:
 
     Checked arrays of one backend, float32 or float64; sigma at most two ulps off. view: tokens per
     scale, block-causal, sum = L_q = L_k; None: every query sees every key. seconds: about what
-    fitting may take, None for no limit; no guarantee rests on it.
+    fitting may take, None for no limit; beat: the part of exact attention's time that an answer
+    has to take less than. No guarantee rests on these two.
     """
 
     q: Any
@@ -40,6 +45,23 @@ class Problem:
     target: Target
     view: tuple[int, ...] | None = None
     seconds: float | None = None
+    beat: float = 1.0
+
+    @property
+    def pairs(self) -> float:
+        """Query-key pairs that exact attention looks at."""
+        if self.view is None:
+            return float(int(self.q.shape[0]) * int(self.k.shape[0]))
+        counts = np.array(self.view, dtype=np.float64)
+        return float((counts * np.cumsum(counts)).sum())
+
+    @property
+    def exact_seconds(self) -> float:
+        """About what exact attention takes: fused in torch; only time rests on it."""
+        once, coordinate = _FUSED if not isinstance(self.q, np.ndarray) else _PASSES
+        width = int(self.q.shape[1]) + int(self.v.shape[1])
+        slow = 2.0 if dtype_name(self.q) == "float64" else 1.0
+        return slow * self.pairs * (once + coordinate * width)
 
     @cached_property
     def wide(self) -> tuple[Any, Any]:

@@ -54,9 +54,13 @@ def attend_scales(
 
 @certified
 def choose_setting(
-    q: Any, k: Any, v: Any, scales: tuple[int, ...] | None, sigma: float, target: float
-) -> Choice | Unknown:
-    """What `attend_scales` settles on at the first large scale, or why there is none."""
+    q: Any, k: Any, v: Any, scales: tuple[int, ...] | None, sigma: float, target: float,
+    beat: float = 1.0,
+) -> Choice | Unknown:  # fmt: skip
+    """What `attend_scales` settles on at the first large scale, or why there is none.
+
+    beat: the part of exact attention's time that it has to take less than.
+    """
     offset = _offset(v, scales)
     start = 0
     for count in scales or (int(q.shape[0]),):
@@ -64,7 +68,7 @@ def choose_setting(
         if count > SMALL:
             seen = end if scales else int(k.shape[0])
             values = v[:seen] if offset is None else v[:seen] - offset.vector
-            rest = (sigma, target, 8 * count, 8 * seen)
+            rest = (sigma, target, 8 * count, 8 * seen, beat)
             return estimate_best(q[start:end], k[:seen], values, *rest)
         start = end
     return Unknown("too few tokens for low rank to pay")

@@ -12,7 +12,7 @@ from varnum.floats.arrays import empty, to_numpy
 from varnum.floats.guard import certifying
 from varnum.floats.values import Offset
 from varnum.lowrank.method import Answer
-from varnum.lowrank.moments.settings import Choice
+from varnum.lowrank.moments.settings import Choice, carrying
 from varnum.lowrank.moments.state import MomentState
 from varnum.lowrank.problem import Problem, Promise
 from varnum.lowrank.scales import attend_scales, choose_setting
@@ -38,11 +38,14 @@ class Moments:
             return Unknown("moments certifies the output only")
         arrays = (problem.q, problem.k, problem.v)
         rest = (problem.view, problem.sigma, problem.target.error)
-        choice = choose_setting(*arrays, *rest)
+        if problem.seconds is not None and (many := carrying(problem)) > _MANY:
+            return Unknown(f"{many} coordinates carry the logits")
+        choice = choose_setting(*arrays, *rest, problem.beat)
         return choice if isinstance(choice, Unknown) else MomentFit(problem, choice)
 
 
 MOMENTS = Moments()
+_MANY = 16  # coordinates with which moments are worth a trial
 
 
 class MomentFit:
@@ -53,6 +56,11 @@ class MomentFit:
         self.rank = choice.state.basis.rank
         self._state = MomentState(choice.state.basis, int(problem.v.shape[1]))
         self._offset: Offset | None = None  # of all values, settled by the first
+
+    @property
+    def work(self) -> float:
+        """Expected, as a part of exact attention's time."""
+        return self._choice.work
 
     @property
     def said(self) -> str:

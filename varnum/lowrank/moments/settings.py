@@ -16,6 +16,7 @@ import numpy.typing as npt
 from varnum.floats.arrays import empty, to_numpy
 from varnum.lowrank.moments.basis import energy, fit_basis, leading_directions
 from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.problem import Problem
 from varnum.verdict import Unknown
 
 Array = npt.NDArray[Any]
@@ -41,11 +42,13 @@ class Choice:
     state: MomentState
     reason: str
     answer: tuple[Any, Any] | None = None
+    work: float = 1.0  # expected time as a part of exact attention's, missed rows included
 
 
 def estimate_best(
-    q: Any, k: Any, v: Any, sigma: float, target: float, queries: int, keys: int
-) -> Choice | Unknown:
+    q: Any, k: Any, v: Any, sigma: float, target: float, queries: int, keys: int,
+    beat: float = 1.0,
+) -> Choice | Unknown:  # fmt: skip
     """The cheapest setting for about `queries` x `keys` tokens, judged on q, k, v (n, .).
 
     Costs are operation counts; the share of rows that will miss `target` is read off the trial.
@@ -56,7 +59,7 @@ def estimate_best(
     d, values = int(q.shape[1]), int(v.shape[1])
     wide_q, wide_k = _wide(sample(q, _SAMPLE)), _wide(sample(k, _SAMPLE))
     exact = 2.0 * queries * keys * (d + values)
-    best, least, spent, answer = None, 1.0, 0.0, None
+    best, least, spent, answer = None, beat, 0.0, None
     reason = "no setting certifies enough rows"
     for size, top, centres in _settings(wide_q, wide_k, sigma, target):
         if centres * 8 > len(wide_q):
@@ -81,7 +84,7 @@ def estimate_best(
             break
     if best is None:
         return Unknown(f"low rank does not pay here: {reason}")
-    return Choice(best, reason, answer if whole else None)
+    return Choice(best, reason, answer if whole else None, least)
 
 
 def _settings(q: Array, k: Array, sigma: float, target: float) -> Iterator[tuple[int, int, int]]:
@@ -91,6 +94,12 @@ def _settings(q: Array, k: Array, sigma: float, target: float) -> Iterator[tuple
     size = _coordinates(q, k, sigma, target)
     for top, centres in MANY if size > 2 * FIRST[0] else FEW:
         yield min(max(size, top), d), min(top, d), centres
+
+
+def carrying(problem: Problem) -> int:
+    """How many coordinates carry the logits of sampled tokens, for the problem's target."""
+    q, k = (_wide(sample(part, _SAMPLE)) for part in (problem.q, problem.k))
+    return _coordinates(q, k, problem.sigma, problem.target.error)
 
 
 @np.errstate(all="ignore")
