@@ -1,8 +1,8 @@
 """Ranks and features on small heads: what is certified against what the tokens show.
 
 monomial-rank (exact over the rationals), anisotropic-rank, data-interval (exact rationals),
-kernel-residual, rank-lower, moment-certificate. Adversaries: integer points, the corner of the box,
-offsets that make rounding large, tokens with a steep spectrum.
+kernel-residual, rank-lower, moment-certificate, recovery. Adversaries: integer points, the corner
+of the box, offsets that make rounding large, tokens with a steep spectrum.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
 from varnum.lowrank.moments.basis import fit_basis
 from varnum.lowrank.moments.state import MomentState
 from varnum.lowrank.pivots.kernel import fit_kernel
+from varnum.lowrank.recovery.lens import fit_lens
+from varnum.lowrank.recovery.state import RecoveryState
 from varnum.proof.checking import Measurement, main, summarise
 from varnum.verdict import Unknown
 
@@ -143,6 +145,22 @@ def moments(rng: Any, adversarial: bool) -> tuple[float, float]:
     return float(measured[closest]), float(claimed[closest])
 
 
+def recovery(rng: Any, adversarial: bool) -> tuple[float, float]:
+    """The same for block optimal recovery, with a few blocks and products."""
+    q, k, sigma = head(rng, adversarial, tokens=200)
+    v = np.sign(k[:, :1]) * np.array([1.0, -1.0]) + 0.3 * rng.standard_normal((len(k), 2))
+    lens = fit_lens(q, k, sigma, q)
+    state = RecoveryState(lens, int(rng.integers(1, 200)), int(rng.integers(0, 3)), v.mean(0))
+    state.add(k, v)
+    out, claimed = state.attend(q)
+    logits = q @ k.T / sigma
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    exact = weights @ v / weights.sum(1, keepdims=True)
+    measured = (np.abs(out - exact) / (v.max(0) - v.min(0))).max(1)
+    closest = int(np.argmax(measured / claimed))
+    return float(measured[closest]), float(claimed[closest])
+
+
 CLAIMS: dict[str, tuple[str, Callable[[Any, bool], tuple[float, float]]]] = {
     "monomial-rank": ("exact rank of P(q.k)", monomial),
     "anisotropic-rank": ("omitted part of exp", anisotropic),
@@ -150,6 +168,7 @@ CLAIMS: dict[str, tuple[str, Callable[[Any, bool], tuple[float, float]]]] = {
     "kernel-residual": ("relative error of pivot features", residual),
     "rank-lower": ("rank excluded below, rank reached", lower_bound),
     "moment-certificate": ("output error over range, per row", moments),
+    "recovery": ("output error over range, per row", recovery),
 }
 
 
