@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from varnum.integrations.sdpa import sdpa
     from varnum.integrations.use import use
     from varnum.lowrank.stream import VarAttention
+    from varnum.propagate.ensemble.error import error_of
     from varnum.sampled.check import SampleCheck, sample_check
 
 _LAZY = {
@@ -46,6 +47,7 @@ _LAZY = {
     "GuaranteedKernel": "varnum._slot",
     "sdpa": "varnum.integrations.sdpa",
     "use": "varnum.integrations.use",
+    "error_of": "varnum.propagate.ensemble.error",
     "verify": "varnum._proofs",
     "sample_check": "varnum.sampled.check",
     "SampleCheck": "varnum.sampled.check",
@@ -72,6 +74,7 @@ __all__ = [
     "certificates",
     "certify",
     "check",
+    "error_of",
     "plan",
     "sample_check",
     "sdpa",

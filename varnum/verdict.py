@@ -74,8 +74,19 @@ ANSWER_WORDS = {
 }
 """What an answer rests on, strongest first; the weakest of what was used wins.
 
-"proved for this run, up to chance 1e-6" is "with high probability" about one run.
+"proved for this run, up to chance 1e-6" (`up_to_chance`) is "with high probability" about one run:
+below "proved for this run", above "measured".
 """
+
+
+def up_to_chance(chance: str) -> str:
+    """The label of what holds for one run, up to a chance over the tool's own draws.
+
+    >>> up_to_chance("1e-6")
+    'proved for this run, up to chance 1e-6'
+    """
+    return f"proved for this run, up to chance {chance}"
+
 
 ANSWER_OF = {
     "coq": "proved", "solver": "proved", "balls": "proved", "exhaustive": "proved",

@@ -25,6 +25,7 @@ VERBS = {  # one line each in `varnum --help`, in this order
     "check": "Re-check such a file, and say what it proves.",
     "attention": "Run attention with a guaranteed error.",
     "run": "Run VAR or FlowAR: NumPy, torch, or balls.",
+    "error": "How wrong a run can be, proved for that run.",
     "audit": "Bound every head of a model.",
     "poly": "A polynomial for exp in a float format, and code.",
     "regime": "Where attention is fast, open or hard.",

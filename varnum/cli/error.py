@@ -1,0 +1,148 @@
+"""`varnum error`: how wrong a run's logits can be, proved for that run up to a chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.sources import check_output, load_model, parse_labels, read_tokens
+from varnum.errors import InputError
+
+if TYPE_CHECKING:
+    from varnum.model.generate import Model
+
+
+def error(
+    var: Annotated[str | None, typer.Option(help="Transformer: .npz, .safetensors, .pth.")] = None,
+    vae: Annotated[str | None, typer.Option(help="VQVAE: .npz, .safetensors, .pth.")] = None,
+    config: Annotated[
+        str | None, typer.Option(help="JSON file of sizes; most are read off the weights.")
+    ] = None,
+    random: Annotated[
+        str | None, typer.Option(help="Random weights of a preset (var-tiny, var-d16, ..).")
+    ] = None,
+    labels: Annotated[str, typer.Option(help="Class labels, e.g. 1,2; -1 is no class.")] = "0",
+    tokens: Annotated[
+        str | None, typer.Option(help=".npy or .npz with tokens (B, L); default: its own greedy.")
+    ] = None,
+    logits: Annotated[
+        str | None,
+        typer.Option(help="Logits (B, L, V) of any run of it: .npy, or .npz with `logits`."),
+    ] = None,
+    attention: Annotated[
+        str | None, typer.Option(help="Or run it here: attention kernel exact or lowrank ..")
+    ] = None,
+    output_error: Annotated[
+        str, typer.Option("--output-error", help="lowrank: error of each head, of V's range.")
+    ] = "1e-2",
+    backend: Annotated[str | None, typer.Option(help=".. on numpy or torch ..")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help=".. in float64, float32 or (torch) bfloat16.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, or with torch cuda.")] = "cpu",
+    samples: Annotated[
+        int, typer.Option(help="Size of the ensemble, even: more is tighter and slower.")
+    ] = 32,
+    chance: Annotated[
+        str, typer.Option(help="Chance of printing a false bound, over the tool's own draws.")
+    ] = "1e-6",
+    out: Annotated[
+        str | None, typer.Option(help="Write centre and bound of the exact logits to this .npz.")
+    ] = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Bound how far a run's logits are from the exact model's, on the same weights and tokens.
+
+    Exact means real arithmetic on the stored weights. Give the run's logits (--logits), let it be
+    run here (--attention, --backend, --dtype), or neither: then the float64 run is bounded. The
+    seed is drawn by this machine after all bounds are fixed, so there is no --seed.
+
+    Exit code 3: no bound could be certified.
+
+    Example: varnum error --random var-tiny --labels 3 --backend torch --dtype bfloat16
+    """
+    limit(timeout)
+    import numpy as np
+
+    from varnum.cli.envelope import print_document
+    from varnum.propagate.ensemble.error import error_of
+
+    check_output(out, ".npz")
+    runs = attention is not None or backend is not None or dtype is not None
+    if logits is not None and runs:
+        raise InputError("logits: give either --logits, or what to run here, not both")
+    model = load_model(var, vae, config, random, 0)
+    chosen = parse_labels(labels, model.var.num_classes, 0)
+    forced = _greedy(model, chosen) if tokens is None else read_tokens(tokens)
+    given = None if logits is None else read_logits(logits)
+    if runs:
+        given = _run(model, chosen, forced, attention, output_error, backend, dtype, device)
+    with progress() as say:
+        found = error_of(model, chosen, forced, given, samples=samples, chance=chance, say=say)
+    if out is not None and found.exit_code == 0:
+        try:
+            np.savez(out, logits=found.centre, bound=found.bound)
+        except OSError as problem:
+            raise InputError(f"cannot write: {problem}") from None
+    if as_json:
+        print_document(found.to_dict())
+    elif found.exit_code:
+        import sys
+
+        print(f"varnum: unknown: {found.reason}", file=sys.stderr)
+    else:
+        print(found)
+    raise typer.Exit(found.exit_code)
+
+
+def _greedy(model: Model, labels: Any) -> Any:
+    """Tokens (B, L) that the model itself chooses, greedily, in float64."""
+    import numpy as np
+
+    from varnum.model.backend import Backend
+    from varnum.model.generate import Settings, generate
+
+    placed = model.to(Backend("numpy", "float64"))
+    return np.concatenate([s.tokens for s in generate(placed, labels, Settings())], axis=1)
+
+
+def _run(
+    model: Model,
+    labels: Any,
+    tokens: Any,
+    attention: str | None,
+    output_error: str,
+    backend: str | None,
+    dtype: str | None,
+    device: str,
+) -> Any:
+    import numpy as np
+
+    from varnum.cli.run import attention_kernel
+    from varnum.model.backend import Backend, to_numpy
+    from varnum.model.generate import teacher_forced_logits
+
+    name = backend or ("torch" if dtype == "bfloat16" else "numpy")
+    if name == "balls":
+        raise InputError("backend: balls enclose the exact run themselves; see `varnum run`")
+    where = Backend(name, dtype or "float64", device)
+    kernel = attention_kernel(attention or "exact", output_error)
+    every = np.broadcast_to(labels, len(tokens)) if len(labels) == 1 else labels
+    return to_numpy(teacher_forced_logits(model.to(where), every, tokens, kernel))
+
+
+def read_logits(path: str) -> Any:
+    """Logits from a .npy, or a .npz with `logits`."""
+    import numpy as np
+
+    from varnum.model.npfile import read_arrays, readable_file
+
+    readable_file(path, "logits: ")
+    try:
+        found: Any = read_arrays(path)
+        return found if isinstance(found, np.ndarray) else found["logits"]
+    except Exception as problem:  # zipfile, zlib and NumPy each have their own
+        raise InputError(f"logits: {path}: no readable logits ({str(problem)[:120]})") from None

@@ -1,0 +1,1 @@
+"""Whole models at real depth: random ensembles of deviations, pushed through exact Jacobians."""

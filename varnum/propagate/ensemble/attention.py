@@ -1,0 +1,181 @@
+"""Attention on clouds, head by head and scale by scale: the site of claim ensemble-sites.
+
+Queries of scale s see the keys of scales 1..s; generation with a cache is the same graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from varnum.floats.rounding import gamma
+from varnum.model.config import VarConfig
+from varnum.model.transformer import MAX_LOG_SCALE
+from varnum.propagate.ensemble import sites
+from varnum.propagate.ensemble.cloud import LEAST, Cloud, Ensemble, U, hidden, l2
+from varnum.propagate.ensemble.dense import dense
+from varnum.propagate.ensemble.sites import UP
+from varnum.propagate.forms import Floats
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What attention reads, and the map to all queries, keys and values: weight (3C, C)."""
+
+    y: Cloud
+    weight: Floats
+    bias: Floats
+
+
+def attention(
+    ensemble: Ensemble,
+    heads: Heads,
+    config: VarConfig,
+    log_scale: Floats | None,
+    eta: float,
+    where: str,
+) -> Cloud:
+    """All heads side by side, (L, C); log_scale: per head where q and k are l2-normalised."""
+    y, d = heads.y, config.head_dim
+    count, m, width = y.samples.shape
+    out = Cloud(
+        np.empty((count, width)),
+        np.empty((count, m, width)),
+        np.zeros((count, width)),
+        np.zeros(count),
+        np.zeros((count, m)),
+    )
+    for h in range(config.num_heads):
+        q, k, v = (_part(heads, part, h, d) for part in range(3))
+        at = f"{where}, head {h}"
+        if log_scale is not None:
+            scale = float(np.exp(min(log_scale[h], float(MAX_LOG_SCALE))))
+            q = ensemble.inject(unit(ensemble, q), f"{at}, q")
+            k = ensemble.inject(unit(ensemble, k), f"{at}, k")
+        else:
+            scale = 0.25 / float(np.sqrt(d))
+            q = ensemble.inject(q, f"{at}, q")
+            k = ensemble.inject(k, f"{at}, k")
+        _head(ensemble, q, k, v, scale, eta, config.lengths, at, out, slice(h * d, (h + 1) * d))
+    return out
+
+
+def _part(heads: Heads, part: int, head: int, d: int) -> Cloud:
+    width = heads.weight.shape[1]
+    rows = slice(part * width + head * d, part * width + (head + 1) * d)
+    return dense(heads.y, heads.weight[rows], heads.bias[rows])
+
+
+def unit(ensemble: Ensemble, x: Cloud) -> Cloud:
+    """x/||x||; J = (I - u u')/||x||. Refuses where ||x|| may come near the floor of 1e-12."""
+    d = x.centre.shape[-1]
+    size = np.sqrt(np.einsum("ln,ln->l", x.centre, x.centre))
+    least = size * (1 - 2.0**-30)
+    own = l2(x.entry)
+    reach = (ensemble.norm(x.samples, 0) + own + hidden(ensemble, x, 0)) * UP
+    if not (least - reach > 1e-12).all():
+        raise ArithmeticError("a query or key may vanish and cannot be normalised")
+    u = x.centre / size[:, None]
+    # the rounding of x goes through Du, of norm 1/||x||
+    ball = sites.unit_vector(reach / least * UP) + own / least * UP
+    g = gamma(d + 12)
+    err = (x.err + 8 * g * l2(x.samples)) / least[:, None] * UP
+    along = np.einsum("lmn,ln->lm", x.samples, u)
+    samples = (x.samples - along[..., None] * u[:, None]) / size[:, None, None]
+    return Cloud(u, samples, 2 * g * np.abs(u), ball, err)
+
+
+def _head(
+    ensemble: Ensemble,
+    q: Cloud,
+    k: Cloud,
+    v: Cloud,
+    scale: float,
+    eta: float,
+    lengths: tuple[int, ...],
+    where: str,
+    out: Cloud,
+    columns: slice,
+) -> None:
+    r_q, r_k = ensemble.norm(q.samples, 0), ensemble.norm(k.samples, 0)
+    r_v = (ensemble.norm(v.samples, 0) + l2(v.entry) + hidden(ensemble, v, 0)) * UP
+    size_q, size_k, size_v = l2(q.centre), l2(k.centre), l2(v.centre)
+    n_q, n_k, n_v = l2(q.samples), l2(k.samples), l2(v.samples)  # (L, M)
+    for length, end in zip(lengths, accumulate(lengths), strict=True):
+        rows = slice(end - length, end)
+        d = q.centre.shape[-1]
+        most_k, most_v = size_k[:end].max(), size_v[:end].max()
+        logits = scale * (q.centre[rows] @ k.centre[:end].T)
+        a = np.exp(logits - logits.max(-1, keepdims=True))
+        if not (logits.max(-1) - logits.min(-1) < 600).all():
+            raise ArithmeticError(f"{where}: logits spread over more than 600")
+        p = a / a.sum(-1, keepdims=True)
+        o = p @ v.centre[:end]
+        tall = scale * size_q[rows] * most_k * UP  # bounds |logit|
+        own = (gamma(d + 8) * tall + 32 * U * (1 + tall)) * UP  # kernel rounding eta_r, (r,)
+        # deviations of the logits, row-centred, sample by sample: (M, r, n)
+        moved_q, moved_k = (np.swapaxes(x, 0, 1) for x in (q.samples[rows], k.samples[:end]))
+        z = moved_q @ k.centre[:end].T
+        z += q.centre[rows] @ np.swapaxes(moved_k, 1, 2)
+        z *= scale
+        z -= np.einsum("mrn,rn->mr", z, p)[..., None]
+        wide = gamma(d + 2 * end + 40)
+        reach = scale * (n_q[rows] * most_k + size_q[rows, None] * n_k[:end].max(0)) * UP  # (r, M)
+        dev = ensemble.forms(np.swapaxes(z, 0, 1), 8 * wide * reach, rows.start)
+        lin = (z * p) @ v.centre[:end]
+        lin += p @ np.swapaxes(v.samples[:end], 0, 1)
+        lin = np.ascontiguousarray(np.swapaxes(lin, 0, 1))  # (r, M, d)
+        err = 32 * wide * reach * most_v + 4 * wide * n_v[:end].max(0) + v.err[:end].max(0)
+        spread_v = np.stack([l2(v.centre[:end] - row) for row in o])  # (r, n)
+        spread_v += 2 * wide * most_v
+        part = Cloud(o, lin, np.zeros_like(o), np.zeros(length), err * UP)
+        form = ensemble.norm(lin, rows.start) + hidden(ensemble, part, rows.start)
+        b = scale * r_q[rows, None] * r_k[:end] * UP
+        site = sites.Row(p, dev, eta + own, b, spread_v, r_v[:end], form)
+        cbar, ball = sites.attention(site)
+        weight = p * spread_v
+        # rounding: the kernel's, the quotient of sums, the values'
+        entry = gamma(2 * end + 12) * (p @ np.abs(v.centre[:end])) + p @ v.entry[:end] * UP
+        if eta:
+            ball = ball + own * weight.sum(-1)
+            boxes = Boxes(p, v.centre[:end], spread_v, eta, cbar)
+            box_noise(ensemble, part, boxes, f"{where}, kernel", rows.start)
+        else:
+            ball = ball + (own[:, None] * weight + cbar * weight).sum(-1) * UP
+        part = Cloud(o, part.samples, entry * UP, ball * UP, part.err)
+        part = ensemble.inject(part, where, rows.start)
+        out.centre[rows, columns] = part.centre
+        out.samples[rows, :, columns] = part.samples
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Per row and key a box of half width (eta + cbar) p_j along v_j - o; spread: |v_j - o|."""
+
+    p: Floats
+    values: Floats
+    spread: Floats
+    eta: float
+    cbar: Floats
+
+
+def box_noise(ensemble: Ensemble, part: Cloud, boxes: Boxes, where: str, first: int) -> None:
+    """Noise of the boxes into the samples of some rows, in place."""
+    p, values = boxes.p, boxes.values
+    kernel = np.full(p.shape, boxes.eta)
+    radius = ensemble.ledger.radius(where, kernel, boxes.cbar, np.zeros_like(p))
+    gauss, n = ensemble.noise.gauss, p.shape[1]
+    most = l2(values).max()
+    tall = np.maximum(boxes.spread, most * 2.0**-8)
+    t = radius * p * tall  # about the box's size in l2; any t > 0 would do
+    weight = np.sqrt(radius * p / tall)
+    ensemble.place += 1
+    for row in range(len(p)):
+        noise = ensemble.noise.draw(ensemble.place, first + row, n, n)
+        noise[:gauss] *= weight[row]
+        noise[gauss:] *= radius[row] * p[row]
+        part.samples[row] += noise @ values - noise.sum(-1, keepdims=True) * part.centre[row]
+        part.err[row] += gamma(8 * n + 60) * np.abs(noise).sum(-1) * 2 * most * UP
+    ensemble.count_groups(t.sum(-1) + LEAST, first)

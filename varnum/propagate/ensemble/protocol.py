@@ -1,0 +1,132 @@
+"""Pilot, commitment, fresh noise, tries: what makes the chance a chance (claim ensemble-protocol).
+
+1. A pilot with any noise fixes the radii. 2. What is fixed is hashed. 3. The seed of the try is
+drawn from the system after that. 4. All sites are recomputed on the fresh noise; the try is
+accepted iff every one holds. Try k has the budget d 2^-k, so that all of them together have d.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from varnum.model.config import VarConfig
+from varnum.model.walk import walk
+from varnum.propagate.ensemble.cloud import Cloud, Ensemble, Fixed, Pilot, Refused
+from varnum.propagate.ensemble.noise import Noise
+from varnum.propagate.ensemble.ops import Clouds, Vector
+from varnum.propagate.forms import Floats
+from varnum.verdict import Unknown
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is declared beforehand: samples, total chance d, tries K, the pilot's slacks."""
+
+    gauss: int = 32
+    cauchy: int = 0
+    chance: Fraction = Fraction(1, 10**6)
+    slacks: tuple[float, ...] = (2.5, 4.0, 8.0)
+    floor: float = 0.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run in numbers: x (L, C) and AdaLN vectors, each with a bound of its error."""
+
+    weights: Mapping[str, Any]
+    config: VarConfig
+    x: Floats
+    x_error: Floats
+    conditions: Sequence[tuple[Vector, ...]]
+    eta: float = 0.0
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An accepted try: logits (L, V) of the float run, bound of |exact or perturbed - logits|."""
+
+    logits: Floats
+    bound: Floats
+    tries: int
+    commitment: str
+    forms: int
+
+
+def certify(
+    start: Start, plan: Plan, say: Callable[[str], None] = lambda _: None
+) -> Accepted | Unknown:
+    """Run the protocol; Unknown after the last try, with the site that refused.
+
+    The bound of an accepted try is false with probability at most `plan.chance` over the draws of
+    this call, whatever the run and the kernel errors.
+    """
+    reason, forms = "", 0
+    for attempt, slack in enumerate(plan.slacks, start=1):
+        budget = plan.chance / 2**attempt
+        say(f"try {attempt}: pilot")
+        try:
+            pilot = Pilot(slack)
+            guess = budget / max(forms, estimated_forms(start, plan))
+            ops = _walk(start, plan, pilot, os.urandom(32), attempt, guess)[1]
+            forms = ops.ensemble.forms_used
+            commitment = commit(start, plan, pilot.radii, attempt, forms)
+            seed = hashlib.sha256(b"varnum chance|" + commitment + os.urandom(32)).digest()
+            say(f"try {attempt}: verification")
+            (logits, bound), ops = _walk(
+                start, plan, Fixed(pilot.radii), seed, attempt, budget / forms
+            )
+            ops.ensemble.ledger.end()
+            if ops.ensemble.forms_used > forms:
+                raise Refused("more forms than were counted")
+            if np.isfinite(logits).all() and np.isfinite(bound).all():
+                return Accepted(logits, bound, attempt, commitment.hex(), forms)
+            reason = "a logit's bound is not finite"
+        except ArithmeticError as refused:  # a site refuses, or nothing can be bounded there
+            reason = str(refused)
+    return Unknown(f"not certified (try {len(plan.slacks)} of {len(plan.slacks)}): {reason}")
+
+
+def estimated_forms(start: Start, plan: Plan) -> int:
+    """Forms of the walk, about: logits, hidden units, attention logits, norms."""
+    config = start.config
+    length, depth = config.length, config.depth
+    each = config.num_heads * length * (length + 8) + length * (config.hidden + 8)
+    return 2 * (depth * each + length * config.vocab_size)
+
+
+def _walk(
+    start: Start, plan: Plan, ledger: Pilot | Fixed, seed: bytes, attempt: int, chance: Fraction
+) -> tuple[Any, Clouds]:
+    noise = Noise(seed, attempt, plan.gauss, plan.cauchy)
+    ensemble = Ensemble(noise, ledger, start.config.lengths, chance, plan.floor)
+    count, width = start.x.shape
+    cloud = Cloud(
+        start.x,
+        np.zeros((count, ensemble.samples, width)),
+        start.x_error,
+        np.zeros(count),
+        np.zeros((count, ensemble.samples)),
+    )
+    ops = Clouds(start.weights, start.config, ensemble, start.eta)
+    with np.errstate(all="ignore"):  # an infinity is refused by the site that it reaches
+        cloud = ensemble.inject(cloud, "embeddings")
+        return walk(ops, cloud, start.conditions), ops
+
+
+def commit(start: Start, plan: Plan, radii: list[Floats], attempt: int, forms: int) -> bytes:
+    """SHA-256 of everything that was fixed: weights, run, radii, sizes of the ensemble."""
+    digest = hashlib.sha256(repr((plan, start.config, start.eta, attempt, forms)).encode())
+    for name in sorted(start.weights):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(np.asarray(start.weights[name])).tobytes())
+    vectors = [part for block in start.conditions for pair in block for part in pair]
+    for array in (start.x, start.x_error, *vectors, *radii):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.digest()
