@@ -41,7 +41,7 @@ MAY: dict[str, set[str]] = {
     "floats": {"errors"},
     "lowrank": GROUND | {"approx", "floats"},
     "model": GROUND,
-    "cost": GROUND | {"approx", "lowrank", "model.config"},
+    "cost": GROUND | {"approx", "lowrank", "model.config", "model.flowar.config"},
     "question": GROUND | {"approx", "cost", "model.config"},
     "_plan": GROUND
     | {"approx", "lowrank", "cost", "question", "model.config", "_plan_text", "_plan_json"},

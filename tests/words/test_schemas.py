@@ -20,6 +20,7 @@ SCHEMAS = sorted(schema_path("varnum/bound/2").parent.glob("*.json"))
 COMMANDS = {
     "bound --model var-d16 --eps 1e-2 --solve M": "bound",
     "bound --model flowar-h --M 1 --eps 1e-2": "bound-flowar",
+    "bound --model flowar-l --model-error 1e-2 --lipschitz 1 --gain 1/2": "bound-flowar-error",
     "bound --W 4 --eps 1/1000 --error additive": "bound",
     "bound --R 1 --d 4 --sigma sqrt --output-error 1e-2 --n 8 --solve d": "bound",
     "bound --M 300 --eps 1e-2 --max-degree 9 --d 4": "bound",

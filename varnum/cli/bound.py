@@ -61,6 +61,14 @@ Norms = Annotated[
     str | None, typer.Option("--norms", help="w_Q,w_K,w_V: maximum row sums, with --R --d.")
 ]
 Scales = Annotated[int | None, typer.Option("--scales", help="Number of scales K, with --norms.")]
+Lipschitz = Annotated[
+    str | None,
+    typer.Option("--lipschitz", help="FlowAR, --model-error: of v_c[,v_u] in the latents."),
+]
+Gain = Annotated[
+    str | None,
+    typer.Option("--gain", help="FlowAR, --model-error: of the velocity in the inputs so far."),
+]
 
 
 def bound(
@@ -88,6 +96,8 @@ def bound(
     affine: Affine = False,
     norms: Norms = None,
     scales: Scales = None,
+    lipschitz: Lipschitz = None,
+    gain: Gain = None,
     json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -103,6 +113,14 @@ def bound(
     varnum bound --R 1 --d 64 --sigma sqrt --output-error 1e-2 --n 64 --json
     """
     limit(timeout)
+    flowar = model is not None and model.startswith("flowar")
+    if model_error is not None and flowar:
+        from varnum.cli.bound_flowar import budget_flowar
+
+        given = {"M": M, "W": W, "eps": eps, "output-error": output_error, "var": var}
+        return budget_flowar(model or "", model_error, lipschitz, gain, unused=given, json=json)
+    if lipschitz is not None or gain is not None:
+        raise InputError("--lipschitz, --gain: with --model flowar-.. and --model-error")
     if model_error is not None:
         from varnum.cli.budget import budget
 
@@ -114,7 +132,7 @@ def bound(
             model_error, var=var, vae=vae, config=config, label=label, affine=affine, norms=norms,
             R=R, d=d, sigma=sigma, scales=scales, json=json,
         )  # fmt: skip
-    if model is not None and model.startswith("flowar"):
+    if model is not None and flowar:
         from varnum.cli.bound_flowar import bound_flowar
 
         unused = {"W": W, "d": d, "dv": d_v, "schedule": schedule, "n": n, "solve": solve}

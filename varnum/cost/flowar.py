@@ -7,7 +7,7 @@ that depend on the condition alone, so their state is built once per scale.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 from varnum.cost.counts import crossover_at
@@ -15,9 +15,9 @@ from varnum.cost.sampler import Sampler
 from varnum.cost.schedule import Schedule, geometric_sides
 from varnum.errors import InputError
 from varnum.formulas import cost as forms
+from varnum.model.flowar.config import AR_STAGES, FLOW_STAGE, FlowConfig, flow_preset
 
 AR, SELF, CROSS = "AR", "flow self", "flow cross"
-PYRAMID = (1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,34 @@ class FlowSizes:
     flow_head_dim: int
     cross: bool
     sampler: Sampler
-    schedule: Schedule = field(default_factory=lambda: Schedule(PYRAMID))
+    schedule: Schedule
 
 
-def _released(
-    name: str, ar: tuple[int, int, int], flow: tuple[int, int], cross: bool, *sampler: str
-) -> FlowSizes:
-    steps, cfg, cutoff = int(sampler[0]), Fraction(sampler[1]), Fraction(sampler[2])
-    return FlowSizes(name, *ar, *flow, 64, cross, Sampler(steps, cfg, cutoff))
-
-
-RELEASED = {
-    sizes.name: sizes
-    for sizes in (
-        _released("flowar-s", (12, 12, 64), (2, 16), False, "25", "4.3", "0.9"),
-        _released("flowar-l", (16, 16, 64), (12, 16), True, "25", "2.4", "0.9"),
-        _released("flowar-h", (30, 16, 96), (12, 24), True, "50", "2.4", "0.7"),
+def sizes_of(name: str, config: FlowConfig, sampler: Sampler) -> FlowSizes:
+    """What of a configuration enters; encoder and decoder have heads of one width."""
+    encoder, decoder = AR_STAGES
+    if config.head_dim(encoder) != config.head_dim(decoder):
+        raise InputError("heads: encoder and decoder have heads of different widths")
+    return FlowSizes(
+        name,
+        config.encoder_depth + config.decoder_depth,
+        config.heads(encoder),
+        config.head_dim(encoder),
+        config.flow_depth,
+        config.flow_heads,
+        config.head_dim(FLOW_STAGE),
+        config.cross,
+        sampler,
+        Schedule(config.scales),
     )
+
+
+SAMPLERS = {  # those of the released evaluation
+    "flowar-s": Sampler(25, Fraction("4.3"), Fraction("0.9")),
+    "flowar-l": Sampler(25, Fraction("2.4"), Fraction("0.9")),
+    "flowar-h": Sampler(50, Fraction("2.4"), Fraction("0.7")),
 }
+RELEASED = {name: sizes_of(name, flow_preset(name), sampler) for name, sampler in SAMPLERS.items()}
 
 
 def flow_sizes(name: str) -> FlowSizes:

@@ -7,6 +7,7 @@ from fractions import Fraction
 import sympy as sp
 
 from varnum.formulas import cost as f
+from varnum.formulas import flowar as fl
 from varnum.proof.obligation import Obligation, Twin
 
 _99 = sp.Rational(99, 100)
@@ -70,4 +71,92 @@ COST = (
     ),
 )  # fmt: skip
 
-FLOWAR = COST
+e, d, v, w, h, g, eps, slope, P, S, e0, e1 = sp.symbols(
+    "e d v w h g eps Lambda P S e0 e1", real=True
+)
+factor, B, A, rho, E, m, z = sp.symbols("f B A rho E m z", real=True)
+
+
+def _within(value: sp.Expr, bound: sp.Expr) -> tuple[sp.Basic, ...]:
+    return sp.Le(value, bound), sp.Ge(value, -bound)
+
+
+_real_step = {fl.h: h, fl.Lambda: slope, fl.e: e, fl.eps: eps, fl.g: g}
+_step = fl.step_error.expr.subs(_real_step)
+_guided = fl.guided_error.expr.subs(_real_step)
+_nonnegative = tuple(sp.Ge(x, 0) for x in (h, slope, e, eps))
+
+EULER = (
+    Obligation(
+        name="euler-gronwall-step",
+        claim="euler-gronwall",
+        says="one step: d apart before, v from another place, w from another velocity",
+        assume=(*_nonnegative, *_within(d, e), *_within(v, slope * e), *_within(w, eps)),
+        conclude=sp.And(*_within(d - h * (v + w), _step)),
+        twin=Twin(
+            conclude=sp.Le(d - h * (v + w), _step - h * eps / 100),
+            witness={"d": 1, "e": 1, "v": -1, "Lambda": 1, "w": -1, "eps": 1, "h": 1},
+            says="1 % less of eps is false: all signs aligned",
+        ),
+    ),
+    Obligation(
+        name="euler-gronwall",
+        claim="euler-gronwall",
+        says="the product so far and the sum so far both take the factor of the new step",
+        assume=(
+            *(sp.Ge(x, 0) for x in (factor, h, eps, P, S, e0, e)),
+            sp.Le(e, P * e0 + S),
+            sp.Le(e1, factor * e + h * eps),
+        ),
+        conclude=sp.Le(e1, factor * P * e0 + factor * S + h * eps),
+        twin=Twin(
+            conclude=sp.Le(e1, factor * P * e0 + S + h * eps),
+            witness={"f": 2, "h": 1, "eps": 1, "P": 1, "S": 1, "e0": 1, "e": 2, "e1": 5},
+            says="without the last factor on the sum so far it is false",
+        ),
+    ),
+    Obligation(
+        name="euler-gronwall-guided",
+        claim="euler-gronwall",
+        says="guidance g >= 1 makes 2g - 1 of an error that both velocities have",
+        assume=(sp.Ge(g, 1), sp.Ge(eps, 0), *_within(v, eps), *_within(w, eps)),
+        conclude=sp.And(*_within(g * v - (g - 1) * w, _guided)),
+        twin=Twin(
+            conclude=sp.Le(g * v - (g - 1) * w, _99 * _guided),
+            witness={"g": 2, "eps": 1, "v": 1, "w": -1},
+            says="1 % less is false: errors of opposite sign",
+        ),
+    ),
+    Obligation(
+        name="flowar-end-to-end",
+        claim="flowar-end-to-end",
+        says="velocity: approximate attention eps, inputs moved by m <= rho E, z by A m, v by B z",
+        assume=(
+            *(sp.Ge(x, 0) for x in (eps, B, A, rho, E, m, z)),
+            sp.Le(m, rho * E),
+            sp.Le(z, A * m),
+            *_within(v, eps),
+            *_within(w, B * z),
+        ),
+        conclude=sp.Le(v + w, eps + B * A * rho * E),
+        twin=Twin(
+            conclude=sp.Le(v + w, eps + _99 * B * A * rho * E),
+            witness={"eps": 1, "B": 1, "A": 1, "rho": 1, "E": 1, "m": 1, "z": 1, "v": 1, "w": 1},
+            says="1 % less of the inputs' part is false",
+        ),
+    ),
+    Obligation(
+        name="flowar-resample",
+        claim="flowar-resample",
+        says="weights a, b of both signs: |a x + b y| <= (a - b) t for |x|, |y| <= t, a >= 0 >= b",
+        assume=(sp.Ge(a, 0), sp.Le(b, 0), *_within(q1, k1), *_within(q2, k1)),
+        conclude=sp.Le(a * q1 + b * q2, (a - b) * k1),
+        twin=Twin(
+            conclude=sp.Le(a * q1 + b * q2, (a + b) * k1),
+            witness={"a": 1, "b": Fraction(-1, 4), "q1": 1, "q2": -1, "k1": 1},
+            says="weights that sum to 1 do not keep the maximum: 5/4 of it",
+        ),
+    ),
+)
+
+FLOWAR = (*COST, *EULER)

@@ -1,0 +1,26 @@
+; twin of flowar-resample: weights that sum to 1 do not keep the maximum: 5/4 of it
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const a Real)
+(declare-const b Real)
+(declare-const k1 Real)
+(declare-const q1 Real)
+(declare-const q2 Real)
+(assert (>= a 0.0))
+(assert (<= b 0.0))
+(assert (<= q1 k1))
+(assert (>= q1 (* (- 1.0) k1)))
+(assert (<= q2 k1))
+(assert (>= q2 (* (- 1.0) k1)))
+; the witness
+(assert (= a 1.0))
+(assert (= b (- (/ 1.0 4.0))))
+(assert (= k1 1.0))
+(assert (= q1 1.0))
+(assert (= q2 (- 1.0)))
+; the conclusion, negated
+(assert (not (<= (+ (* a q1) (* b q2)) (* k1 (+ a b)))))
+(check-sat)
+(get-model)
