@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from varnum.integrations.capture import Seen, Unexplained, capture, watch
     from varnum.integrations.certificates import certificates
     from varnum.integrations.sdpa import sdpa
+    from varnum.integrations.triage import Triage, triage
     from varnum.integrations.use import use
     from varnum.lowrank.stream import VarAttention
     from varnum.propagate.ensemble.error import error_of
@@ -38,6 +39,8 @@ _LAZY = {
     "Seen": "varnum.integrations.capture",
     "Unexplained": "varnum.integrations.capture",
     "watch": "varnum.integrations.capture",
+    "Triage": "varnum.integrations.triage",
+    "triage": "varnum.integrations.triage",
     "VarAttention": "varnum.lowrank.stream",
     "certificates": "varnum.integrations.certificates",
     "certify": "varnum._proofs",
@@ -65,6 +68,7 @@ __all__ = [
     "Refuted",
     "SampleCheck",
     "Seen",
+    "Triage",
     "Unexplained",
     "Unknown",
     "VarAttention",
@@ -78,6 +82,7 @@ __all__ = [
     "plan",
     "sample_check",
     "sdpa",
+    "triage",
     "use",
     "verify",
     "watch",

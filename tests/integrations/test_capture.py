@@ -1,4 +1,4 @@
-"""What `watch` sees, and that the watched model does not notice; the pairs of checks/coverage.py."""
+"""What `watch` sees, and that the model does not notice; the pairs of checks/coverage.py."""
 
 from __future__ import annotations
 

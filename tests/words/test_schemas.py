@@ -41,6 +41,7 @@ COMMANDS = {
     "attention --q q.npy --k k.npy --v v.npy --against v.npy --output-error 1e-2": (
         "attention-sampled"
     ),
+    "attention --q q.npy --k k.npy --v v.npy --triage": "attention-triage",
     "audit --random var-tiny --output-error 1e-1 --model-error 1e-2": "audit",
     "hardness sat f.cnf": "hardness-sat",
     "hardness sat f.cnf --via hamming": "hardness-sat",

@@ -63,6 +63,9 @@ def attention(
     causal: Annotated[
         bool, typer.Option("--causal", help="Of --against: row i sees keys 0..i.")
     ] = False,
+    triage: Annotated[
+        bool, typer.Option("--triage", help="Only guess from a sample whether low rank pays.")
+    ] = False,
     out: Annotated[str | None, typer.Option("--out", "-o", help="Write the output (.npy).")] = None,
     timeout: Timeout = None,
     as_json: Json = False,
@@ -76,6 +79,8 @@ def attention(
     bound with high probability the share of rows above --output-error and the mean error. Exit code
     0: no row drawn exceeds it; 1: one does; 3: rounding leaves it open.
 
+    With --triage nothing runs: an estimate, in milliseconds a head. Exit code 0.
+
     Example: varnum attention --q q.npy --k k.npy --v v.npy --sigma sqrt --eps 1e-2
     """
     limit(timeout)
@@ -85,6 +90,10 @@ def attention(
 
     arrays = [_load(path, name, backend) for path, name in ((q, "q"), (k, "k"), (v, "v"))]
     sizes = _scales(scales)
+    if triage:
+        from varnum.cli.attention_triage import print_triage
+
+        return print_triage(arrays, sigma, output_error, sizes, as_json)
     options: dict[str, Any] = {"sigma": sigma, "scales": sizes}
     if against is not None:
         from varnum.cli.attention_sampled import against as check_rows
