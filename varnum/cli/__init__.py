@@ -11,13 +11,13 @@ import importlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from varnum._version import __version__
-from varnum.cli import streams
+from varnum.cli import front, streams
 from varnum.errors import InputError, MissingExtra
+
+if TYPE_CHECKING:
+    import typer
 
 VERBS = {  # one line each in `varnum --help`, in this order
     "bound": "Degree, rank and cost that a target error needs.",
@@ -42,28 +42,16 @@ VERBS = {  # one line each in `varnum --help`, in this order
 
 
 def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
-    """The Typer application with these verbs."""
+    """The Typer application with these verbs; `front` has its help and its version."""
+    import typer
+
     app = typer.Typer(
         name="varnum",
-        help=(
-            "Proved numbers for low-rank attention in visual autoregressive models: "
-            "degree, rank, cost, and whether it pays."
-        ),
-        epilog="Example: varnum bound --model var-d16 --eps 1e-2",
-        invoke_without_command=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,  # plain help starts in half the time
         pretty_exceptions_enable=False,
     )
-
-    @app.callback()
-    def top(
-        context: typer.Context,
-        version: bool = typer.Option(
-            False, "--version", help="Print the version.", callback=_version, is_eager=True
-        ),
-    ) -> None:
-        if context.invoked_subcommand is None:
-            print(context.get_help())
+    app.callback()(lambda: None)  # a group even if one verb is loaded
 
     for verb in verbs:
         module = importlib.import_module(f"varnum.cli.{verb}")
@@ -74,19 +62,12 @@ def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     return app
 
 
-def _version(value: bool) -> None:
-    if value:
-        print(f"varnum {__version__}")
-        raise typer.Exit
-
-
 def _usage_errors() -> tuple[type[BaseException], ...]:
     """The base class of Typer's usage errors, wherever this Typer keeps its click."""
+    import typer
+
     parents: tuple[Any, ...] = typer.BadParameter.__mro__
     return tuple(c for c in parents if c.__name__ == "ClickException")
-
-
-USAGE = _usage_errors()
 
 
 def main() -> None:
@@ -104,12 +85,23 @@ def main() -> None:
 
 def _run() -> int:
     named = sys.argv[1:2]
-    only = (named[0],) if named and named[0] in VERBS else VERBS
+    if sys.stdout is None:
+        return _say("standard output is closed; results go there", 2)
+    if front.asked(sys.argv[1:]):
+        print(front.version() if named == ["--version"] else front.page(VERBS))
+        return 0
+    if named and named[0] not in VERBS and not named[0].startswith("-"):
+        return _say(f"no command {named[0]!r}; allowed: {', '.join(VERBS)}", 2)
+    return _verb((named[0],) if named and named[0] in VERBS else tuple(VERBS))
+
+
+def _verb(only: tuple[str, ...]) -> int:
+    """Run the command line with these verbs loaded."""
+    import typer
+
     try:
-        if sys.stdout is None:
-            raise InputError("standard output is closed; results go there")
         return build(only)(standalone_mode=False, prog_name="varnum") or 0
-    except USAGE as error:
+    except _usage_errors() as error:
         message = error.format_message()  # type: ignore[attr-defined]
         if type(error).__name__ != "NoArgsIsHelpError":
             return _say(message, 2)
@@ -138,6 +130,8 @@ def _run() -> int:
 def _as_option(message: str, verbs: Iterable[str]) -> str:
     """A message of the library names an argument (`model_error: ..`); here that is an option."""
     name, colon, rest = message.partition(":")
+    import typer
+
     option = "--" + name.replace("_", "-")
     known = {
         text for command in _commands(typer.main.get_command(build(verbs))) for text in command

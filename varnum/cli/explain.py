@@ -9,6 +9,7 @@ from varnum._plan import Plan
 from varnum.balls.exact import round_decimal
 from varnum.formulas import cost as C
 from varnum.formulas import exp as E
+from varnum.formulas import orders
 from varnum.formulas import regime as G
 from varnum.formulas import softmax as S
 from varnum.formulas.core import Formula
@@ -75,7 +76,9 @@ def _degree(answer: Plan) -> Iterator[str]:
     if q.M_high > 0:
         yield _step(E.degree_closed_form, values, f"g = {answer.degree_closed_form}")
         yield _step(E.minimax_curve, values, f"g = {answer.degree_curve:.2f}")
-        order, size = (E.degree_order, "M") if q.error == "relative" else (E.additive_order, "W")
+        order, size = (
+            (orders.degree_order, "M") if q.error == "relative" else (orders.additive_order, "W")
+        )
         value = order.ball(**{size: q.M_high, "eps": q.eps})
         where = f"{size} = {short(q.M_high)}, eps = {short(q.eps)}"
         yield _step(order, where, f"{float(value.mid()):.3g}, up to a constant factor")

@@ -45,13 +45,6 @@ degree_closed_form = Formula(
 )
 
 _lp = sp.log(1 / eps)
-degree_order = Formula(
-    claim="degree-closed-form",
-    left="Theta",
-    expr=sp.Max(M, _lp / sp.log(sp.E + _lp / M), evaluate=False),  # comparing symbols is slow
-    source="Aggarwal and Alman 2022, with 'e +' so that it stays finite at ln(1/eps) = M",
-    says="order of growth of the least degree (relative error)",
-)
 
 minimax_curve = Formula(
     claim="degree-minimax-curve",
@@ -67,13 +60,4 @@ minimax_curve_equation = Formula(
     expr=s * sp.cosh(s) - sp.sinh(s) - _lp / M,
     source="same as the curve",
     says="s is the only positive zero (the form increases in s)",
-)
-
-_lw = sp.log(1 / eps)
-additive_order = Formula(
-    claim="additive-degree",
-    left="Theta",
-    expr=sp.Max(sp.sqrt(W * _lw), _lw / sp.log(sp.E + _lw / W), evaluate=False),
-    source="Aggarwal and Alman 2022",
-    says="order of growth of the least degree (additive error on [-W, 0])",
 )
