@@ -92,6 +92,9 @@ def ask(
         raise InputError(f"{name}: {at_most(high)} is beyond what a bound is of use for; up to 1e6")
     shape = _schedule(schedule, n, alpha, preset)
     kernel, tau = _errors(eps, output_error, error, shape)
+    if shape is not None and d is None and tau is None:
+        unused = "n" if n is not None else "schedule"
+        raise InputError(f"{unused}: not used without d, which rank and cost need; give d as well")
     return Question(
         low, high, kernel, error, d, d if d_v is None else d_v, text, exact_R, shape, alpha,
         model, tau,

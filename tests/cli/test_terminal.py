@@ -184,6 +184,11 @@ def read(arguments: list[str]) -> str | None:
         ("varnum bo", "bound"),
         ("varnum bound --model-", "--model-error"),
         ("varnum plot ti", "tightness"),
+        ("varnum bound --model var-d2", "var-d20 var-d24"),
+        ("varnum bound --model flowar-l", "flowar-l"),
+        ("varnum run --random flowar-s", "flowar-s"),
+        ("varnum audit --random var-d16", "var-d16"),
+        ("varnum verify --claim softmax-l", "softmax-logit"),
     ],
 )
 def test_the_shell_completes(typed: str, offered: str) -> None:
@@ -196,7 +201,7 @@ def test_the_shell_completes(typed: str, offered: str) -> None:
         text=True,
         check=False,
     )
-    assert run.stdout.split() == [offered]
+    assert run.stdout.split() == offered.split()
 
 
 def test_doctor_says_what_is_there() -> None:

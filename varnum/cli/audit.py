@@ -11,6 +11,7 @@ import typer
 
 from varnum.cli.audit_input import Prompts, subjects_of
 from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.complete import presets
 from varnum.cli.envelope import print_envelope
 from varnum.cli.sources import check_output
 from varnum.errors import InputError
@@ -34,7 +35,8 @@ def audit(
         str | None, typer.Option(help="JSON file of sizes; most are read off the weights.")
     ] = None,
     random: Annotated[
-        list[str] | None, typer.Option(help="Random weights of a preset; repeatable.")
+        list[str] | None,
+        typer.Option(autocompletion=presets, help="Random weights of a preset; repeatable."),
     ] = None,
     labels: Annotated[str, typer.Option(help="One prompt per class label, e.g. 1,2.")] = "0",
     tokens: Annotated[

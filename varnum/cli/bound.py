@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.complete import released
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 
@@ -32,7 +33,11 @@ ErrorKind_ = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", help="var-d16, -d20, -d24, -d30, -d36, or flowar-s, -l, -h."),
+    typer.Option(
+        "--model",
+        autocompletion=released,
+        help="var-d16, -d20, -d24, -d30, -d36, or flowar-s, -l, -h.",
+    ),
 ]
 Schedule_ = Annotated[
     str | None, typer.Option("--schedule", help="Sides of the token maps, e.g. 1,2,3,4.")
@@ -110,7 +115,7 @@ def bound(
 
     Examples: varnum bound --model var-d16 --eps 1e-2;
     varnum bound --model flowar-l --M 1 --eps 1e-2;
-    varnum bound --R 1 --d 64 --sigma sqrt --output-error 1e-2 --n 64 --json
+    varnum bound --R 1 --d 64 --sigma sqrt --n 64 --output-error 1e-2 --json
     """
     limit(timeout)
     flowar = model is not None and model.startswith("flowar")

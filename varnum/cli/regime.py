@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.complete import released
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 from varnum.text import aligned, filled
@@ -23,7 +24,10 @@ def regime(
         Path | None, Option(help="Write the phase diagram (.png, .pdf, .svg); extra 'plot'.")
     ] = None,
     model: Annotated[
-        str | None, Option(help="Parts of var-d16, .., flowar-s, ..; with --M and --eps.")
+        str | None,
+        Option(
+            autocompletion=released, help="Parts of var-d16, .., flowar-s, ..; with --M and --eps."
+        ),
     ] = None,
     M: Annotated[str | None, Option("--M", help="With --model: largest |logit|.")] = None,
     eps: Annotated[str, Option(help="With --model: kernel error.")] = "1e-2",

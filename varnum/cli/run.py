@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from varnum.cli.common import Json, Timeout, finite, limit, progress
+from varnum.cli.complete import presets
 from varnum.cli.envelope import print_envelope
 from varnum.cli.sources import check_output, load_model, parse_labels, read_tokens
 from varnum.errors import InputError
@@ -31,7 +32,10 @@ def run(
     ] = None,
     random: Annotated[
         str | None,
-        typer.Option(help="Random weights of a preset (var-tiny, var-d16, flowar-s, ..)."),
+        typer.Option(
+            autocompletion=presets,
+            help="Random weights of a preset (var-tiny, var-d16, flowar-s, ..).",
+        ),
     ] = None,
     labels: Annotated[
         str, typer.Option(help="Class labels, e.g. 1,2; -1 is no class, 'random' draws one.")

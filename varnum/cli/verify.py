@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from varnum.cli.complete import claims
 from varnum.cli.envelope import print_document
 from varnum.errors import InputError
 from varnum.text import WIDTH, filled
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def verify(
-    claim: Annotated[str | None, typer.Option(help="Only this claim id.")] = None,
+    claim: Annotated[
+        str | None, typer.Option(help="Only this claim id.", autocompletion=claims)
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds per obligation and solver.")
     ] = 10,
