@@ -49,8 +49,10 @@ MAY: dict[str, set[str]] = {
     | {"approx", "lowrank", "cost", "question", "_plan", "_plan_flowar_text"},
     "_plan_flowar_text": GROUND | {"_plan_flowar", "_plan_json"},
     "_certificate": GROUND | {"floats"},
+    "_portable": GROUND | {"floats", "lowrank", "_certificate"},
+    "recheck": set(),
     "_spread": GROUND | {"floats", "lowrank"},
-    "_attention": GROUND | {"approx", "floats", "lowrank", "_certificate", "_spread"},
+    "_attention": GROUND | {"approx", "floats", "lowrank", "_certificate", "_spread", "_portable"},
     "_slot": GROUND | {"floats", "lowrank", "_attention"},
     "integrations": GROUND | {"floats", "lowrank", "_attention"},
     "sampled": GROUND | {"floats", "_attention"},
@@ -171,6 +173,17 @@ def test_the_checker_is_the_standard_library_alone() -> None:
     for path in FILES:
         if "checker" in {n.split(".")[1] for n in imports(path) if n.startswith("varnum.")}:
             assert path.relative_to(ROOT).parts[0] in {"checker", "cli", "_proofs.py"}, path
+
+
+def test_the_second_program_for_attention_shares_nothing() -> None:
+    for path in (ROOT / "recheck").glob("*.py"):
+        for name in imports(path):
+            top = name.split(".")[0]
+            good = top in sys.stdlib_module_names or top == "numpy"
+            assert good or name.startswith("varnum.recheck"), name
+    for path in FILES:
+        if "recheck" in {n.split(".")[1] for n in imports(path) if n.startswith("varnum.")}:
+            assert path.relative_to(ROOT).parts[0] in {"recheck", "cli"}, path
 
 
 def loaded(code: str) -> set[str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from varnum._certificate import Certificate as Certificate
 from varnum._certificate import Head, of_heads
+from varnum._portable import document, fixed
 from varnum._spread import choose_for_spread
 from varnum.balls.exact import parse, to_text
 from varnum.errors import InputError
@@ -40,6 +41,15 @@ class Attention(NamedTuple):
         """What ran and what is certified, head by head."""
         return self.certificate.heads
 
+    def portable(self) -> str:
+        """The certificate as a file that `varnum check FILE --inputs .. --output ..` reads.
+
+        InputError where `attention` was not called with `portable=True`.
+        """
+        if not self.certificate.document:
+            raise InputError("portable: call attention(.., portable=True), it hashes the arrays")
+        return self.certificate.document
+
     def to_dict(self) -> dict[str, Any]:
         """The certificate's, without the array."""
         return self.certificate.to_dict()
@@ -58,6 +68,7 @@ def attention(
     scales: Sequence[int] | None = None,
     method: str = "auto",
     baselines: int = 0,
+    portable: bool = False,
 ) -> Attention:
     """softmax(q k^T / sigma) v with a guaranteed error, in sub-quadratic time where possible.
 
@@ -71,7 +82,8 @@ def attention(
     `scales` (N_1, .., N_K): block-causal, tokens of scale s see scales 1..s; L_q = L_k = sum.
 
     `baselines`: rows of each head on which the errors of the mean of V and of attention of degree
-    one are measured, not bounded, after the time is taken; 0: not.
+    one are measured, not bounded, after the time is taken; 0: not. `portable`: copy and hash the
+    arrays, so that `Attention.portable` is a certificate that a second program checks.
 
     "auto" takes pivots or monomials for eps, recovery or moments for output_error, and exact
     attention where none of them pays or is certified: the certificate says which and why. No
@@ -104,6 +116,8 @@ def attention(
     with certifying(q):  # what overflows ends in an infinite bound, and so in exact rows
         check_inputs(q, k, v, number, scales)
         scales = None if scales is None else tuple(int(count) for count in scales)
+        if portable:
+            (q, q_is), (k, k_is), (v, v_is) = (fixed(part) for part in (q, k, v))
         began = perf_counter()
         goal = Target(promise, target if spread is None else 0.5)
         problems = [Problem(*head, number, goal, scales) for head in split_heads(q, k, v)]
@@ -115,7 +129,13 @@ def attention(
             pairs = zip(heads, problems, strict=True)
             heads = [_beside(head, problem, baselines) for head, problem in pairs]
         certificate = of_heads(kind, float(Fraction(asked)), asked, heads)
-        return Attention(output, replace(certificate, seconds=spent))
+        certificate = replace(certificate, seconds=spent)
+        if portable:
+            arrays = {"q": q_is, "k": k_is, "v": v_is, "output": fixed(output)[1]}
+            certificate = replace(
+                certificate, document=document(certificate, arrays, sigma, scales)
+            )
+        return Attention(output, certificate)
 
 
 def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:

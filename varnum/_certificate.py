@@ -73,6 +73,7 @@ class Certificate(Value):
     tested: str = ""  # what ran that is only tested, in words; nothing where all is proved
     asked: str = ""  # the target exactly, as text; `target` is the float next to it
     heads: tuple[Head, ...] = ()  # in the order of the leading axes
+    document: str = ""  # the portable form, where it was asked for
 
     @property
     def reached(self) -> bool:

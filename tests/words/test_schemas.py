@@ -42,6 +42,8 @@ COMMANDS = {
         "attention-sampled"
     ),
     "attention --q q.npy --k k.npy --v v.npy --triage": "attention-triage",
+    "check attention.json --inputs q.npy,k.npy,v.npy --output o.npy": "check-attention",
+    "check attention.json --inputs q.npy,k.npy,v.npy --output v.npy": "check-attention",
     "audit --random var-tiny --output-error 1e-1 --model-error 1e-2": "audit",
     "hardness sat f.cnf": "hardness-sat",
     "hardness sat f.cnf --via hamming": "hardness-sat",
@@ -86,6 +88,7 @@ ELSEWHERE = {"plot-degree", "plot-tightness"}  # slow: their own tests run them
 @pytest.fixture(autouse=True, scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from varnum import checker
+    from varnum._attention import attention
     from varnum._plan import plan
     from varnum.approx.ship.certificate import certificate
     from varnum.approx.ship.formats import FORMATS
@@ -99,6 +102,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     for name in "qkv":
         np.save(folder / name, random.standard_normal((60, 4)) / 4)
+    made = attention(*(np.load(folder / f"{n}.npy") for n in "qkv"), eps="1e-2", portable=True)
+    (folder / "attention.json").write_text(made.portable())
+    np.save(folder / "o.npy", made.output)
     np.savez(folder / "heads.npz", **{n: random.standard_normal((20, 4)) for n in "qkv"})
     np.savez(folder / "net.npz", W=[[2.0, 0.1], [0.0, 1.0]], b=[0.1, 0.0])
     (folder / "f.cnf").write_text("p cnf 3 3\n1 -2 0\n2 3 -1 0\n-3 0\n")

@@ -66,6 +66,10 @@ def attention(
     triage: Annotated[
         bool, typer.Option("--triage", help="Only guess from a sample whether low rank pays.")
     ] = False,
+    certificate: Annotated[
+        str | None,
+        typer.Option("--certificate", help="Write a certificate that `varnum check` recomputes."),
+    ] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="Write the output (.npy).")] = None,
     timeout: Timeout = None,
     as_json: Json = False,
@@ -98,14 +102,20 @@ def attention(
     if against is not None:
         from varnum.cli.attention_sampled import against as check_rows
 
-        _refuse_with_against({"--eps": eps, "--output-spread": output_spread, "--out": out})
+        _refuse_with_against(
+            {
+                "--eps": eps, "--output-spread": output_spread, "--out": out,
+                "--certificate": certificate,
+            }
+        )  # fmt: skip
         output = _load(against, "against", backend)
         options["causal"] = causal
         return check_rows(arrays, output, output_error, rows, confidence, options, as_json)
     if causal:
         raise InputError("--causal: is for --against; --scales says what a block-causal row sees")
     options |= {"eps": eps, "output_error": output_error, "output_spread": output_spread}
-    result = attend(*arrays, method=method, baselines=_BESIDE, **options)
+    portable = certificate is not None
+    result = attend(*arrays, method=method, baselines=_BESIDE, portable=portable, **options)
     if method == "exact":
         seconds_exact = result.certificate.seconds
     else:
@@ -115,6 +125,8 @@ def attention(
     lower, reference = _ranks(arrays, sigma, result.certificate) if bounds else (None, None)
     if out is not None:
         _save(out, result.output)
+    if certificate is not None:
+        write_text(certificate, result.portable())
     content = _content(result.certificate, lower, reference, seconds_exact)
     code = 0 if result.certificate.reached else 3
     if as_json:
@@ -173,6 +185,15 @@ def _save(path: str, output: Any) -> None:
             np.save(file, np.asarray(output))
     except OSError as error:
         raise InputError(f"--out: cannot write {path!r}: {error.strerror}") from None
+
+
+def write_text(path: str, text: str) -> None:
+    """Of a certificate; InputError where that is not possible."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"--certificate: cannot write {path!r}: {error.strerror}") from None
 
 
 def _scales(text: str | None) -> tuple[int, ...] | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from varnum.checker.circuit import Replayed
     from varnum.checker.evaluation import Evaluated
 
+_ATTENTION = b'"varnum/attention-certificate/'
+
 
 def check(
     file: Annotated[
@@ -22,6 +24,13 @@ def check(
     ],
     coq: Annotated[bool, typer.Option("--coq", help="Let Coq's kernel check it as well.")] = False,
     axioms: Axioms = "primitive",
+    inputs: Annotated[
+        str | None,
+        typer.Option("--inputs", help="Of attention: .npz with q, k, v; or q.npy,k.npy,v.npy."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", help="Of attention: the output, .npy.")
+    ] = None,
     as_json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -29,7 +38,9 @@ def check(
 
     Uses the standard library alone, exact integers and none of the code that wrote the file. With
     --coq, Coq checks the same two theorems too (the first time, seconds to compile its library). Of
-    code from `varnum poly` the certificate in its comment is read, never the code.
+    code from `varnum poly` the certificate in its comment is read, never the code. A certificate of
+    `varnum attention` is about arrays: attention of --inputs is computed again, row by row, by a
+    second program, and compared with --output.
 
     Exit code 0: proved, or a circuit right on all inputs that were tried; 1: the statement does not
     follow; 2: damaged, changed or no certificate; 3: with --coq, coqc failed for another reason; 4:
@@ -44,6 +55,10 @@ def check(
 
     try:
         data = checker.load(file, checker.circuit.MAX_BYTES)
+        if _ATTENTION in data or inputs is not None or output is not None:
+            from varnum.cli.check_attention import check_attention
+
+            return check_attention(data, inputs, output, coq, as_json)
         if checker.circuit.is_circuit(data):
             if coq:
                 raise ValueError("--coq is for certificates of degrees, not for circuits")
@@ -54,6 +69,8 @@ def check(
                 raise ValueError("--coq is for certificates of degrees, not of evaluations")
             return _evaluated(checker.evaluation.check(data), as_json)
         proved = checker.check(data)
+    except InputError:
+        raise
     except checker.NotProved as reason:
         answer: dict[str, Any] = {"reason": str(reason)}
         text, code = f"not proved: {reason}", 1

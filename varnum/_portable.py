@@ -1,0 +1,81 @@
+"""The attention certificate as a file: hashes, method, bounds; `varnum.recheck` reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from varnum._certificate import Certificate
+from varnum._version import __version__
+from varnum.balls.exact import to_text
+from varnum.errors import InputError
+from varnum.floats.inputs import owned
+from varnum.floats.rounding import dtype_name
+from varnum.lowrank.method import method as find
+
+SCHEMA = "varnum/attention-certificate/1"
+
+
+def fixed(array: Any) -> tuple[Any, dict[str, Any]]:
+    """A copy that nobody else can write to, and its hash, shape and dtype.
+
+    sha256 is over the numbers row after row, least byte first. bfloat16, which files of NumPy do
+    not have, is written as float32, which holds it exactly.
+    """
+    if dtype_name(array) == "bfloat16":
+        array = array.float()
+    copy = owned(array)
+    host = copy if isinstance(copy, np.ndarray) else copy.cpu().numpy()
+    plain = np.ascontiguousarray(host, dtype=host.dtype.newbyteorder("<"))
+    facts = {
+        "sha256": hashlib.sha256(plain.tobytes()).hexdigest(),
+        "shape": [int(n) for n in plain.shape],
+        "dtype": dtype_name(host),
+    }
+    return copy, facts
+
+
+def document(
+    certificate: Certificate, arrays: dict[str, dict[str, Any]], sigma: Any, scales: Any
+) -> str:
+    """The one text of a certificate; InputError where nothing is certified, or not the target."""
+    if not (certificate.reached and math.isfinite(certificate.output_error)):
+        raise InputError("certificate: the target is not reached, so there is nothing to write")
+    body: dict[str, Any] = {
+        "schema": SCHEMA,
+        "versions": {"varnum": __version__, "numpy": np.__version__, "torch": _torch()},
+        **arrays,
+        "sigma": sigma if sigma in ("sqrt", "4sqrt", "d") else to_text(Fraction(sigma)),
+        "scales": None if scales is None else [int(n) for n in scales],
+        "kind": certificate.kind,
+        "target": certificate.asked,
+        "bound": certificate.certified_error,
+        "output_bound": certificate.output_error,
+        "heads": [
+            {
+                "method": head.method, "bound": head.certified_error,
+                "output_bound": head.output_error, "rank": head.rank, "rows": head.rows,
+                "rows_exact": head.rows_exact, "tested": bool(head.tested),
+            }
+            for head in certificate.heads
+        ],
+        "word": certificate.word,
+        "claims": sorted({c for name in certificate.method.split("+") for c in find(name).claims}),
+    }  # fmt: skip
+    text = _plain(body)
+    return _plain({**body, "digest": "sha256:" + hashlib.sha256(text.encode()).hexdigest()})
+
+
+def _plain(body: dict[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def _torch() -> str | None:
+    module = sys.modules.get("torch")
+    return None if module is None else str(module.__version__)
