@@ -6,7 +6,7 @@ scales, C width of the transformer, w of the flow net, c latent channels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
@@ -143,6 +143,11 @@ class Flow:
         blocks = range(config.flow_depth if config.cross else 0)
         states = [ops.cross_states(z, i) for i in blocks]
         return cls(w, config, ops, ops.linear(z, "flownet.cond_embed"), states)
+
+    def first(self, batch: int) -> Flow:
+        """The same on the first rows of the batch alone."""
+        states = [(k[:batch], v[:batch]) for k, v in self.states]
+        return replace(self, condition=self.condition[:batch], states=states)
 
     def velocity(self, x: Array, te: Array, seen: Seen = unseen) -> Array:
         """v (B, N, c) at latents x (B, N, c) and time embedding te (B or 1, w)."""

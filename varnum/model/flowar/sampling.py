@@ -117,7 +117,7 @@ def sample_maps(
     check_settings(settings)
     labels = np.asarray(labels, dtype=np.int64)
     check_noise(config, noise, labels.size)
-    batch, guided = labels.size, settings.cfg > 1 and len(config.scales) > 1
+    guided = settings.cfg > 1 and len(config.scales) > 1
     both = np.concatenate([labels, np.full_like(labels, -1)]) if guided else labels
     c = class_vector(w, config, both)  # (2B, C)
     xp = namespace(c)
@@ -126,7 +126,7 @@ def sample_maps(
     x, given = c[:, None, :], None
     for k, side in enumerate(config.scales):
         z = transformer(w, config, x, sixes, Tokens(k, k + 1), kernels, caches)
-        found = integrate(model, k, z[:batch], z[batch:], noise[k], settings, kernels, watch)
+        found = integrate(model, k, z, noise[k], settings, kernels, watch)
         yield FlowScale(found, z, given, indices(settings))
         if k < len(config.scales) - 1:
             given = next_input(config, found, side, config.scales[k + 1])
@@ -143,26 +143,29 @@ def integrate(
     model: FlowModel,
     scale: int,
     z: Array,
-    z_none: Array,
     x: Array,
     settings: FlowSettings,
     kernels: Kernels = EXACT,
     watch: WatchFlow | None = None,
 ) -> Array:
-    """The map (B, N, c) of one scale from its noise x, with the conditions z and z_none."""
-    config, w = model.config, model.weights
-    scales, times = len(config.scales), time_grid(settings.num_steps)
-    te = time_embedding(w, indices(settings))  # (T, w)
+    """The map (B, N, c) of one scale from its noise x; z as in `FlowScale`.
+
+    Where an evaluation is guided, both halves of z are one batch.
+    """
+    config, batch = model.config, x.shape[0]
+    xp, scales, times = namespace(x), len(config.scales), time_grid(settings.num_steps)
+    te = time_embedding(model.weights, indices(settings))  # (T, w)
     factor = settings.factor(scale, scales)
-    flow = Flow.of(w, config, z, config.scales[scale], kernels)
-    without = None
+    both = Flow.of(model.weights, config, z, config.scales[scale], kernels)
+    alone = both.first(batch)
     for i, (t, step) in enumerate(zip(times, steps(times), strict=False)):
-        v_c, v_u = flow.velocity(x, te[i : i + 1]), None
-        v = v_c
+        v_u = None
         if settings.guides(t, scale, scales):
-            without = without or Flow.of(w, config, z_none, config.scales[scale], kernels)
-            v_u = without.velocity(x, te[i : i + 1])
+            halves = both.velocity(xp.concat([x, x], axis=0), te[i : i + 1])
+            v_c, v_u = halves[:batch], halves[batch:]
             v = v_u + const(x, factor) * (v_c - v_u)
+        else:
+            v = v_c = alone.velocity(x, te[i : i + 1])
         if watch is not None:
             watch(scale, i, x, v_c, v_u)
         x = x + const(x, step) * v
