@@ -61,7 +61,7 @@ def test_var_d16() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("operation", tracer.COSTS)
+@pytest.mark.parametrize("operation", sorted(set(tracer.COSTS) - {"erf"}))  # FlowAR's alone
 def test_an_operation_left_out_is_seen(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config, vae = preset("var-tiny")
     monkeypatch.setitem(tracer.COSTS, operation, {})

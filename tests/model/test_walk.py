@@ -12,6 +12,9 @@ import pytest
 from varnum.model import walk as module
 from varnum.model.backend import Backend
 from varnum.model.config import preset
+from varnum.model.flowar.config import FLOW_STAGE, flow_preset
+from varnum.model.flowar.network import Flow, time_embedding
+from varnum.model.flowar.random_weights import random_flow_model
 from varnum.model.random_weights import random_model
 from varnum.model.transformer import Numbers, class_vector, conditions, transformer_block
 
@@ -66,3 +69,21 @@ def test_the_block_stands_once() -> None:
             if isinstance(node, ast.Name) and node.id == "gamma1":
                 found.append(path.relative_to(ROOT).as_posix())
     assert set(found) == {"model/walk.py"}
+
+
+@pytest.mark.parametrize("name", ["flowar-tiny", "flowar-tiny-cross"])
+def test_flowars_places_come_in_order(name: str) -> None:
+    """The flow net's places; whoever looks changes nothing; cross-attention is in the middle."""
+    model = random_flow_model(flow_preset(name), 0).to(Backend())
+    config, rng = model.config, np.random.default_rng(0)
+    z = rng.standard_normal((1, 4, config.model_width))
+    x = rng.standard_normal((1, 4, config.latent_channels))
+    flow, te = Flow.of(model.weights, config, z, 2), time_embedding(model.weights, np.array([300]))
+    at: dict[str, Any] = {}
+    v = flow.velocity(x, te, at.__setitem__)
+    cross = ["cross.y", "cross.out"] if config.cross else []
+    block = ["x", "attn.y", "attn.qkv", "mid", *cross, "ffn.y", "out"]
+    blocks = [f"{FLOW_STAGE}.{i}.{place}" for i in range(config.flow_depth) for place in block]
+    assert list(at) == [*blocks, "flow.x", "flow.y", "velocity"]
+    assert at["velocity"] is v
+    assert np.array_equal(v, flow.velocity(x, te))

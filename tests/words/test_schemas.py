@@ -72,6 +72,7 @@ COMMANDS = {
     "circuit generate --sides 1,2": "circuit",
     "circuit exp --bits 2 --run --inputs 3": "circuit",
     "circuit --model var-tiny": "circuit-model",
+    "circuit --model flowar-tiny": "circuit-model",
     "circuit --model paper --bits 40": "circuit-model",
     "check circuit.json": "check",
     "precision --random var-tiny --labels 3 --bits 8,24 --no-enclosure": "precision",

@@ -1,7 +1,7 @@
 """Depth of a model's operation graph, traced from the running model: claim `tc0-depth`.
 
-The walk is that of `varnum.model.generate` and `.paper` on arrays of `tracer`; only the choice of
-a token is put in by hand: one comparison, then a row of the codebook.
+The walk is that of `varnum.model.generate`, `.paper` and `.flowar` on arrays of `tracer`; only the
+choice of a token is put in by hand: one comparison, then a row of the codebook.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ from varnum.circuit.tracer import Traced, join
 from varnum.model import quantizer, transformer
 from varnum.model.backend import Array, namespace
 from varnum.model.config import VaeConfig, VarConfig
+from varnum.model.flowar.config import FlowConfig
+from varnum.model.flowar.forced import training_forward
+from varnum.model.flowar.numbers import Kernels
+from varnum.model.flowar.sampling import FlowModel, FlowSettings, sample_maps
+from varnum.model.flowar.statedict import flow_shapes
 from varnum.model.generate import guidance_strength
 from varnum.model.paper import PaperConfig, paper_shapes, run_paper_model
 from varnum.model.statedict import vae_shapes, var_shapes
@@ -112,6 +117,31 @@ def trace_paper(config: PaperConfig) -> Front:
     w = _constants(paper_shapes(config))
     start = replace(w["start"], front=START)
     return _together([run_paper_model(w, config, start, quotient_attention).image.front])
+
+
+def trace_sampling(config: FlowConfig, settings: FlowSettings) -> Front:
+    """Longest paths of FlowAR from class vector and noise to the maps, guidance applied."""
+    noise = [Traced((1, n, config.latent_channels), START) for n in config.lengths]
+    scales = sample_maps(_flow(config), np.zeros(1, np.int64), noise, settings, _QUOTIENT)
+    return _together([scale.map.front for scale in scales])
+
+
+def trace_training(config: FlowConfig) -> Front:
+    """Longest paths of FlowAR with the data given: class vector, data and noise to velocities."""
+    side, latent = config.scales[-1], config.latent_channels
+    noise = [Traced((1, n, latent), START) for n in config.lengths]
+    image, times = Traced((1, latent, side, side), START), np.full((len(config.scales), 1), 0.5)
+    found = training_forward(_flow(config), np.zeros(1, np.int64), image, times, noise, _QUOTIENT)
+    return _together([scale.velocity.front for scale in found.scales])
+
+
+_QUOTIENT = Kernels(quotient_attention, quotient_attention, quotient_attention)
+
+
+def _flow(config: FlowConfig) -> FlowModel:
+    w = _constants(flow_shapes(config))
+    w["class_emb.weight"] = replace(w["class_emb.weight"], front=START)
+    return FlowModel(config, w)
 
 
 def _together(fronts: Iterable[Front | None]) -> Front:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from varnum.circuit import graph, pareto
@@ -10,6 +11,9 @@ from varnum.circuit.block import KINDS
 from varnum.errors import InputError
 from varnum.formulas import circuit as formulas
 from varnum.model.config import PRESETS, VarConfig, preset
+from varnum.model.flowar.config import FLOW_PRESETS, FlowConfig, flow_preset
+from varnum.model.flowar.sampling import RELEASED, FlowSettings
+from varnum.model.flowar.tables import time_grid
 from varnum.model.paper import PaperConfig, geometric_sides
 
 # Layers of one operation at p = O(log n), each alone (claims circuit-float, circuit-product).
@@ -38,7 +42,7 @@ class ModelDepth:
 
 
 def model_depth(name: str, scales: int | None = None) -> ModelDepth:
-    """Trace a preset (`var-d16`, ..) or the paper's model with `scales` scales (default 3)."""
+    """Trace a preset (`var-d16`, `flowar-s`, ..) or the paper's model with `scales` (default 3)."""
     if name == PAPER:
         K = 3 if scales is None else scales
         if not 1 <= K <= 12:
@@ -50,8 +54,11 @@ def model_depth(name: str, scales: int | None = None) -> ModelDepth:
                           tokens, paper.head_dim, tokens * tokens)  # fmt: skip
     if scales is not None:
         raise InputError("scales: only with model paper; a released model has its own")
+    if name in FLOW_PRESETS:
+        return flow_depth(name)
     if name not in PRESETS:
-        raise InputError(f"model: no {name!r}; known: {PAPER}, {', '.join(PRESETS)}")
+        known = ", ".join((PAPER, *PRESETS, *FLOW_PRESETS))
+        raise InputError(f"model: no {name!r}; known: {known}")
     var, vae = preset(name)
     front = graph.trace_generation(var, vae)
     layers = scale_layers(var)
@@ -61,6 +68,31 @@ def model_depth(name: str, scales: int | None = None) -> ModelDepth:
         block_layers(var), pareto.cost(front, ALONE), CAP if var.attn_l2_norm else None,
         var.length, var.head_dim, pairs,
     )  # fmt: skip
+
+
+def flow_depth(name: str) -> ModelDepth:
+    """FlowAR, sampled as released; the head is one of the encoder's."""
+    config = flow_preset(name)
+    settings = RELEASED.get(name, FlowSettings(25, Fraction(2)))
+    front = graph.trace_sampling(config, settings)
+    lengths, K = config.lengths, len(config.scales)
+    evaluations = len(time_grid(settings.num_steps)) - 1
+    return ModelDepth(
+        name, K, front, graph.trace_training(config), K * flow_layers(config, evaluations),
+        flow_layers(config, 1), KINDS["rms"] + 1, pareto.cost(front, ALONE), None, config.length,
+        config.head_dim("encoder_blocks"),
+        sum(n * sum(lengths[: k + 1]) for k, n in enumerate(lengths)),
+    )  # fmt: skip
+
+
+def flow_layers(config: FlowConfig, evaluations: int) -> int:
+    """Threshold layers of one scale at most: norms of the way 6, SiLU of the condition 3.
+
+    Each evaluation has the flow net's blocks, 5 more where they have cross-attention, and 3.
+    """
+    block = KINDS["rms"] + 1
+    flow = config.flow_depth * (block + 5 * config.cross) + 3
+    return block * (config.encoder_depth + config.decoder_depth) + 9 + evaluations * flow
 
 
 def block_layers(config: VarConfig) -> int:

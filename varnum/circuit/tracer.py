@@ -27,7 +27,7 @@ from varnum.circuit.pareto import Front, further, maximal
 COSTS = {  # operation -> steps; a test leaves out each in turn and sees the counts change
     "entrywise": {"std": 1}, "product": {"std": 1, "sum": 1}, "sum": {"sum": 1},
     "mean": {"sum": 1, "std": 1}, "exp": {"exp": 1}, "sqrt": {"sqrt": 1},
-    "sigmoid": {"exp": 1, "std": 1}, "quotient": {"std": 1},
+    "sigmoid": {"exp": 1, "std": 1}, "quotient": {"std": 1}, "erf": {"erf": 1},
 }  # fmt: skip
 
 
@@ -167,6 +167,13 @@ def _unary(operation: str) -> Any:
     return run
 
 
+def _constant(x: Traced) -> Traced:
+    """A function that the model takes of constants alone."""
+    if x.front is not None:
+        raise ValueError("cos and sin are of constants: positions and times")
+    return Traced(x.shape)
+
+
 def _reshape(x: Traced, shape: tuple[int, ...]) -> Traced:
     known = math.prod(n for n in shape if n != -1)
     full = tuple(x.size // known if n == -1 else n for n in shape)
@@ -200,7 +207,8 @@ def _asarray(value: Any, dtype: Any = None, device: Any = None) -> Any:
 
 NAMESPACE = SimpleNamespace(
     __name__="varnum.circuit.tracer", pi=math.pi, int64="int64",
-    exp=_unary("exp"), sqrt=_unary("sqrt"), tanh=_unary("sigmoid"),
+    exp=_unary("exp"), sqrt=_unary("sqrt"), tanh=_unary("sigmoid"), erf=_unary("erf"),
+    cos=_constant, sin=_constant,
     sum=_reduce("sum"), mean=_reduce("mean"), max=_maximum_of,
     minimum=_entrywise, maximum=_entrywise, matmul=_matmul,
     reshape=_reshape, concat=_concat, stack=_stack, take=_take, asarray=_asarray,

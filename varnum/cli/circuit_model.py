@@ -14,14 +14,15 @@ CONVENTIONS = (
     "a product of matrices is one std and one sum; mean a sum and one std; + eps one std; a bias "
     "is a summand; softmax is (sum E v)/(sum E) without its shift; x/2 (1 + tanh u) is x/(1 + "
     "e^(-2u)), a constant factor of exp's argument is part of exp; resampling rows and columns is "
-    "one linear map; guidance two std; the choice of a token one; expressions of weights are "
-    "constants"
+    "one linear map; guidance two std, FlowAR's three; the choice of a token one; expressions of "
+    "weights, positions and times are constants"
 )
 LOWER = (
     "one head within 1/(2N) computes majority: hard for TC0 under AC0 reductions (majority-head)"
 )
 HOLDS = (
-    "O(1) depth for O(1) scales and blocks, p = O(log n); an upper bound, no depth is claimed least"
+    "O(1) depth for O(1) scales, blocks and flow steps, p = O(log n); an upper bound, no depth is "
+    "claimed least"
 )
 
 

@@ -63,6 +63,14 @@ class FlowSettings:
         return self.factor(scale, scales) > 1 and t <= float(self.guidance)
 
 
+# What the released models are sampled with.
+RELEASED = {
+    "flowar-s": FlowSettings(25, Fraction("4.3"), Fraction("0.9")),
+    "flowar-l": FlowSettings(25, Fraction("2.4"), Fraction("0.9")),
+    "flowar-h": FlowSettings(50, Fraction("2.4"), Fraction("0.7")),
+}
+
+
 @dataclass(frozen=True)
 class FlowScale:
     """What one scale produced."""
