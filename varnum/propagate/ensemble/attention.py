@@ -14,7 +14,7 @@ from varnum.floats.rounding import gamma
 from varnum.model.config import VarConfig
 from varnum.model.transformer import MAX_LOG_SCALE
 from varnum.propagate.ensemble import sites
-from varnum.propagate.ensemble.cloud import LEAST, Cloud, Ensemble, U, hidden, l2
+from varnum.propagate.ensemble.cloud import LEAST, Cloud, Ensemble, U, l2
 from varnum.propagate.ensemble.dense import dense
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.forms import Floats
@@ -74,7 +74,7 @@ def unit(ensemble: Ensemble, x: Cloud) -> Cloud:
     size = np.sqrt(np.einsum("ln,ln->l", x.centre, x.centre))
     least = size * (1 - 2.0**-30)
     own = l2(x.entry)
-    reach = (ensemble.norm(x.samples, 0) + own + hidden(ensemble, x, 0)) * UP
+    reach = (ensemble.norm(x.samples, x.err, 0) + own) * UP
     if not (least - reach > 1e-12).all():
         raise ArithmeticError("a query or key may vanish and cannot be normalised")
     u = x.centre / size[:, None]
@@ -99,42 +99,43 @@ def _head(
     out: Cloud,
     columns: slice,
 ) -> None:
-    r_q, r_k = ensemble.norm(q.samples, 0), ensemble.norm(k.samples, 0)
-    r_v = (ensemble.norm(v.samples, 0) + l2(v.entry) + hidden(ensemble, v, 0)) * UP
+    r_q, r_k = (ensemble.norm(x.samples, x.err, 0) for x in (q, k))
+    r_v = (ensemble.norm(v.samples, v.err, 0) + l2(v.entry)) * UP
     size_q, size_k, size_v = l2(q.centre), l2(k.centre), l2(v.centre)
-    n_q, n_k, n_v = l2(q.samples), l2(k.samples), l2(v.samples)  # (L, M)
+    n_q, n_k, n_v = l2(q.samples), l2(k.samples), l2(v.samples)  # (L, R)
     for length, end in zip(lengths, accumulate(lengths), strict=True):
         rows = slice(end - length, end)
         d = q.centre.shape[-1]
         most_k, most_v = size_k[:end].max(), size_v[:end].max()
         logits = scale * (q.centre[rows] @ k.centre[:end].T)
-        a = np.exp(logits - logits.max(-1, keepdims=True))
         if not (logits.max(-1) - logits.min(-1) < 600).all():
             raise ArithmeticError(f"{where}: logits spread over more than 600")
+        a = np.exp(logits - logits.max(-1, keepdims=True))
         p = a / a.sum(-1, keepdims=True)
         o = p @ v.centre[:end]
         tall = scale * size_q[rows] * most_k * UP  # bounds |logit|
         own = (gamma(d + 8) * tall + 32 * U * (1 + tall)) * UP  # kernel rounding eta_r, (r,)
-        # deviations of the logits, row-centred, sample by sample: (M, r, n)
-        moved_q, moved_k = (np.swapaxes(x, 0, 1) for x in (q.samples[rows], k.samples[:end]))
-        z = moved_q @ k.centre[:end].T
-        z += q.centre[rows] @ np.swapaxes(moved_k, 1, 2)
-        z *= scale
-        z -= np.einsum("mrn,rn->mr", z, p)[..., None]
         wide = gamma(d + 2 * end + 40)
-        reach = scale * (n_q[rows] * most_k + size_q[rows, None] * n_k[:end].max(0)) * UP  # (r, M)
-        dev = ensemble.forms(np.swapaxes(z, 0, 1), 8 * wide * reach, rows.start)
-        lin = (z * p) @ v.centre[:end]
-        lin += p @ np.swapaxes(v.samples[:end], 0, 1)
-        lin = np.ascontiguousarray(np.swapaxes(lin, 0, 1))  # (r, M, d)
+        reach = scale * (n_q[rows] * most_k + size_q[rows, None] * n_k[:end].max(0)) * UP  # (r, R)
         err = 32 * wide * reach * most_v + 4 * wide * n_v[:end].max(0) + v.err[:end].max(0)
+        mixed = Mixed(ensemble, q, k, v, scale, p, o, rows, end)
+        z = mixed.logits()
+        if ensemble.noise.cauchy:
+            lead = np.zeros((length, ensemble.rows, end))
+            lead[:, ensemble.cauchy] = np.swapaxes(z[ensemble.cauchy], 0, 1)
+            dev = ensemble.forms(lead, 8 * wide * reach, rows.start)
+        else:
+            around = l2(k.centre[:end] - (p @ k.centre[:end])[:, None])  # (r, n)
+            around += wide * most_k
+            spoken = r_k[:end] + (p @ r_k[:end])[:, None]
+            dev = scale * (r_q[rows, None] * around + size_q[rows, None] * spoken) * UP
+        lin = mixed.linear(z)
         spread_v = np.stack([l2(v.centre[:end] - row) for row in o])  # (r, n)
         spread_v += 2 * wide * most_v
         part = Cloud(o, lin, np.zeros_like(o), np.zeros(length), err * UP)
-        form = ensemble.norm(lin, rows.start) + hidden(ensemble, part, rows.start)
+        form = ensemble.norm(lin, part.err, rows.start)
         b = scale * r_q[rows, None] * r_k[:end] * UP
-        site = sites.Row(p, dev, eta + own, b, spread_v, r_v[:end], form)
-        cbar, ball = sites.attention(site)
+        cbar, ball = sites.attention(sites.Row(p, dev, eta + own, b, spread_v, r_v[:end], form))
         weight = p * spread_v
         # rounding: the kernel's, the quotient of sums, the values'
         entry = gamma(2 * end + 12) * (p @ np.abs(v.centre[:end])) + p @ v.entry[:end] * UP
@@ -148,6 +149,60 @@ def _head(
         part = ensemble.inject(part, where, rows.start)
         out.centre[rows, columns] = part.centre
         out.samples[rows, :, columns] = part.samples
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The linear part of some rows of one head: p, o of the centre, keys before `end`."""
+
+    ensemble: Ensemble
+    q: Cloud
+    k: Cloud
+    v: Cloud
+    scale: float
+    p: Floats
+    o: Floats
+    rows: slice
+    end: int
+
+    def logits(self) -> Floats:
+        """Row-centred deviations of the logits of the drawn samples, (drawn, r, n)."""
+        drawn = self.ensemble.drawn
+        moved_q = np.swapaxes(self.q.samples[self.rows, :drawn], 0, 1)
+        moved_k = np.swapaxes(self.k.samples[: self.end, :drawn], 0, 1)
+        z = moved_q @ self.k.centre[: self.end].T
+        z += self.q.centre[self.rows] @ np.swapaxes(moved_k, 1, 2)
+        z *= self.scale
+        z -= np.einsum("mrn,rn->mr", z, self.p)[..., None]
+        return np.asarray(z)
+
+    def linear(self, z: Floats) -> Floats:
+        """Deviation of the output, (r, R, d); z: `logits`, overwritten."""
+        drawn = self.ensemble.drawn
+        values = self.v.centre[: self.end]
+        z *= self.p
+        lin = z @ values
+        lin += self.p @ np.swapaxes(self.v.samples[: self.end, :drawn], 0, 1)
+        found = np.empty((len(self.p), self.ensemble.rows, values.shape[1]))
+        found[:, :drawn] = np.swapaxes(lin, 0, 1)
+        if self.ensemble.split:
+            found[:, self.ensemble.own] = self._own()
+        return found
+
+    def _own(self) -> Floats:
+        """The same where only the row's own token moved: its query, key and value."""
+        own, keys = self.ensemble.own, self.k.centre[: self.end]
+        around = self.v.centre[: self.end] - self.o[:, None]  # (r, n, d)
+        around *= self.p[..., None]
+        through = np.matmul(keys.T[None], around) * self.scale  # (r, d, d)
+        lin = self.q.samples[self.rows, own] @ through
+        index = np.arange(len(self.p))
+        at = index + self.rows.start
+        share = self.p[index, at]
+        moved = np.einsum("ld,lmd->lm", self.q.centre[self.rows], self.k.samples[self.rows, own])
+        lin += (self.scale * moved)[..., None] * around[index, at][:, None]
+        lin += share[:, None, None] * self.v.samples[self.rows, own]
+        return np.asarray(lin)
 
 
 @dataclass(frozen=True)
@@ -166,16 +221,18 @@ def box_noise(ensemble: Ensemble, part: Cloud, boxes: Boxes, where: str, first: 
     p, values = boxes.p, boxes.values
     kernel = np.full(p.shape, boxes.eta)
     radius = ensemble.ledger.radius(where, kernel, boxes.cbar, np.zeros_like(p))
-    gauss, n = ensemble.noise.gauss, p.shape[1]
+    n = p.shape[1]
     most = l2(values).max()
     tall = np.maximum(boxes.spread, most * 2.0**-8)
     t = radius * p * tall  # about the box's size in l2; any t > 0 would do
     weight = np.sqrt(radius * p / tall)
-    ensemble.place += 1
+    place = ensemble.next_place()
     for row in range(len(p)):
-        noise = ensemble.noise.draw(ensemble.place, first + row, n, n)
-        noise[:gauss] *= weight[row]
-        noise[gauss:] *= radius[row] * p[row]
-        part.samples[row] += noise @ values - noise.sum(-1, keepdims=True) * part.centre[row]
-        part.err[row] += gamma(8 * n + 60) * np.abs(noise).sum(-1) * 2 * most * UP
+        noise = ensemble.noise.draw(place, first + row, n, n)
+        noise[ensemble.gauss] *= weight[row]
+        noise[ensemble.cauchy] *= radius[row] * p[row]
+        moved = noise @ values - noise.sum(-1, keepdims=True) * part.centre[row]
+        ensemble.put(part.samples[row], moved)
+        lost = gamma(8 * n + 60) * np.abs(noise).sum(-1) * 2 * most * UP
+        part.err[row] += ensemble.like_rows(lost)
     ensemble.count_groups(t.sum(-1) + LEAST, first)

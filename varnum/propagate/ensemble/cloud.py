@@ -1,6 +1,6 @@
 """A place of the run with its samples, and the ensemble: noise in, suprema out, rounding charged.
 
-Claims ensemble-norms, ensemble-forms. L tokens, M samples (Gauss first, then Cauchy), n entries.
+Claims ensemble-norms, ensemble-forms. L tokens, R rows of samples (`Ensemble`), n entries.
 The centre is a float64 run; `samples` are the pushed noise; what is not yet covered by a group is
 kept beside them: `entry` (rounding, entrywise), `ball` (remainders, l2) and, of the samples
 themselves, `err` (l2).
@@ -8,6 +8,7 @@ themselves, `err` (l2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -35,7 +36,7 @@ class Refused(ArithmeticError):
 
 @dataclass
 class Cloud:
-    """One place: centre (L, n), samples (L, M, n), entry (L, n), ball (L,), err (L, M)."""
+    """One place: centre (L, n), samples (L, R, n), entry (L, n), ball (L,), err (L, R)."""
 
     centre: Floats
     samples: Floats
@@ -90,7 +91,11 @@ class Fixed:
 
 
 class Ensemble:
-    """The noise of one try and what it says; `chance`: d' of each single form."""
+    """The noise of one try and what it says; `chance`: d' of each single form.
+
+    Rows of samples: Gauss, Cauchy, and with `split` the Gauss ones again without what came from
+    other tokens ("own"). sup <= own(T of the token) + rest(T of all): claim ensemble-norms.
+    """
 
     def __init__(
         self,
@@ -99,26 +104,37 @@ class Ensemble:
         lengths: tuple[int, ...],
         chance: Fraction,
         floor: float = 0.0,
+        split: bool = True,
     ) -> None:
-        self.noise, self.ledger, self.floor = noise, ledger, floor
-        self.samples = noise.gauss + noise.cauchy
+        self.noise, self.ledger, self.floor, self.split = noise, ledger, floor, split
+        self.drawn = noise.gauss + noise.cauchy
+        self.rows = self.drawn + (noise.gauss if split else 0)
+        self.gauss = slice(0, noise.gauss)
+        self.cauchy = slice(noise.gauss, self.drawn)
+        self.own = slice(self.drawn, self.rows)
         self.scale_of = np.repeat(np.arange(len(lengths)), lengths)
+        tokens = len(self.scale_of)
         self._total = np.zeros(len(lengths))  # sum of t, per scale
-        self._theta = np.zeros((len(lengths), self.samples))  # per scale
+        self._own_total = np.zeros(tokens)
+        self._theta = np.zeros((len(lengths), self.drawn))  # per scale
+        self._own_theta = np.zeros((tokens, noise.gauss))
         self.forms_used = 0
         self.place = 0
-        self._c = gauss_quantile(noise.gauss, chance)
+        self._c = np.sqrt(gauss_quantile(noise.gauss, chance)) * (1 - 2.0**-40)
         self._x = cauchy_quantile(noise.cauchy, chance) if noise.cauchy else 0.0
 
     # --- noise in ---------------------------------------------------------------------------
 
-    def inject(self, cloud: Cloud, where: str, first: int = 0, parts: int = 1) -> Cloud:
+    def inject(self, cloud: Cloud, where: str, first: int = 0) -> Cloud:
         """A ball group per token that covers entry and ball; charges err to it."""
         rounding = l2(cloud.entry)
-        least = self.floor * self.norm(cloud.samples, first, False) if self.floor else rounding * 0
-        least = np.maximum(least, 2.0**-70 * l2(cloud.centre))
+        least = 2.0**-70 * l2(cloud.centre)
+        if self.floor:
+            used = self.forms_used
+            least = np.maximum(least, self.floor * self.norm(cloud.samples, cloud.err, first))
+            self.forms_used = used  # no part of a bound: the pilot alone looks at it
         radius = self.ledger.radius(where, rounding, cloud.ball, least)
-        self.add_noise(cloud, radius, first)
+        self._add_noise(cloud, radius, first)
         return Cloud(
             cloud.centre,
             cloud.samples,
@@ -127,80 +143,128 @@ class Ensemble:
             np.zeros_like(cloud.err),
         )
 
-    def add_noise(self, cloud: Cloud, radius: Floats, first: int) -> None:
-        """Noise of ball groups (L,) into the samples, in place."""
-        gauss, width = self.noise.gauss, cloud.centre.shape[-1]
+    def _add_noise(self, cloud: Cloud, radius: Floats, first: int) -> None:
         weight = np.sqrt(radius)  # t = radius: kappa/sqrt t
-        self.place += 1
+        place = self.next_place()
         for token in range(len(radius)):
-            noise = self.noise.draw(self.place, first + token, width, 1)
-            noise[:gauss] *= weight[token]
-            noise[gauss:] *= radius[token]
-            cloud.samples[token] += noise
-            cloud.err[token] += 4 * U * l2(noise)
+            noise = self.noise.draw(place, first + token, cloud.centre.shape[-1], 1)
+            noise[self.gauss] *= weight[token]
+            noise[self.cauchy] *= radius[token]
+            self.put(cloud.samples[token], noise)
+            cloud.err[token] += 4 * U * self.like_rows(l2(noise))
         self.count_groups(radius, first)
-        self.charge(cloud, radius, first)
+        self._charge(cloud, radius, first)
+
+    def next_place(self) -> int:
+        """A number for a place, the same in every walk."""
+        self.place += 1
+        return self.place
+
+    def put(self, rows: Floats, noise: Floats) -> None:
+        """Adds one token's noise (drawn, n) to its rows (R, n); it is the token's own."""
+        rows[: self.drawn] += noise
+        if self.split:
+            rows[self.own] += noise[self.gauss]
+
+    def like_rows(self, values: Floats) -> Floats:
+        """Per drawn sample -> per row."""
+        return np.concatenate([values, values[self.gauss]]) if self.split else values
 
     def count_groups(self, t: Floats, first: int) -> None:
-        """Adds t (L,) to the totals of the tokens' scales."""
-        np.add.at(self._total, self.scale_of[first : first + len(t)], t * UP)
+        """Adds t (l,) to the totals of the tokens and of their scales."""
+        here = slice(first, first + len(t))
+        np.add.at(self._total, self.scale_of[here], t * UP)
+        self._own_total[here] += t * UP
 
-    def charge(self, cloud: Cloud, radius: Floats, first: int) -> None:
+    def _charge(self, cloud: Cloud, radius: Floats, first: int) -> None:
         """The samples' own rounding goes to the groups of this radius."""
-        err = (cloud.err + 2 * U * l2(cloud.samples)) * UP
-        share = err / radius[:, None]
+        share = (cloud.err + 2 * U * l2(cloud.samples)) * UP / radius[:, None]
         share = np.where(np.isfinite(share), share, np.inf)
-        np.maximum.at(self._theta, self.scale_of[first : first + len(radius)], share)
+        here = slice(first, first + len(radius))
+        np.maximum.at(self._theta, self.scale_of[here], share[:, : self.drawn])
+        if self.split:
+            self._own_theta[here] = np.maximum(self._own_theta[here], share[:, self.own])
 
     # --- suprema out ------------------------------------------------------------------------
 
-    def factor(self, first: int, count: int) -> tuple[Floats, Floats]:
-        """Per token: sqrt(T)/(sqrt c - Theta), and the Cauchy loss."""
-        total = np.cumsum(self._total) * UP
-        theta = np.maximum.accumulate(self._theta, axis=0)
-        gauss = self.noise.gauss
-        mean = np.sqrt((theta[:, :gauss] ** 2).mean(1)) * UP
-        left = np.sqrt(self._c) * (1 - 2.0**-40) - np.sqrt(total) * mean * UP
-        factor = np.where(left > 0, np.sqrt(total) / np.where(left > 0, left, 1.0) * UP, np.inf)
-        loss = np.minimum(1.0, LIPSCHITZ * theta[:, gauss:]).mean(1) if self.noise.cauchy else mean
-        scales = self.scale_of[first : first + count]
-        return factor[scales], loss[scales] * UP
+    def norm(self, samples: Floats, err: Floats, first: int) -> Floats:
+        """sup ||delta|| per token: (l, R, n), rounding of the rows (l, R) -> (l,)."""
 
-    def norm(self, samples: Floats, first: int, counted: bool = True) -> Floats:
-        """sup ||delta|| per token: (L, M, n) -> (L,)."""
-        part = samples[:, : self.noise.gauss]
-        count, m, n = part.shape
-        if counted:
+        def root(part: Floats) -> Floats:
+            count, m, n = part.shape
             self.forms_used += count
-        turned = np.swapaxes(part, 1, 2)
-        gram = (part @ turned if m <= n else turned @ part) / m
-        size = np.trace(gram, axis1=1, axis2=2)
-        top = largest_eigenvalue(gram) + gamma(n + m + 4) * size
-        factor, _ = self.factor(first, count)
-        return infinite(factor * np.sqrt(top) * UP + LEAST)
+            turned = np.swapaxes(part, 1, 2)
+            gram = (part @ turned if m <= n else turned @ part) / m
+            size = np.trace(gram, axis1=1, axis2=2)
+            return np.asarray(np.sqrt(largest_eigenvalue(gram) + gamma(n + m + 4) * size) * UP)
 
-    def forms(self, values: Floats, fuzz: Floats, first: int) -> Floats:
-        """sup |u.delta| per form: values (L, M, k), rounding of the values (L, M) -> (L, k)."""
-        gauss = self.noise.gauss
-        count, _, k = values.shape
-        self.forms_used += count * k * (2 if self.noise.cauchy else 1)
-        factor, loss = self.factor(first, count)
-        part = values[:, :gauss]
-        square = np.einsum("lmk,lmk->lk", part, part) / gauss
-        lost = np.sqrt((fuzz[:, :gauss] ** 2).mean(1))
-        bound = factor[:, None] * (np.sqrt(square) + lost[:, None]) * UP * UP
+        return self._gauss(samples, err, first, root)
+
+    def forms(self, values: Floats, err: Floats, first: int) -> Floats:
+        """sup |u.delta| per form: (l, R, k), rounding of the rows (l, R) -> (l, k)."""
         if self.noise.cauchy:
-            for token in range(count):
-                size = np.abs(values[token, gauss:]) + fuzz[token, gauss:, None]
-                radius = cauchy_radius(size, float(loss[token]), self._x) * UP
-                bound[token] = np.minimum(bound[token], radius)
-        return infinite(bound + LEAST)
+            return self._cauchy_forms(values, err, first)
+
+        def root(part: Floats) -> Floats:
+            self.forms_used += part.shape[0] * part.shape[2]
+            square = np.einsum("lmk,lmk->lk", part, part) / part.shape[1]
+            return np.asarray(np.sqrt(square) * UP)
+
+        return self._gauss(values, err, first, root)
+
+    def _gauss(
+        self, values: Floats, err: Floats, first: int, root: Callable[[Floats], Floats]
+    ) -> Floats:
+        """sqrt T (root + rms f)/(sqrt c - Theta), split where there are own rows."""
+        here = slice(first, first + len(values))
+        extra = (1,) * (root(values[:1, self.gauss]).ndim - 1)
+        self.forms_used -= root(values[:1, self.gauss]).size * 2
+
+        def over_tokens(x: Floats) -> Floats:
+            return x.reshape(-1, *extra)
+
+        scales = self.scale_of[here]
+        total = np.sqrt(np.cumsum(self._total) * UP)[scales] * UP
+        theta = np.maximum.accumulate(self._theta[:, self.gauss], axis=0)[scales]
+        factor = over_tokens(self._factor(total, theta))
+        if not self.split:
+            lost = over_tokens(_rms(err[:, self.gauss]))
+            return infinite(factor * (root(values[:, self.gauss]) + lost) * UP + LEAST)
+        mine = np.sqrt(self._own_total[here] * UP) * UP
+        own_theta = self._own_theta[here]
+        own = over_tokens(self._factor(mine, own_theta)) * (
+            root(values[:, self.own]) + over_tokens(_rms(err[:, self.own]))
+        )
+        both = over_tokens(_rms(err[:, self.gauss] + err[:, self.own]))
+        travelled = over_tokens(_rms(theta + own_theta)) * own
+        rest = root(values[:, self.gauss] - values[:, self.own])
+        return infinite((own + factor * (rest + both + travelled)) * UP * UP + LEAST)
+
+    def _factor(self, total: Floats, theta: Floats) -> Floats:
+        """sqrt(T)/(sqrt c - Theta), infinite where nothing is left."""
+        left = self._c - total * _rms(theta) * UP
+        return np.asarray(np.where(left > 0, total / np.where(left > 0, left, 1.0) * UP, np.inf))
+
+    def hidden(self, err: Floats, first: int) -> Floats:
+        """What rows' uncharged rounding (l, R) adds to any norm: zero samples with that error."""
+        return self.norm(np.zeros((*err.shape, 1)), err, first)
+
+    def _cauchy_forms(self, values: Floats, err: Floats, first: int) -> Floats:
+        count, _, k = values.shape
+        self.forms_used += count * k
+        scales = self.scale_of[first : first + count]
+        theta = np.maximum.accumulate(self._theta[:, self.cauchy], axis=0)
+        loss = np.minimum(1.0, LIPSCHITZ * theta).mean(1)[scales] * UP
+        bound = np.empty((count, k))
+        for token in range(count):
+            size = np.abs(values[token, self.cauchy]) + err[token, self.cauchy, None]
+            bound[token] = cauchy_radius(size, float(loss[token]), self._x)
+        return infinite(bound * UP + LEAST)
 
 
-def hidden(ensemble: Ensemble, x: Cloud, first: int) -> Floats:
-    """What the samples' uncharged rounding adds to a norm: the f of claim ensemble-norms."""
-    factor, _ = ensemble.factor(first, len(x.centre))
-    return np.asarray(factor * np.sqrt((x.err[:, : ensemble.noise.gauss] ** 2).mean(1)) * UP)
+def _rms(x: Floats) -> Floats:
+    """Root of the mean square over samples, (l, m) -> (l,), upward."""
+    return np.asarray(np.sqrt((x * x).mean(1)) * UP)
 
 
 def l2(x: Floats) -> Floats:

@@ -16,7 +16,7 @@ from varnum.model.config import VarConfig
 from varnum.propagate.ensemble import sites
 from varnum.propagate.ensemble.activations import SLOPE_ERROR, gelu
 from varnum.propagate.ensemble.attention import Heads, attention
-from varnum.propagate.ensemble.cloud import Cloud, Ensemble, U, hidden, l2
+from varnum.propagate.ensemble.cloud import Cloud, Ensemble, U, l2
 from varnum.propagate.ensemble.dense import dense, joined, spread
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.forms import Floats
@@ -52,7 +52,7 @@ class Clouds:
         off = np.abs(x.centre).mean(-1, keepdims=True) / s  # the mean's rounding, in units of s
         if not (np.isfinite(off).all() and (g * off * np.sqrt(width) < 2.0**-34).all()):
             raise ArithmeticError(f"{place}: LayerNorm loses all digits here")
-        norm = self.ensemble.norm(x.samples, 0)
+        norm = self.ensemble.norm(x.samples, x.err, 0)
         ratio = norm / (s[:, 0] * np.sqrt(width)) * UP  # sqrt beta
         a = ratio
         if self.ensemble.noise.cauchy:
@@ -105,7 +105,7 @@ class Clouds:
         centre = x.centre * value
         ball = size.max() * x.ball * UP
         if off.max() > 0:
-            reach = self.ensemble.norm(x.samples, 0) + hidden(self.ensemble, x, 0)
+            reach = self.ensemble.norm(x.samples, x.err, 0)
             ball = (ball + off.max() * (reach + x.ball)) * UP
         entry = size * x.entry + 2 * U * np.abs(centre) + off * (np.abs(x.centre) + x.entry)
         err = size.max() * x.err * UP

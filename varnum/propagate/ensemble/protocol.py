@@ -34,6 +34,7 @@ class Plan:
     chance: Fraction = Fraction(1, 10**6)
     slacks: tuple[float, ...] = (2.5, 4.0, 8.0)
     floor: float = 0.0
+    split: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,14 @@ def _walk(
     start: Start, plan: Plan, ledger: Pilot | Fixed, seed: bytes, attempt: int, chance: Fraction
 ) -> tuple[Any, Clouds]:
     noise = Noise(seed, attempt, plan.gauss, plan.cauchy)
-    ensemble = Ensemble(noise, ledger, start.config.lengths, chance, plan.floor)
+    ensemble = Ensemble(noise, ledger, start.config.lengths, chance, plan.floor, plan.split)
     count, width = start.x.shape
     cloud = Cloud(
         start.x,
-        np.zeros((count, ensemble.samples, width)),
+        np.zeros((count, ensemble.rows, width)),
         start.x_error,
         np.zeros(count),
-        np.zeros((count, ensemble.samples)),
+        np.zeros((count, ensemble.rows)),
     )
     ops = Clouds(start.weights, start.config, ensemble, start.eta)
     with np.errstate(all="ignore"):  # an infinity is refused by the site that it reaches
