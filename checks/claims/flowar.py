@@ -1,4 +1,4 @@
-"""euler-gronwall, flowar-end-to-end, flowar-resample: errors through FlowAR's sampler.
+"""FlowAR: pairs of a run, errors through its sampler, a head's instance inside it.
 
 Adversary: v = -Lambda x with aligned errors; on a random flow net, errors along the sign of what
 the step before left, of opposite sign in the two velocities that guidance combines; for resampling
@@ -12,7 +12,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from varnum.cost.flowar import AR, CROSS, SELF, guided_pairs, modules, sizes_of
 from varnum.cost.sampler import Sampler, steps
+from varnum.hardness.flowar_wrap import ALLOWED, evaluate_flowar_wrapped, flowar_wrap
+from varnum.hardness.head import ov_head
 from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend
 from varnum.model.flowar.config import flow_preset
@@ -46,6 +49,7 @@ from varnum.propagate.resample import resample_growth, resample_matrix
 SAMPLER = Sampler(25, Fraction(12, 5), Fraction(9, 10))
 SETTINGS = FlowSettings(SAMPLER.num_steps, SAMPLER.cfg, SAMPLER.cutoff)
 LABELS = [3, 7]
+PRESETS = ("flowar-tiny", "flowar-tiny-cross")
 
 
 def size(x) -> Fraction:
@@ -178,7 +182,7 @@ def maps_run(model, noise, amount=1e-4, seed=0, same_sign=False):
 
 def _maps(same_sign):
     measured, claimed = [], []
-    for name in ("flowar-tiny", "flowar-tiny-cross"):
+    for name in PRESETS:
         model, noise = tiny(name)
         errors, constants = maps_run(model, noise, same_sign=same_sign)
         bound = certify_maps_error(model.config.scales, SAMPLER, **constants)
@@ -204,6 +208,49 @@ def _resample(trials, rng):
     return [tuple(map(np.array, found)) for found in (pairs, sharp)]
 
 
+def pairs_run(name, settings):
+    """(pairs made, pairs counted): by kind of attention, all heads and guidance halves of a run."""
+    model, noise = tiny(name)
+    sizes = sizes_of(
+        name, model.config, Sampler(settings.num_steps, settings.cfg, settings.guidance)
+    )
+    made = {AR: 0, SELF: 0, CROSS: 0}
+
+    def counting(kind):
+        def kernel(q, k, v, scale, blocks):
+            made[kind] += q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] // len(LABELS)
+            return exact_attention(q, k, v, scale, blocks)
+
+        return kernel
+
+    kernels = Kernels(counting(AR), counting(SELF), counting(CROSS))
+    list(sample_maps(model, LABELS, noise, settings, kernels))
+    return sum(made.values()), sum(m.pairs for m in modules(sizes)) + guided_pairs(sizes)
+
+
+def _pairs():
+    """Difference of pairs made and counted (0 is claimed): unguided, then guided."""
+    plain = FlowSettings(6, Fraction(1), Fraction(9, 10))
+    found = [
+        [abs(a - b) for a, b in (pairs_run(name, how) for name in PRESETS)]
+        for how in (plain, SETTINGS)
+    ]
+    return [(np.array(f, dtype=float), np.zeros(len(f))) for f in found]
+
+
+def _wrapped(rng, trials, ones):
+    """1 - output with a partner, output without, at rows of instances inside FlowAR's layers."""
+    measured, claimed = [], []
+    for _ in range(trials):
+        m = int(rng.integers(1, 8))
+        u, v = ((rng.random((4, m)) < ones).astype(np.int8) for _ in "uv")
+        near = (u.astype(int) @ v.T == 0).any(axis=1)
+        out = evaluate_flowar_wrapped(flowar_wrap(ov_head(u, v))).values
+        measured.append(np.where(near, 1 - out, out))
+        claimed.append(np.where(near, 5 / 8, 3 / 8) - float(ALLOWED))
+    return np.concatenate(measured), np.concatenate(claimed)
+
+
 def _constant(trials, rng):
     """Change of the time embedding within one index (0 is claimed)."""
     model, _ = tiny()
@@ -217,11 +264,14 @@ def _constant(trials, rng):
 
 
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
-    """Errors of sampled maps, of whole generations, growth of resampling."""
+    """Pairs, errors of sampled maps and generations, resampling, outputs of instances."""
     rng = np.random.default_rng(seed)
+    few = max(4, min(trials // 50, 40))
     return [
+        summarise("flowar", "pairs made beside pairs counted", *_pairs()),
         summarise("euler-gronwall", "error of a map", *_gronwall(min(trials, 300), rng)),
         summarise("flowar-end-to-end", "error of a generation", _maps(False), _maps(True)),
+        summarise("flowar-wrap", "output", _wrapped(rng, few, 0.5), _wrapped(rng, 4, 1.0)),
         summarise("time-step", "velocity within an index", *(_constant(50, rng),) * 2),
         summarise("flowar-resample", "growth of the maximum", *_resample(min(trials, 200), rng)),
     ]

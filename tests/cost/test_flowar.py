@@ -65,6 +65,16 @@ def test_one_evaluation_more_is_seen() -> None:
     assert [round(100 * share[f"flowar-{x}"]) for x in "slh"] == [80, 96, 98]
 
 
+@pytest.mark.parametrize("name", ["flowar-tiny", "flowar-tiny-cross"])
+@pytest.mark.parametrize("cfg", ["1", "12/5"])
+def test_a_run_makes_these_pairs(name: str, cfg: str) -> None:
+    from varnum.model.flowar.sampling import FlowSettings
+    from varnum.proof.checking import load
+
+    made, counted = load("flowar").pairs_run(name, FlowSettings(7, Fraction(cfg), Fraction(7, 10)))
+    assert made == counted
+
+
 def test_time_index_of_the_grid() -> None:
     """The released 24 indices for num_steps 25; exact rationals truncate as float32 does there."""
     said = "1000 936 872 809 745 681 618 554 490 427 363 300 250 229 208 187 166 145 125 104 83 62"

@@ -49,6 +49,7 @@ COMMANDS = {
     "hardness sat f.cnf --via hamming": "hardness-sat",
     "hardness closest words.txt": "hardness-closest",
     "hardness wrap f.cnf": "hardness-wrap",
+    "hardness wrap f.cnf --model flowar": "hardness-wrap",
     "kv --model var-d16 --rank 100": "kv",
     "kv --rows 12": "kv",
     "kv --rows 424 --sparsity 8": "kv-sparsity",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -29,7 +29,7 @@ AttentionOption = Annotated[
     str,
     typer.Option(
         help="How the head is evaluated: exact, lowrank (varnum.attention), one of its methods "
-        f"({', '.join(name for name in METHODS if name != 'exact')}), or var-wrap."
+        f"({', '.join(name for name in METHODS if name != 'exact')}), var-wrap or flowar-wrap."
     ),
 ]
 
@@ -129,47 +129,58 @@ def closest(
         _explain(result)
 
 
-@app.command(short_help="Decide a formula inside a VAR pyramid.")
+@app.command(short_help="Decide a formula inside a VAR or FlowAR pyramid.")
 def wrap(
     file: Annotated[Path, typer.Argument(help="A formula of few variables in DIMACS CNF.")],
     error: ErrorOption = "0",
+    model: Annotated[Literal["var", "flowar"], typer.Option(help="Whose layers.")] = "var",
     json: Json = False,
     timeout: Timeout = None,
 ) -> None:
-    """Decide a formula inside the last scale of a VAR pyramid, on the model's own layers.
+    """Decide a formula inside the last scale of a pyramid, on the model's own layers.
 
-    Example: varnum hardness wrap formula.cnf --error 0.1
+    Example: varnum hardness wrap formula.cnf --error 0.1 --model flowar
     """
     limit(timeout)
     from varnum.balls import parse
     from varnum.hardness.cnf import read_cnf
     from varnum.hardness.evaluators import evaluator
+    from varnum.hardness.flowar_wrap import HYPOTHESES as FLOWAR_HYPOTHESES
+    from varnum.hardness.flowar_wrap import FlowWrapped, flowar_wrap
+    from varnum.hardness.flowar_wrong import wrong_flowar_versions
     from varnum.hardness.solve import solve_sat
-    from varnum.hardness.wrap import HYPOTHESES, wrap
+    from varnum.hardness.wrap import HYPOTHESES as VAR_HYPOTHESES
+    from varnum.hardness.wrap import wrap
     from varnum.hardness.wrong import wrong_versions
     from varnum.outward import float_up
 
     cnf = read_cnf(file)
     with progress() as say:
         say("running the last scale")
-        answer = solve_sat(cnf, parse(error, "error"), evaluate=evaluator("var-wrap"))
+        answer = solve_sat(cnf, parse(error, "error"), evaluate=evaluator(f"{model}-wrap"))
         say("running the wrong versions")
-        wrong = wrong_versions()
-    wrapped = wrap(answer.head)
+        wrong = wrong_versions() if model == "var" else wrong_flowar_versions()
+    inside = wrap(answer.head) if model == "var" else flowar_wrap(answer.head)
+    if isinstance(inside, FlowWrapped):
+        sides, width = inside.config.scales, inside.config.model_width
+    else:
+        sides, width = inside.config.patch_nums, inside.config.embed_dim
+    hypotheses = VAR_HYPOTHESES if model == "var" else FLOWAR_HYPOTHESES
     result: dict[str, Any] = {
+        "model": model,
         "satisfiable": answer.satisfiable,
         "assignment": list(answer.assignment) if answer.assignment is not None else None,
         "n": answer.head.n,
-        "side": wrapped.config.patch_nums[-1],
-        "tokens": wrapped.config.length,
-        "width": wrapped.config.embed_dim,
-        "gates": wrapped.gates,
-        "M_head": float_up(wrapped.head.M),
-        "M": float_up(wrapped.M),
+        "side": sides[-1],
+        "tokens": inside.config.length,
+        "width": width,
+        "gates": inside.gates,
+        "M_head": float_up(inside.head.M),
+        "M": float_up(inside.M),
         "error_injected": error,
         "error_bound": float_up(answer.outputs.error),
         "error_allowed": str(answer.outputs.allowed),
-        "hypotheses": list(HYPOTHESES),
+        "hypotheses": list(hypotheses),
         "wrong_versions": [
             {"version": w.version, "why": w.why, "measured": w.measured} for w in wrong
         ],
@@ -179,7 +190,7 @@ def wrap(
         return
     print("SATISFIABLE" if answer.satisfiable else "UNSATISFIABLE")
     _line(
-        f"pyramid {wrapped.config.patch_nums}: {result['tokens']} tokens, width {result['width']}, "
+        f"pyramid {sides}: {result['tokens']} tokens, width {result['width']}, "
         f"{result['gates']} gate coordinates"
     )
     from varnum.outward import at_most
@@ -188,7 +199,7 @@ def wrap(
     print(f"M: {at_most(result['M_head'], 4)} for the head, raised to {M} by the gates")
     error_bound = at_most(result["error_bound"], 6)
     print(f"error: at most {error_bound}, allowed {result['error_allowed']}")
-    for text in HYPOTHESES:
+    for text in hypotheses:
         _line(f"hypothesis  {text}")
     for w in wrong:
         _line(f"not claimed {w.version}: {w.why} ({w.measured})")

@@ -93,6 +93,17 @@ wrap_penalty = _form(
     "gated logits <= Lambda^2 M - P, L of them, against the least useful weight e^-M",
     "logit penalty on gated positions so that together they weigh 1/100 of the dummy",
 )
+junk, cosine = sp.symbols("junk cosine", real=True)
+
+flowar_penalty = _form(
+    "flowar-wrap",
+    "P",
+    LEBESGUE**2 * (2 * M + sp.log(junk)) / cosine,
+    "RMSNorm scales a gated token by 1/Lambda^2 at least, a turn by `cosine`: (P cosine - Lambda^2 "
+    "M)/Lambda^2 >= M + ln junk, junk = 100 L times the largest scaling",
+    "logit penalty on gated positions so that together they weigh 1/100 of the dummy",
+)
+
 kv_query = _form(
     "kv-capacity",
     "lambda/sigma",

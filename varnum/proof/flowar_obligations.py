@@ -8,6 +8,7 @@ import sympy as sp
 
 from varnum.formulas import cost as f
 from varnum.formulas import flowar as fl
+from varnum.formulas import hardness as hd
 from varnum.proof.obligation import Obligation, Twin
 
 _99 = sp.Rational(99, 100)
@@ -159,4 +160,88 @@ EULER = (
     ),
 )
 
-FLOWAR = (*COST, *EULER)
+_area = hd.LEBESGUE**2
+J, J0, val, R, p, cosine, M, ell, content, penalty = sp.symbols(
+    "J J0 val R p cosine M l content P", real=True
+)
+_WRAP, _102 = sp.Rational(115, 1000), sp.Rational(102, 100)
+_junk = (*(sp.Ge(x, 0) for x in (J, J0)), *(sp.Le(x, hd.JUNK) for x in (J, J0)))
+_output_top, _output_bottom = R + J * val, 1 + R + J0
+
+WRAP = (
+    Obligation(
+        name="flowar-wrap-turn",
+        claim="flowar-wrap",
+        says="a product p <= 0 of first channels, turned by an angle of cosine >= cos tau",
+        assume=(sp.Le(p, 0), sp.Ge(c, cosine), sp.Ge(cosine, 0), sp.Le(c, 1)),
+        conclude=sp.And(sp.Le(c * p, cosine * p), sp.Ge(c * p, p)),
+        twin=Twin(
+            conclude=sp.Le(c * p, p),
+            witness={"p": -1, "c": Fraction(9, 10), "cosine": Fraction(9, 10)},
+            says="turning costs something: without the cosine it is false",
+        ),
+    ),
+    Obligation(
+        name="flowar-wrap-norm",
+        claim="flowar-wrap",
+        says="an entry of -1, 0 or 1 and its partner 1 - |entry| have length 1",
+        assume=(sp.Eq(q1 * (q1**2 - 1), 0),),
+        conclude=sp.Eq(q1**2 + (1 - sp.Abs(q1)) ** 2, 1),
+        twin=Twin(
+            conclude=sp.Eq(q1**2, 1), witness={"q1": 0}, says="without its partner it has not"
+        ),
+    ),
+    Obligation(
+        name="flowar-wrap-junk",
+        claim="flowar-wrap",
+        says="scaled by s >= 1/Lambda^2, a gated logit is at most -M - l",
+        assume=(
+            *(sp.Ge(x, 0) for x in (M, ell, penalty)),
+            sp.Gt(cosine, 0),
+            sp.Ge(s * _area, 1),
+            sp.Le(content, _area * M),
+            sp.Ge(penalty * cosine, _area * (2 * M + ell)),
+        ),
+        conclude=sp.Le(s * (content - penalty * cosine), -M - ell),
+        twin=Twin(
+            conclude=sp.Le(s * (content - penalty * cosine), -sp.Rational(101, 100) * (M + ell)),
+            witness={
+                "M": 1, "l": 1, "cosine": 1, "P": Fraction(3 * _area), "s": Fraction(1 / _area),
+                "content": Fraction(_area),
+            },
+            says="1 % more is false at the least scaling and the largest content",
+        ),
+    ),
+    Obligation(
+        name="flowar-wrap-near",
+        claim="flowar-wrap",
+        says="a partner: the output stays above 3/8 + 0.115",
+        assume=(sp.Ge(R, 1), *_junk, sp.Ge(2 * val, 1 - _area)),
+        conclude=sp.Gt(_output_top, (hd.DECIDE + _WRAP) * _output_bottom),
+        twin=Twin(
+            conclude=sp.Gt(_output_top, _102 * (hd.DECIDE + _WRAP) * _output_bottom),
+            witness={
+                "R": 1, "J": Fraction(1, 100), "J0": Fraction(1, 100),
+                "val": Fraction(1 - _area) / 2,
+            },
+            says="2 % more fails (slack: 0.1209 on this side)",
+        ),
+    ),
+    Obligation(
+        name="flowar-wrap-far",
+        claim="flowar-wrap",
+        says="no partner: the output stays below 3/8 - 0.115",
+        assume=(sp.Ge(R, 0), sp.Le(3 * R, 1), *_junk, sp.Le(2 * val, 1 + _area)),
+        conclude=sp.Lt(_output_top, (hd.DECIDE - _WRAP) * _output_bottom),
+        twin=Twin(
+            conclude=sp.Lt(_output_top, _99 * (hd.DECIDE - _WRAP) * _output_bottom),
+            witness={
+                "R": Fraction(1, 3), "J": Fraction(1, 100), "J0": 0,
+                "val": Fraction(1 + _area) / 2,
+            },
+            says="1 % less fails",
+        ),
+    ),
+)  # fmt: skip
+
+FLOWAR = (*COST, *EULER, *WRAP)

@@ -1,0 +1,25 @@
+; twin of flowar-wrap-far: 1 % less fails
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const J Real)
+(declare-const J0 Real)
+(declare-const R Real)
+(declare-const val Real)
+(assert (>= R 0.0))
+(assert (<= (* 3.0 R) 1.0))
+(assert (>= J 0.0))
+(assert (>= J0 0.0))
+(assert (<= J (/ 1.0 100.0)))
+(assert (<= J0 (/ 1.0 100.0)))
+(assert (<= (* 2.0 val) (/ 2705.0 1024.0)))
+; the witness
+(assert (= J (/ 1.0 100.0)))
+(assert (= J0 0.0))
+(assert (= R (/ 1.0 3.0)))
+(assert (= val (/ 2705.0 2048.0)))
+; the conclusion, negated
+(assert (not (< (+ R (* J val)) (+ (/ 1287.0 5000.0) (* (/ 1287.0 5000.0) J0) (* (/ 1287.0 5000.0) R)))))
+(check-sat)
+(get-model)

@@ -1,0 +1,21 @@
+; flowar-wrap: scaled by s >= 1/Lambda^2, a gated logit is at most -M - l
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const M Real)
+(declare-const P Real)
+(declare-const content Real)
+(declare-const cosine Real)
+(declare-const l Real)
+(declare-const s Real)
+(assert (>= M 0.0))
+(assert (>= l 0.0))
+(assert (>= P 0.0))
+(assert (> cosine 0.0))
+(assert (>= (* (/ 1681.0 1024.0) s) 1.0))
+(assert (<= content (* (/ 1681.0 1024.0) M)))
+(assert (>= (* P cosine) (+ (* (/ 1681.0 512.0) M) (* (/ 1681.0 1024.0) l))))
+; the conclusion, negated
+(assert (not (<= (* s (+ content (* (- 1.0) P cosine))) (+ (* (- 1.0) M) (* (- 1.0) l)))))
+(check-sat)
