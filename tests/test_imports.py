@@ -69,6 +69,7 @@ MAY: dict[str, set[str]] = {
         "_attention",
         "question",
         "propagate",
+        "integrations",
     },
     "series": GROUND,
     "plots": GROUND | {"approx", "lowrank", "cost", "model", "_plan", "propagate", "proof"},

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from varnum._plan import Plan, plan
     from varnum._proofs import certify, check, verify
     from varnum._slot import GuaranteedKernel
+    from varnum.audit.calls.bound import logit_bound
+    from varnum.audit.calls.model import Audit, audit_model
     from varnum.integrations.call import Call
     from varnum.integrations.capture import Seen, Unexplained, capture, watch
     from varnum.integrations.certificates import certificates
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 _LAZY = {
     "attention": "varnum._attention",
     "Attention": "varnum._attention",
+    "Audit": "varnum.audit.calls.model",
+    "audit_model": "varnum.audit.calls.model",
+    "logit_bound": "varnum.audit.calls.bound",
     "Call": "varnum.integrations.call",
     "capture": "varnum.integrations.capture",
     "Certificate": "varnum._attention",
@@ -58,6 +63,7 @@ _LAZY = {
 
 __all__ = [
     "Attention",
+    "Audit",
     "Call",
     "Certificate",
     "GuaranteedKernel",
@@ -74,11 +80,13 @@ __all__ = [
     "VarAttention",
     "__version__",
     "attention",
+    "audit_model",
     "capture",
     "certificates",
     "certify",
     "check",
     "error_of",
+    "logit_bound",
     "plan",
     "sample_check",
     "sdpa",

@@ -63,12 +63,12 @@ def test_the_schema_takes_the_document_and_no_false_one(document):
 
 
 def test_every_field_is_whole():
-    for scope in ("head", "scale", "summary", "budget", "step"):
+    for scope in ("head", "scale", "summary", "budget", "step", "call"):
         named = [field.name for field in fields.FIELDS if scope in field.scope.split()]
         assert sorted(named) == sorted(set(named)), "twice in one row"
     for field in fields.FIELDS:
         assert field.text
-        assert set(field.scope.split()) <= {"head", "scale", "summary", "budget", "step"}
+        assert set(field.scope.split()) <= {"head", "scale", "summary", "budget", "step", "call"}
         assert field.bound in ("", "upper", "lower")
         assert field.assurance is None or field.assurance in ANSWER_WORDS
         assert field.bound != "lower" or field.down, "a lower bound is shown rounded down"

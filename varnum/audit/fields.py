@@ -8,10 +8,10 @@ schema anew. A place in a table is a number: equal ones stand in the order of FI
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from varnum.audit.kinds import EXACT, FLAG, NONE, NUMBER, PAIR, TEXT, WHOLE, Kind, maybe
+from varnum.audit.kinds import EXACT, FLAG, NONE, NUMBER, PAIR, TEXT, TWO, WHOLE, Kind, maybe
 
 Row = dict[str, Any]
 """One line of the file of rows, one of its scales or steps, or one summary: field -> value."""
@@ -79,6 +79,22 @@ FIELDS: tuple[Field, ...] = (
     Field("tokens", WHOLE, None, "of this scale: its queries", "tokens", "scale", scales=Place(0)),
     Field("prefix", WHOLE, None, "tokens up to and with it: its keys", "keys", "scale",
           scales=Place(0)),
+    # what a row of a call is about
+    Field("kind", TEXT, None, "call", scope="call"),
+    Field("module", TEXT, None, "path of the module that made the call", scope="call"),
+    Field("via", TEXT, None, "what ran: a fused kernel, eager operations, arrays of a file",
+          scope="call"),
+    *_named("call batch", WHOLE, "from 0", "call"),
+    Field("mask", TEXT, None, "full, padding, causal, block-causal, window, boolean or additive",
+          scope="call"),
+    Field("tokens", TWO, None, "queries and keys of the call", scope="call"),
+    Field("verified", maybe(FLAG), None, "sampled rows of the output were recomputed from q, k, v",
+          scope="call"),
+    Field("qkv_crc32", WHOLE, None, "CRC-32 of q, k, v and the mask", scope="call"),
+    Field("bound_from", maybe(TEXT), None, "what M_apriori rests on", scope="call"),
+    Field("reason", maybe(TEXT), None, "why figures are missing", scope="call"),
+    Field("triage", maybe(TEXT), ESTIMATED, "does low rank pay, guessed from a sample",
+          scope="call"),
     # logits, and the rank that a bound of them proves
     Field("M_apriori", NUMBER, PROVED, "largest possible |logit|, for all tokens", "M a priori",
           bound="upper", heads=LOGITS, ranged=1, line=Place(1, note=", from the weights")),
@@ -199,9 +215,23 @@ FIELDS: tuple[Field, ...] = (
 )  # fmt: skip
 
 
+_LIKE = {"call": "head", "part": "scale"}  # rows of calls have the figures of heads, or None
+_VAR = ("prompt", "label", "side")
+
+
 def of(scope: str) -> dict[str, Field]:
     """The fields of rows of one scope, by name."""
-    return {field.name: field for field in FIELDS if scope in field.scope.split()}
+    found = {field.name: field for field in FIELDS if scope in field.scope.split()}
+    if scope not in _LIKE:
+        return found
+    like = {n: f for n, f in of(_LIKE[scope]).items() if n not in _VAR}
+    return found | {n: _open(f) for n, f in like.items() if n not in found}
+
+
+def _open(field: Field) -> Field:
+    """A figure that may be missing."""
+    figure = field.assurance or field.name == "M_rounded"
+    return replace(field, kind=maybe(field.kind)) if figure else field
 
 
 def _placed(place: str) -> tuple[Field, ...]:

@@ -44,6 +44,8 @@ def maybe(kind: Kind) -> Kind:
     """Or None, where there is no answer."""
     types = kind.schema["type"]
     types = types if isinstance(types, list) else [types]
+    if "null" in types:
+        return kind
     schema = {**kind.schema, "type": [*types, "null"]}
     return Kind(lambda value: value is None or kind.fits(value), schema)
 
@@ -62,6 +64,17 @@ PAIR = Kind(
         "minItems": 2,
         "maxItems": 2,
         "x-bound": "both: the lower end, the upper end",
+    },
+)
+
+
+TWO = Kind(
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(_whole, value)),
+    {
+        "type": "array",
+        "items": {"type": ["integer", "string"], "description": "count"},
+        "minItems": 2,
+        "maxItems": 2,
     },
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from varnum.audit.fields import Field, Row, of
 
-HEAD, SCALE, BUDGET, STEP = map(of, ("head", "scale", "budget", "step"))
+HEAD, SCALE, BUDGET, STEP, CALL, PART = map(of, ("head", "scale", "budget", "step", "call", "part"))
 
 
 def wrong_field(row: Row) -> str | None:
@@ -13,6 +13,8 @@ def wrong_field(row: Row) -> str | None:
         absent = "domain" if row.get("eps") is None else "reason"
         fields = {name: field for name, field in BUDGET.items() if name != absent}
         return _wrong(row, fields, "steps", STEP)
+    if row.get("kind") == "call":
+        return _wrong(row, CALL, "scales", PART)
     return _wrong(row, HEAD, "scales", SCALE)
 
 

@@ -30,12 +30,13 @@ CHECK = "crc32"
 MOST_BYTES = 1 << 30
 _KEY_KINDS = (str, int, type(None))
 KEY = ("kind", "model", "layer", "prompt", "head", "output_error")
+CALL_KEY = ("kind", "model", "call", "batch", "head", "output_error")
 Key = tuple[Any, ...]
 
 
 def key_of(row: Row) -> Key:
     """What tells rows apart."""
-    return tuple(row.get(name) for name in KEY)
+    return tuple(row.get(name) for name in (CALL_KEY if row.get("kind") == "call" else KEY))
 
 
 def digest_of(question: dict[str, Any]) -> str:
@@ -59,6 +60,7 @@ class RowFile:
         self.rows: list[Row] = []
         self.known: set[Key] = set()
         self.path = path
+        self._at = 0  # of these, how many calls have asked for
         self.taken = 0  # rows that were in the file: trusted, not computed
         self._file: BinaryIO | None = None
         if path is None:
@@ -108,6 +110,31 @@ class RowFile:
                 raise InputError(f"{self.path}: line {number} is out of place; the file is damaged")
             if (name := wrong_field(row)) is not None:
                 raise InputError(f"{self.path}: line {number}: {name}: not as it is written")
+
+    def follows(self, key: Key, checksum: int) -> bool:
+        """Of calls, whose rows are not known before: is this the next row of the file?
+
+        False where the file ends; raises InputError where it goes on otherwise, or with other
+        arrays.
+        """
+        if self._at >= self.taken:
+            return False
+        row, number = self.rows[self._at], self._at + 2
+        if key_of(row) != key:
+            raise InputError(f"{self.path}: line {number} is out of place; the file is damaged")
+        if (name := wrong_field(row)) is not None:
+            raise InputError(f"{self.path}: line {number}: {name}: not as it is written")
+        if row["qkv_crc32"] != checksum:
+            raise InputError(
+                f"{self.path}: line {number}: began with other inputs or weights: q, k, v differ"
+            )
+        self._at += 1
+        return True
+
+    def check_end(self) -> None:
+        """Refuse a file that goes on where the calls end."""
+        if self._at < self.taken:
+            raise InputError(f"{self.path}: line {self._at + 2} is of a call that was not made")
 
     def add(self, row: Row) -> None:
         """Append a row unless it is known; it is with the operating system when this returns."""

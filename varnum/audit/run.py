@@ -1,4 +1,4 @@
-"""The audit itself: models layer by layer, heads as pieces of work, rows in one fixed order."""
+"""The audit itself: sources layer by layer, heads as pieces of work, rows in one fixed order."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from varnum.audit.budget import BudgetWalk
+from varnum.audit.calls.head import audit_call
+from varnum.audit.calls.task import CallTask
 from varnum.audit.executor import Crew
 from varnum.audit.fields import ESTIMATED, Row
 from varnum.audit.head import audit_head
@@ -44,27 +46,76 @@ class Asked:
     every_rank: bool = False
 
 
+Take = Callable[[Sequence[CallTask]], None]
+
+
+class Calls(Protocol):
+    """A source of attention calls: a torch model, or arrays. Its heads come in one fixed order."""
+
+    name: str
+
+    def question(self) -> dict[str, Any]:
+        """What the rows depend on, for the header of their file."""
+
+    def feed(self, asked: Asked, say: Say, take: Take) -> None:
+        """Hand over the heads of one call after the other."""
+
+
 def audit(
-    subjects: Sequence[Subject],
+    sources: Sequence[Subject | Calls],
     asked: Asked,
     rows: RowFile,
     open_executor: Callable[[], Executor],
     say: Say = lambda _: None,
 ) -> None:
-    """Add every missing row to `rows`: by model, layer, prompt, head, target, in this order.
+    """Add every missing row to `rows`: source by source, in one fixed order.
 
-    With a `model_error` a row of kind "budget" per prompt follows the heads of each model. Work is
-    handed out a layer ahead, so that two layers are in memory at most. Raises InputError where the
-    rows that are there are not the first ones.
+    Of a VAR model: by layer, prompt, head, target, then with a `model_error` a row of kind "budget"
+    per prompt. Of calls: as they come. Work is handed out a layer (a call) ahead, so that two are
+    in memory at most. Raises InputError where the rows that are there are not the first ones.
     """
-    rows.check_order(key for subject in subjects for key in _keys(subject, asked))
-    crew: Crew[HeadTask, list[Row]] = Crew(audit_head, open_executor)
+    subjects = [source for source in sources if isinstance(source, Subject)]
+    if len(subjects) == len(sources):
+        rows.check_order(key for subject in subjects for key in _keys(subject, asked))
+    crew: Crew[HeadTask | CallTask, list[Row]] = Crew(work, open_executor)
     try:
-        for subject in subjects:
-            if not all(key in rows.known for key in _keys(subject, asked)):
-                _audit_one(subject, asked, rows, crew, _walks(subject, rows, asked), say)
+        for source in sources:
+            if not isinstance(source, Subject):
+                _audit_calls(source, asked, rows, crew, say)
+            elif not all(key in rows.known for key in _keys(source, asked)):
+                _audit_one(source, asked, rows, crew, _walks(source, rows, asked), say)
+        if len(subjects) < len(sources):
+            rows.check_end()
     finally:
         crew.close()
+
+
+def work(task: HeadTask | CallTask) -> list[Row]:
+    """The rows of a head, wherever it comes from."""
+    return audit_head(task) if isinstance(task, HeadTask) else audit_call(task)
+
+
+def _audit_calls(
+    source: Calls, asked: Asked, rows: RowFile, crew: Crew[Any, Any], say: Say
+) -> None:
+    """A source hands its heads over while it runs: a forward pass calls us, not we it."""
+    before = 0
+
+    def take(tasks: Sequence[CallTask]) -> None:
+        nonlocal before
+        waiting = 0
+        for task in tasks:
+            names = [_named(task.names, target) for target in asked.targets]
+            known = sum(rows.follows(key_of(name), task.names["qkv_crc32"]) for name in names)
+            if known == len(names):
+                continue
+            crew.submit(task)
+            waiting += 1
+        _collect(before, rows, crew)
+        before = waiting
+
+    source.feed(asked, say, take)
+    _collect(before, rows, crew)
 
 
 def _audit_one(

@@ -44,46 +44,72 @@ def document() -> Schema:
             "description": "rows taken from the file of --out as found: a checksum shows damage, "
             "not edits, so what is said of them rests on that file",
         },
+        "complete": {
+            "type": "boolean",
+            "description": "of calls: was all attention captured that was noticed",
+        },
+        "unexplained": _list(
+            {"type": "array", "items": {"type": "string", "description": "module, what"}},
+            "of calls: attention that was noticed and not captured",
+        ),
         "summary": _list(_summary(), "one entry per model and target"),
         "rows": _list(
-            _rows(), "one entry per head, prompt and target; then one budget per model and prompt"
+            _rows(),
+            "one entry per head, prompt and target, then one budget per model and prompt; of other "
+            "models one per head, call, batch entry and target",
         ),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": NAME,
         "description": "varnum audit: every head of a model",
-        **_closed(content),
+        **_closed(content, [n for n in content if n not in ("complete", "unexplained")]),
     }
 
 
 def _rows() -> Schema:
-    """Heads and budgets in one: what only one of the two has is optional, `then` says who has it.
+    """Heads, budgets and calls in one: what not all have is optional, `allOf` says who has it.
 
-    A field that both have is as wide as both.
+    A field that several have is as wide as all of them.
     """
-    heads = _properties(of("head")) | {
-        "scales": _list(
-            _closed(_properties(of("scale"))),
-            "of a head: the same of each scale taken alone, its queries against all keys up to it",
-        )
+    kinds = {
+        "head": _properties(of("head")) | {"scales": _scales("scale", "its map")},
+        "call": _properties(of("call")) | {"scales": _scales("part", "its rows")},
+        "budget": _properties(of("budget"))
+        | {"steps": _list(_closed(_properties(of("step"))), "of a budget: layer by layer")},
     }
-    budgets = _properties(of("budget")) | {
-        "steps": _list(_closed(_properties(of("step"))), "of a budget: layer by layer")
-    }
-    both = {name: _either(heads.get(name), budgets.get(name)) for name in heads | budgets}
-    shared = [name for name in heads if name in budgets]
-    return {
-        **_closed(both, shared),
-        "if": {"properties": {"kind": {"const": "budget"}}},
-        "then": _branch(budgets, both, {"domain", "reason"}),
-        "else": _branch(heads, both, set()),
-    }
+    names = dict.fromkeys(name for kind in kinds.values() for name in kind)
+    both: Schema = {}
+    for name in names:
+        for kind in kinds.values():
+            both[name] = _either(both.get(name), kind.get(name))
+    both["scales"] = _list({"type": "object"}, both["scales"]["description"])
+    shared = [name for name in names if all(name in kind for kind in kinds.values())]
+    absent = {"budget": {"domain", "reason"}}
+    branches = [
+        {
+            "if": {"properties": {"kind": {"const": kind}}},
+            "then": _branch(mine, both, absent.get(kind, set())),
+        }
+        for kind, mine in kinds.items()
+    ]
+    return {**_closed(both, shared), "allOf": branches}
+
+
+def _scales(scope: str, what: str) -> Schema:
+    return _list(
+        _closed(_properties(of(scope))),
+        f"of a head: the same of each scale or part taken alone, {what} against the keys they see",
+    )
 
 
 def _branch(mine: Schema, both: Schema, optional: set[str]) -> Schema:
     """What a row of one kind has, and has not."""
-    narrower = {n: {"type": s["type"]} for n, s in mine.items() if s["type"] != both[n]["type"]}
+    narrower = {
+        name: {"type": part["type"]} if name != "scales" else {"items": part["items"]}
+        for name, part in mine.items()
+        if part["type"] != both[name]["type"] or name == "scales"
+    }
     return {
         "required": [name for name in mine if name not in optional],
         "propertyNames": {"enum": [*mine]},
@@ -92,7 +118,7 @@ def _branch(mine: Schema, both: Schema, optional: set[str]) -> Schema:
 
 
 def _either(one: Schema | None, other: Schema | None) -> Schema:
-    if one is None or other is None:
+    if not one or not other:
         return one or other or {}
     words = [one["description"], other["description"]]
     types = dict.fromkeys(t for part in (one, other) for t in _types(part))

@@ -28,7 +28,7 @@ _SAID = {PROVED: "proved", RUN: "proved, this run", MEASURED: "measured", ESTIMA
 def summarise(rows: Sequence[Row]) -> list[Row]:
     """One summary per model and target error, in the order of the rows."""
     groups: dict[tuple[str, str], list[Row]] = {}
-    for row in (r for r in rows if r["kind"] == "head"):
+    for row in (r for r in rows if r["kind"] in ("head", "call")):
         groups.setdefault((row["model"], row["output_error"]), []).append(row)
     budgets = [row for row in rows if row["kind"] == "budget"]
     return [
@@ -54,20 +54,40 @@ def _group(model: str, error: str, rows: Sequence[Row]) -> Row:
         "eps": first["eps"],
         "heads": len(rows),
         "layers": len({row["layer"] for row in rows}),
-        "prompts": len({row["prompt"] for row in rows}),
-        "tokens": first["scales"][-1]["prefix"],
+        "prompts": len({row.get("prompt", row.get("batch")) for row in rows}),
+        "tokens": max(map(_keys, rows)),
         **{field.name: _range(upper_ends(field, rows)) for field in RANGED},
-        **{field.name: sum(row[field.name] for row in rows) for field in COUNTED},
-        "low_attention": sum(row["rank_attention"] < row["scales"][-1]["prefix"] for row in rows),
+        **{field.name: sum(bool(row[field.name]) for row in rows) for field in COUNTED},
+        "low_attention": sum(_less(row["rank_attention"], row) for row in rows),
         "pays_somewhere": sum(any(s["pays_certified"] for s in row["scales"]) for row in rows),
-        "pays_never": [[r["layer"], r["head"], r["prompt"]] for r in rows if verdict(r) == NO],
-        "needs_all": sum(row["rank_certified"] == row["scales"][-1]["prefix"] for row in rows),
+        "pays_never": [
+            [r["layer"], r["head"], r.get("prompt", r.get("batch"))]
+            for r in rows
+            if verdict(r) == NO
+        ],
+        "needs_all": sum(row["rank_certified"] == _keys(row) for row in rows),
         "ops_exact": first["ops_exact"],
         "ops_all": sum(row["ops_exact"] for row in rows),
-        **{name: sum(min(r["ops_exact"], r[source]) for r in rows) for name, source in _BEST},
+        **{name: sum(_best(r, source) for r in rows) for name, source in _BEST},
         "cache": first["cache"],
         "cap": first["cap"],
     }
+
+
+def _keys(row: Row) -> int:
+    """Of all tokens together."""
+    found = row["tokens"][1] if row["kind"] == "call" else row["scales"][-1]["prefix"]
+    return int(found)
+
+
+def _less(rank: int | None, row: Row) -> bool:
+    return rank is not None and rank < _keys(row)
+
+
+def _best(row: Row, source: str) -> int:
+    """Operations with the cheaper choice; exact where the other is not known."""
+    other = row[source]
+    return int(row["ops_exact"] if other is None else min(row["ops_exact"], other))
 
 
 _BEST = (
@@ -80,7 +100,9 @@ NO = "does not pay"
 def upper_ends(field: Field, rows: Sequence[Row]) -> list[Any]:
     """A field of all rows; of a pair its upper end."""
     found = [row[field.name] for row in rows]
-    return [pair[1] for pair in found] if field.kind is PAIR else found
+    if field.kind is PAIR:
+        return [None if pair is None else pair[1] for pair in found]
+    return found
 
 
 def _range(values: Sequence[Any]) -> list[Any] | None:
@@ -108,6 +130,12 @@ def advice(row: Row) -> str:
     """What to change for the a-priori rank to pay: proved, for all tokens."""
     if row["pays_apriori"]:
         return "nothing to change"
+    if row["kind"] == "call" and row["M_apriori"] is None:
+        if row["cap"] is None:
+            return "a bound of the logits would have to be known; none is small enough here"
+        return (
+            f"bound |logit| by at most {short(parse(row['cap']), up=False)}, proved for all tokens"
+        )
     parts = []
     if row["cap"] is not None:
         parts.append(

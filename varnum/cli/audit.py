@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from varnum.cli.audit_calls import calls_of, say_unexplained
 from varnum.cli.audit_input import Prompts, subjects_of
 from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.cli.complete import presets
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from varnum.audit.row_file import RowFile
-    from varnum.audit.run import Asked, Subject
+    from varnum.audit.run import Asked, Calls, Subject
     from varnum.audit.task import Target
 
 
@@ -37,6 +38,21 @@ def audit(
     random: Annotated[
         list[str] | None,
         typer.Option(autocompletion=presets, help="Random weights of a preset; repeatable."),
+    ] = None,
+    torch: Annotated[
+        str | None, typer.Option(help="Any model: script.py:build returns (model, inputs).")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The same from a module: package.module:build.")
+    ] = None,
+    arrays: Annotated[
+        str | None, typer.Option(help="No model: q, k, v (or q_NAME, ..) of a .npz file.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Of --torch: so many batch entries; default: all.")
+    ] = None,
+    heads: Annotated[
+        int | None, typer.Option(help="Of --torch: so many heads of each call; default: all.")
     ] = None,
     labels: Annotated[str, typer.Option(help="One prompt per class label, e.g. 1,2.")] = "0",
     tokens: Annotated[
@@ -70,7 +86,9 @@ def audit(
 ) -> int:
     """Per layer, head and scale: logits, degree, rank from above and below, cost, verdict.
 
-    The model runs in float64 on tokens from a file, or on tokens that it generates itself.
+    A VAR model runs in float64 on tokens from a file, or on tokens that it generates itself. With
+    --torch any model runs once on inputs that a function of yours returns; its attention is
+    captured as it runs, and what is noticed and not captured is said on stderr.
 
     Exit code 0: every row was computed, whatever it says.
 
@@ -84,6 +102,11 @@ def audit(
     from varnum.audit.row_file import RowFile, digest_of
 
     asked = _asked(output_error, model_error, every_rank)
+    others = {"--var": var, "--vae": vae, "--config": config, "--random": random,
+              "--tokens": tokens}  # fmt: skip
+    calls = calls_of(torch, model, arrays, batch, heads, others)
+    if calls is not None:
+        return _audit_calls(calls, asked, out, resume, html, jobs, cluster, as_json)
     prompts = Prompts(labels, tokens, cfg, top_k, top_p, seed)
     subjects, sources = subjects_of(var, vae, config, random, prompts)
     question = _question(sources, prompts, asked)
@@ -92,6 +115,26 @@ def audit(
     if rows.taken:
         print(f"varnum: note: {trusted(rows.taken, out)}", file=sys.stderr)
     _show(rows, question, html, as_json)
+    return 0
+
+
+def _audit_calls(
+    calls: Calls, asked: Asked, out: str | None, resume: bool, html: str | None,
+    jobs: int | None, cluster: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    from varnum._version import __version__
+    from varnum.audit.row_file import RowFile, digest_of
+
+    question = {
+        "varnum": __version__, **calls.question(),
+        "output_error": [str(t.output_error) for t in asked.targets],
+        "every_rank": asked.every_rank,
+    }  # fmt: skip
+    rows = RowFile(out, {"digest": digest_of(question), "question": question}, resume=resume)
+    _compute([calls], asked, rows, jobs, cluster)
+    if rows.taken:
+        print(f"varnum: note: {trusted(rows.taken, out)}", file=sys.stderr)
+    _show(rows, question, html, as_json, say_unexplained(calls))
     return 0
 
 
@@ -148,7 +191,11 @@ def _question(sources: list[dict[str, Any]], prompts: Prompts, asked: Asked) -> 
 
 
 def _compute(
-    subjects: Sequence[Subject], asked: Asked, rows: RowFile, jobs: int | None, cluster: str | None
+    subjects: Sequence[Subject | Calls],
+    asked: Asked,
+    rows: RowFile,
+    jobs: int | None,
+    cluster: str | None,
 ) -> None:
     from varnum.audit.executor import cluster as on_cluster
     from varnum.audit.executor import default_jobs, processes
@@ -176,7 +223,10 @@ def trusted(count: int, path: str | None) -> str:
     )
 
 
-def _show(found: RowFile, question: dict[str, Any], html: str | None, as_json: bool) -> None:
+def _show(
+    found: RowFile, question: dict[str, Any], html: str | None, as_json: bool,
+    unexplained: list[list[str]] | None = None,
+) -> None:  # fmt: skip
     import shlex
 
     from varnum.audit.fields import ASSURANCE
@@ -188,11 +238,15 @@ def _show(found: RowFile, question: dict[str, Any], html: str | None, as_json: b
     groups, command = summarise(rows), shlex.join(["varnum", *sys.argv[1:]])
     if html is not None:
         note = trusted(found.taken, found.path) if found.taken else ""
+        missed = [f"noticed, not captured: {module}: {what}" for module, what in unexplained or []]
+        note = "; ".join([note] * bool(note) + list(dict.fromkeys(missed)))
         _write_html(html, page(rows, groups, question, command, note))
     if as_json:
         content: dict[str, Any] = {
             "command": command, "question": question, "assurance_of": ASSURANCE,
         }  # fmt: skip
+        if unexplained is not None:
+            content |= {"complete": not unexplained, "unexplained": unexplained}
         content |= {"rows_taken": found.taken, "summary": groups, "rows": rows}
         print_envelope(NAME, content, verdict="done", assurance="estimated", exit_code=0)
     else:

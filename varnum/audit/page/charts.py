@@ -22,7 +22,11 @@ def heat_map(field: Field, rows: Sequence[Row], length: int) -> str:
     A count is shown as a share of the `length` tokens, over prompts the largest value is.
     """
     assert field.assurance is not None
-    values: list[float] = upper_ends(field, rows)
+    both = zip(rows, upper_ends(field, rows), strict=True)
+    known = [(row, value) for row, value in both if value is not None]
+    if not known:
+        return ""
+    rows, values = [row for row, _ in known], [value for _, value in known]
     if field.kind is WHOLE:
         return _cells(rows, f"{field.map} / L", field.assurance, [v / length for v in values])
     return _cells(rows, field.map, field.assurance, values)

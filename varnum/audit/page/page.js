@@ -56,8 +56,8 @@ function show(index) {
     element("h3", row.title),
     element("p", row.advice),
     box,
-    element("p", "A priori numbers of this head again:", "soft"),
-    element("pre", row.command),
+    ...(row.command ? [element("p", "A priori numbers of this head again:", "soft"),
+                       element("pre", row.command)] : []),
     element("p", "Everything else is in the rows that the command on top writes.", "soft"),
   );
   panel.scrollIntoView({ block: "nearest" });

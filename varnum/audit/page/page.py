@@ -36,7 +36,7 @@ def page(
     note: str = "",
 ) -> str:  # fmt: skip
     """The whole HTML document. Every string from outside is escaped; `note`: what to know first."""
-    heads = [row for row in rows if row["kind"] == "head"]
+    heads = [row for row in rows if row["kind"] in ("head", "call")]
     budgets = [row for row in rows if row["kind"] == "budget"]
     parts = [_opening(groups, command)]
     if note:
@@ -63,9 +63,8 @@ def _document(body: str, heads: Sequence[Row]) -> str:
     ]
     data = [
         {
-            "title": f"Layer {r['layer']}, head {r['head']}, prompt {r['prompt']} "
-            f"(label {r['label']}), {r['model']}, output error {r['output_error']}",
-            "advice": f"{verdict(r)}. For the a-priori rank to pay: {advice(r)}.",
+            "title": _title(r),
+            "advice": f"{verdict(r)}. {_guess(r)}For the a-priori rank to pay: {advice(r)}.",
             "command": reproduce(r),
             "scales": r["scales"],
         }
@@ -80,6 +79,24 @@ def _document(body: str, heads: Sequence[Row]) -> str:
     )
 
 
+def _title(r: Row) -> str:
+    rest = f"{r['model']}, output error {r['output_error']}"
+    if r["kind"] == "call":
+        return (
+            f"{r['module']}, head {r['head']}, call {r['call']}, batch {r['batch']}, "
+            f"{r['tokens'][0]} x {r['tokens'][1]}, mask {r['mask']}, {rest}"
+        )
+    return (
+        f"Layer {r['layer']}, head {r['head']}, prompt {r['prompt']} (label {r['label']}), {rest}"
+    )
+
+
+def _guess(r: Row) -> str:
+    """Of a call: what triage says, and why figures are missing."""
+    said = f"Triage, an estimate: {r['triage']}. " if r.get("triage") else ""
+    return said + (f"No ranks: {r['reason']}. " if r.get("reason") else "")
+
+
 def _json(name: str, value: Any) -> str:
     text = json.dumps(value).replace("<", "\\u003c")  # no tag can end the script element
     return f'<script type="application/json" id="{name}">{text}</script>'
@@ -87,6 +104,13 @@ def _json(name: str, value: Any) -> str:
 
 def reproduce(row: Row) -> str:
     """The command that gives degree, rank, cost and crossover of a head again, from M alone."""
+    if row["kind"] == "call":
+        if row["M_rounded"] is None:
+            return ""
+        return (
+            f"varnum bound --M {row['M_rounded']} --d {row['d']} "
+            f"--output-error {row['output_error']}"
+        )
     sides = ",".join(str(scale["side"]) for scale in row["scales"])
     d = row["d"]
     return (
@@ -128,7 +152,7 @@ def _answer(g: Row) -> str:
 
 def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
     title = f": {escape(g['model'])}, output error {escape(g['output_error'])}" if several else ""
-    length = rows[0]["scales"][-1]["prefix"]
+    length = g["tokens"]
     lines = []
     for f in HEADS:
         # what has no range is the same for every head of a model
@@ -136,15 +160,20 @@ def _group(g: Row, rows: Sequence[Row], several: bool) -> str:
         cells = "".join(f"<td>{escape(_shown(v, f.name))}</td>" for v in values)
         lines.append(f"<tr><td>{escape(f.title)} {_tag(f)}</td>{cells}</tr>")
     maps = "".join(heat_map(f, rows, length) for f in MAPS)
-    middle = sorted(rows, key=lambda r: r["rank_apriori"])[(len(rows) - 1) // 2]
+    curves = "" if rows[0]["kind"] == "call" else _curves(rows, title)
     return (
         f"<h2>Over the heads{title}</h2>"
         '<div class="scroll"><table><thead><tr><th>per head</th><th>least</th><th>median</th>'
         "<th>largest</th></tr></thead><tbody>"
         f"{''.join(lines)}</tbody></table></div>"
-        f'<h2>Layers and heads{title}</h2><div class="heats">{maps}</div>'
-        f"<h2>Cost against n{title}</h2>{cost_curves(middle, middle['d'])}"
+        f'<h2>Layers and heads{title}</h2><div class="heats">{maps}</div>{curves}'
     )
+
+
+def _curves(rows: Sequence[Row], title: str) -> str:
+    """Of a pyramid of maps."""
+    middle = sorted(rows, key=lambda r: r["rank_apriori"])[(len(rows) - 1) // 2]
+    return f"<h2>Cost against n{title}</h2>{cost_curves(middle, middle['d'])}"
 
 
 def _tag(field: Field) -> str:
@@ -191,7 +220,10 @@ def _budget(row: Row) -> str:
 
 
 def _table(heads: Sequence[Row]) -> str:
-    places = ("model", "layer", "head", "label", "output_error")
+    calls = any(row["kind"] == "call" for row in heads)
+    places: tuple[str, ...] = ("model", "layer", "head", "label", "output_error")
+    if calls:
+        places = ("model", "module", "layer", "call", "batch", "head", "mask", "output_error")
     titles = "".join(f"<th><button>{name.replace('_', ' ')}</button></th>" for name in places)
     titles += '<th class="left"><button>verdict</button></th>'
     titles += "".join(f"<th><button>{escape(f.title)}</button>{_tag(f)}</th>" for f in HEADS)
