@@ -42,6 +42,17 @@ def error(
         str | None, typer.Option(help=".. in float64, float32 or (torch) bfloat16.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, or with torch cuda.")] = "cpu",
+    kernel_error: Annotated[
+        str | None,
+        typer.Option("--kernel-error", help="Of all models whose kernels err by this, entrywise."),
+    ] = None,
+    model_error: Annotated[
+        str | None,
+        typer.Option("--model-error", help="Find the largest kernel error that keeps this."),
+    ] = None,
+    margins: Annotated[
+        bool, typer.Option("--margins", help="Bound differences of logits too: surer tokens.")
+    ] = False,
     samples: Annotated[
         int, typer.Option(help="Size of the ensemble, even: more is tighter and slower.")
     ] = 32,
@@ -57,8 +68,9 @@ def error(
     """Bound how far a run's logits are from the exact model's, on the same weights and tokens.
 
     Exact means real arithmetic on the stored weights. Give the run's logits (--logits), let it be
-    run here (--attention, --backend, --dtype), or neither: then the float64 run is bounded. The
-    seed is drawn by this machine after all bounds are fixed, so there is no --seed.
+    run here (--attention, --backend, --dtype), or neither: then the float64 run is bounded; or
+    give a kernel error (--kernel-error), and every model within it is. The seed is drawn by this
+    machine after all bounds are fixed, so there is no --seed.
 
     Exit code 3: no bound could be certified.
 
@@ -81,7 +93,10 @@ def error(
     if runs:
         given = _run(model, chosen, forced, attention, output_error, backend, dtype, device)
     with progress() as say:
-        found = error_of(model, chosen, forced, given, samples=samples, chance=chance, say=say)
+        found = error_of(
+            model, chosen, forced, given, kernel_error=kernel_error, model_error=model_error,
+            margins=margins, samples=samples, chance=chance, say=say,
+        )  # fmt: skip
     if out is not None and found.exit_code == 0:
         try:
             np.savez(out, logits=found.centre, bound=found.bound)

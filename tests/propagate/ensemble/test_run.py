@@ -8,22 +8,10 @@ import numpy as np
 import pytest
 
 import varnum as vn
+from tests.propagate.ensemble.runs import small
 from varnum.balls.scalar import precision
 from varnum.model.backend import Backend, to_numpy
-from varnum.model.config import VaeConfig, VarConfig
 from varnum.model.generate import Model, teacher_forced_logits
-from varnum.model.random_weights import random_model
-
-SIDES = (1, 2)
-
-
-def small(seed: int, **changes: object) -> tuple[Model, np.ndarray]:
-    """A random model of five tokens, and tokens for it."""
-    sizes = {"depth": 2, "embed_dim": 16, "num_heads": 2, "vocab_size": 12, "Cvae": 4}
-    var = VarConfig(SIDES, num_classes=3, **(sizes | changes))  # type: ignore[arg-type]
-    vae = VaeConfig(SIDES, vocab_size=12, Cvae=4, ch=32, ch_mult=(1,), num_res_blocks=1)
-    tokens = np.random.default_rng(seed).integers(0, 12, (1, 5))
-    return random_model(var, vae, seed), tokens
 
 
 @pytest.mark.parametrize("changes", [{}, {"attn_l2_norm": False}, {"shared_aln": True}])
@@ -90,3 +78,20 @@ def test_the_chance_is_split_over_sequences() -> None:
     )
     assert both.tokens == 2 * one.tokens
     assert both.assurance == "proved for this run, up to chance 0.01"
+
+
+def test_a_kernel_error_and_the_largest_one() -> None:
+    """Backwards: the kernel error found for a model error keeps it, ten times as much does not."""
+    model, tokens = small(4)
+    found = vn.error_of(model, 1, tokens, model_error="1e-3", margins=True)
+    assert found.verdict == "proved"
+    assert found.logit_error <= 1e-3
+    assert found.kernel_error is not None
+    again = vn.error_of(model, 1, tokens, kernel_error=found.kernel_error)
+    assert 0.3e-3 < again.logit_error < 3e-3
+    assert again.rounding_bound < again.logit_error
+    assert found.tokens_certain >= again.tokens_certain - 1
+    with pytest.raises(vn.InputError, match="give one of"):
+        vn.error_of(model, 1, tokens, kernel_error="1e-3", model_error="1e-3")
+    with pytest.raises(vn.InputError, match="kernel_error: 2 is not allowed"):
+        vn.error_of(model, 1, tokens, kernel_error="2")

@@ -140,7 +140,8 @@ def _head(
         # rounding: the kernel's, the quotient of sums, the values'
         entry = gamma(2 * end + 12) * (p @ np.abs(v.centre[:end])) + p @ v.entry[:end] * UP
         if eta:
-            ball = ball + own * weight.sum(-1)
+            # the last term only keeps the radius above what rounds in the boxes' noise
+            ball = ball + (own * weight.sum(-1) + eta * most_v * 2.0**-26) * UP
             boxes = Boxes(p, v.centre[:end], spread_v, eta, cbar)
             box_noise(ensemble, part, boxes, f"{where}, kernel", rows.start)
         else:

@@ -17,6 +17,7 @@ from varnum.propagate.forms import Floats
 
 LIPSCHITZ = 0.6496  # > 3 sqrt 3 / 8, of h(t) = t^2/(1 + t^2)
 _SAFE = 2.0**-40
+_LEAST = 1e-140  # below it squares leave float64
 
 
 def gauss_quantile(samples: int, chance: Fraction) -> float:
@@ -79,32 +80,28 @@ def _log(chance: Fraction) -> float:
     return math.log(chance.numerator) - math.log(chance.denominator)
 
 
-def cauchy_radius(values: Floats, loss: float, threshold: float) -> Floats:
+def cauchy_radius(values: Floats, loss: Floats | float, threshold: float) -> Floats:
     """tau per column of |values| (samples, forms): the last one tried with F(tau) <= threshold.
 
     F(tau) = mean h(|z|/tau) + loss, loss the charge for rounding. Infinite where none passes; all
     zero samples give 0. Claim ensemble-forms.
     """
     size = np.abs(values)
-    room = threshold - loss - _SAFE
-    count = size.shape[0]
-    if not room > 0:
-        return np.where((size == 0).all(0) & (loss <= threshold), 0.0, np.inf)
+    room = np.broadcast_to(threshold - np.asarray(loss) - _SAFE, size.shape[1:])
+    space = np.where(room > 0, room, 1.0)
     squares = size * size
-    # F(tau) <= mean z^2/tau^2 gives a tau that passes; then down by halving the logarithm
-    high = np.sqrt(squares.mean(0) / room) * (1 + 2.0**-20)
-    low = high * 0.0
+    # mean z^2/tau^2 >= F(tau) - loss, so this tau passes; then down, halving the logarithm
+    high = np.sqrt(squares.mean(0) / space) * (1 + 2.0**-20)
     positive = high > 0
-    safe = np.where(positive, high, 1.0)
-    low = np.where(positive, safe * math.sqrt(room / max(1.0, count)) * 1e-3, 0.0)
-    high = safe
-    for _ in range(24):
-        middle = np.sqrt(np.maximum(low, safe * 1e-12) * high)
-        inside = _mean(squares, middle) <= room
+    high = np.where(positive, high, 1.0)
+    low = high * 1e-9
+    for _ in range(18):
+        middle = np.sqrt(low * high)
+        inside = _mean(squares, middle) <= space
         high, low = np.where(inside, middle, high), np.where(inside, low, middle)
-    passed = (_mean(squares, high) <= room) & np.isfinite(high)
-    answer = np.where(passed, high, np.inf)
-    return np.asarray(np.where(positive, answer, np.where((size == 0).all(0), 0.0, np.inf)))
+    passed = (_mean(squares, high) <= space) & np.isfinite(high) & (room > 0)
+    answer = np.where(passed & positive, np.maximum(high, _LEAST), np.inf)
+    return np.where((size == 0).all(0) & (room > 0), 0.0, answer)
 
 
 def _mean(squares: Floats, tau: Floats) -> Floats:

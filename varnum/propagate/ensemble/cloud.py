@@ -256,9 +256,13 @@ class Ensemble:
         theta = np.maximum.accumulate(self._theta[:, self.cauchy], axis=0)
         loss = np.minimum(1.0, LIPSCHITZ * theta).mean(1)[scales] * UP
         bound = np.empty((count, k))
-        for token in range(count):
-            size = np.abs(values[token, self.cauchy]) + err[token, self.cauchy, None]
-            bound[token] = cauchy_radius(size, float(loss[token]), self._x)
+        step = max(1, 2**22 // (self.noise.cauchy * k))
+        for at in range(0, count, step):
+            part = slice(at, at + step)
+            size = np.abs(values[part, self.cauchy]) + err[part, self.cauchy, None]
+            flat = np.swapaxes(size, 0, 1).reshape(self.noise.cauchy, -1)
+            losses = np.repeat(loss[part], k)
+            bound[part] = cauchy_radius(flat, losses, self._x).reshape(-1, k)
         return infinite(bound * UP + LEAST)
 
 

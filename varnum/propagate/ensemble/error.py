@@ -5,28 +5,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from varnum.balls.exact import parse
+from varnum.balls.exact import parse, to_text
 from varnum.envelope import envelope, plain
 from varnum.errors import InputError
 from varnum.floats.guard import certifying
 from varnum.model.generate import Model
 from varnum.outward import at_least, at_most, float_up
-from varnum.propagate.checked import exact_floats, whole
+from varnum.propagate.ensemble import given as g
 from varnum.propagate.ensemble.inputs import conditions, embedded
-from varnum.propagate.ensemble.protocol import Accepted, Plan, Start, certify
+from varnum.propagate.ensemble.ops import Logits
+from varnum.propagate.ensemble.protocol import Accepted, Plan, Start, certify, estimate_bound
 from varnum.propagate.forms import Floats
 from varnum.text import filled
 from varnum.value import Value
 from varnum.verdict import Unknown, up_to_chance
 
 SAMPLES = 32
+KERNEL_PLAN = (128, 256)  # Gauss and Cauchy samples where kernels err
+FLOOR = 2.0**-20  # of the pilot's supremum: the least radius there, so that Theta stays small
+SEARCHES = 3  # certificates that a search for the largest kernel error may draw
 ASSUMPTIONS = (
     "exp within 4 units in the last place; float64 products are sums of products, not emulated; "
     "NumPy's Philox-4x64 generator taken as random"
@@ -117,7 +122,8 @@ class RunError(Value):
     def __str__(self) -> str:
         if self.verdict != "proved":
             return self.reason
-        lines = [
+        lines = [] if self.kernel_error is None else [f"kernel error       {self.kernel_error}"]
+        lines += [
             f"logits within      {at_most(self.logit_error)} of the exact model's",
             f"  by scale         {', '.join(at_most(e, 2) for e in self.logit_error_per_scale)}",
             f"float64 rounding   {at_most(self.rounding_bound)}",
@@ -140,6 +146,9 @@ def error_of(
     tokens: Any,
     logits: Any = None,
     *,
+    kernel_error: str | Fraction | None = None,
+    model_error: str | Fraction | None = None,
+    margins: bool = False,
     samples: int = SAMPLES,
     chance: str | Fraction = "1e-6",
     say: Callable[[str], None] = lambda _: None,
@@ -147,117 +156,195 @@ def error_of(
     """How far logits are from those of the exact model on the same weights and tokens.
 
     labels (B,) or one for all; tokens (B, L), small scales first; logits (B, L, V), of any
-    implementation, or None: then the float64 run's own error. samples: of the ensemble, even; more
-    make a tighter bound and more work. chance: that a false bound is printed, over the draws.
-    Raises InputError. Claim ensemble-run.
+    implementation, or None: then the float64 run's own error. kernel_error: of every model whose
+    attention weights are off by at most that, relatively, entry by entry, in every layer;
+    model_error: the largest kernel error that is verified to keep every logit within it (one
+    sequence). margins: bound differences of logits too, for more certain tokens. samples: of the
+    ensemble, even; more make a tighter bound and more work. chance: that a false bound is printed,
+    over the draws. Raises InputError. Claim ensemble-run.
     """
-    whole(samples, 4, 4096, "samples")
-    if samples % 2:
-        raise InputError(f"samples: {samples} is odd; allowed are even numbers from 4 to 4096")
-    total = _chance(chance)
-    ids, label_of = _tokens(model, labels, tokens)
-    given = None if logits is None else _logits(model, logits, len(ids))
-    plan = Plan(gauss=samples, chance=total / len(ids))
-    found: list[Accepted] = []
+    plan = Plan(gauss=g.checked_samples(samples))
+    total = g.checked_chance(chance)
+    ids, label_of = g.checked_tokens(model, labels, tokens)
+    given = None if logits is None else g.checked_logits(model, logits, len(ids))
+    if sum(x is not None for x in (logits, kernel_error, model_error)) > 1:
+        raise InputError("logits: give one of logits, kernel_error and model_error")
+    if model_error is not None and len(ids) > 1:
+        raise InputError("model_error: one sequence of tokens at a time")
+    eps = None if kernel_error is None else g.checked_error(kernel_error, "kernel_error", ONE)
+    target = None if model_error is None else g.checked_error(model_error, "model_error", LARGE)
+    answers = []
     with certifying():
         for row, sequence in enumerate(ids):
             say(f"sequence {row + 1} of {len(ids)}")
             x, error = embedded(model, label_of[row], sequence)
-            start = Start(model.var_weights, model.var, x, error, conditions(model, label_of[row]))
-            accepted = certify(start, plan, say)
-            if isinstance(accepted, Unknown):
-                return _refused(model, accepted, total, plan, samples)
-            found.append(accepted)
-        return _answer(model, found, given, total, plan, samples)
+            vectors = conditions(model, label_of[row])
+            start = Start(model.var_weights, model.var, x, error, vectors, margins=margins)
+            part = replace(plan, chance=total / len(ids))
+            found = _one(start, part, eps, target, say)
+            if isinstance(found, Unknown):
+                return _refused(model, found, total, plan)
+            answers.append(found)
+        return _answer(model, answers, given, total, plan)
+
+
+ONE, LARGE = Fraction(1), Fraction(10**6)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One sequence: the exact model's certificate, and that of all models within a kernel error."""
+
+    exact: Accepted
+    perturbed: Accepted | None = None
+    eps: Fraction | None = None
+
+    def error(self) -> Floats:
+        """Bound of |perturbed - exact|, or of |exact - centre|, (L, V)."""
+        bound = self.exact.end.bound
+        if self.perturbed is None:
+            return bound
+        end = self.perturbed.end
+        apart = np.abs(end.centre - self.exact.end.centre)  # zero, if two runs are one
+        return np.asarray((bound + end.bound + apart) * (1 + 2.0**-50))
+
+
+def _one(
+    start: Start,
+    plan: Plan,
+    eps: Fraction | None,
+    target: Fraction | None,
+    say: Callable[[str], None],
+) -> _Found | Unknown:
+    if eps is None and target is None:
+        exact = certify(start, plan, say)
+        return exact if isinstance(exact, Unknown) else _Found(exact)
+    half = replace(plan, chance=plan.chance / 2)
+    exact = certify(start, half, say)
+    if isinstance(exact, Unknown):
+        return exact
+    if eps is not None:
+        found = certify(_with_kernel(start, eps), _kernel_plan(half), say)
+        return found if isinstance(found, Unknown) else _Found(exact, found, eps)
+    return _search(start, half, exact, target or ONE, say)
+
+
+def _kernel_plan(plan: Plan, share: int = 1) -> Plan:
+    gauss, cauchy = KERNEL_PLAN
+    return Plan(gauss, cauchy, plan.chance / share, (2.0, 3.0, 4.5), FLOOR)
+
+
+def _with_kernel(start: Start, eps: Fraction) -> Start:
+    """Kernel entries times (1 + e), |e| <= eps: atanh(eps) on the logarithmic scale."""
+    return replace(start, eta=math.atanh(float_up(eps)) * (1 + 2.0**-40))
+
+
+def _search(
+    start: Start, plan: Plan, exact: Accepted, target: Fraction, say: Callable[[str], None]
+) -> _Found | Unknown:
+    """The largest kernel error within reach: pilots (free) look for it, certificates decide."""
+    room = float(target) - float(exact.end.bound.max())
+    kernel = _kernel_plan(plan, SEARCHES)
+    eps = _promising(start, kernel, room, say)
+    reason = "no kernel error above 1e-12 keeps the logits within it"
+    for _ in range(SEARCHES if eps > 0 else 0):
+        exact_eps = parse(f"{eps:.3e}", "kernel_error")
+        say(f"kernel error {eps:.3e}")
+        found = certify(_with_kernel(start, exact_eps), kernel, say)
+        if isinstance(found, Unknown):
+            reason, eps = found.reason, eps * 0.8
+            continue
+        answer = _Found(exact, found, exact_eps)
+        reached = float(answer.error().max())
+        if reached <= target:
+            return answer
+        reason, eps = "the bound is above it", eps * 0.97 * float(target) / reached
+    return Unknown(f"model_error: {reason}")
+
+
+def _promising(start: Start, plan: Plan, room: float, say: Callable[[str], None]) -> float:
+    """A kernel error whose pilot stays within `room`; 0 where none does."""
+    best, eps = 0.0, 1e-6
+    for step in range(9):
+        say(f"pilot {step + 1}: kernel error {eps:.2e}")
+        end = estimate_bound(_with_kernel(start, Fraction(eps)), plan)
+        reached = math.inf if end is None else float(end.bound.max())
+        if reached <= 0.97 * room:
+            best = max(best, eps)
+        if best and best < eps <= 1.15 * best:
+            break
+        grow = 0.95 * room / reached if 0 < reached < math.inf else 0.3
+        trial = eps * min(max(grow, 0.2), 1000.0)
+        eps = min(trial if not best or reached <= room else math.sqrt(best * eps), 0.5)
+        if eps < 1e-12:
+            break
+        if best and abs(eps - best) <= 0.05 * best:
+            break
+    return best
 
 
 def _answer(
-    model: Model,
-    found: list[Accepted],
-    given: Floats | None,
-    total: Fraction,
-    plan: Plan,
-    samples: int,
+    model: Model, found: list[_Found], given: Floats | None, total: Fraction, plan: Plan
 ) -> RunError:
-    centre = np.stack([f.logits for f in found])
-    bound = np.stack([f.bound for f in found])
+    centre = np.stack([f.exact.end.centre for f in found])
+    bound = np.stack([f.exact.end.bound for f in found])
     difference = np.zeros_like(centre) if given is None else np.abs(given - centre) * (1 + 2.0**-50)
-    error = (difference + bound) * (1 + 2.0**-50)
+    error = (difference + np.stack([f.error() for f in found])) * (1 + 2.0**-50)
     ends = np.cumsum(model.var.lengths)[:-1]
-    certain = certain_tokens(centre, bound, given)
+    certain = np.stack([_certain(f) for f in found])
+    if given is not None:
+        certain &= given.argmax(-1) == centre.argmax(-1)
+    both = [a for f in found for a in (f.exact, f.perturbed) if a is not None]
+    eps = found[0].eps
     return RunError(
         "proved",
         at_most(total, 1),
-        tuple(f.tries for f in found),
+        tuple(a.tries for a in both),
         len(plan.slacks),
-        samples,
+        plan.gauss,
         float_up(bound.max()),
         None if given is None else float_up(difference.max()),
         float_up(error.max()),
         tuple(float_up(part.max()) for part in np.split(error, ends, axis=1)),
         int(certain.sum()),
         int(certain.size),
-        commitments=tuple(f.commitment for f in found),
+        kernel_error=None if eps is None else to_text(eps),
+        commitments=tuple(a.commitment for a in both),
         centre=centre,
         bound=bound,
     )
 
 
-def _refused(model: Model, why: Unknown, total: Fraction, plan: Plan, samples: int) -> RunError:
-    infinite = float("inf")
-    tries = len(plan.slacks)
+def _certain(found: _Found) -> Any:
+    """Which tokens' largest logit is certain, for the exact model and all within the error."""
+    sure = certain_tokens(found.exact.end)
+    if found.perturbed is not None:
+        same = found.perturbed.end.centre.argmax(-1) == found.exact.end.centre.argmax(-1)
+        sure = sure & certain_tokens(found.perturbed.end) & same
+    return sure
+
+
+def _refused(model: Model, why: Unknown, total: Fraction, plan: Plan) -> RunError:
+    infinite, tries = float("inf"), len(plan.slacks)
     return RunError(
-        "unknown", at_most(total, 1), (tries,), tries, samples, infinite, None, infinite,
+        "unknown", at_most(total, 1), (tries,), tries, plan.gauss, infinite, None, infinite,
         (infinite,) * model.var.scales, 0, 0, reason=why.reason,
     )  # fmt: skip
 
 
-def certain_tokens(centre: Floats, bound: Floats, given: Floats | None = None) -> Any:
-    """Which tokens' largest logit is certain: (.., L, V) twice -> (.., L).
+def certain_tokens(end: Logits) -> Any:
+    """Which tokens' largest logit is certain: (L,).
 
-    The exact model's largest logit stands where centre - bound is above every other centre + bound;
-    given logits agree with it where theirs is the same.
+    Where centre - bound is above every other centre + bound, or the gap above the bound of the
+    difference.
     """
-    best = centre.argmax(-1)
-    low = np.take_along_axis(centre - bound, best[..., None], -1)[..., 0]
-    high = centre + bound
-    np.put_along_axis(high, best[..., None], -np.inf, -1)
-    rounding = 2.0**-50 * (np.abs(low) + np.abs(centre).max(-1))
-    sure = low - high.max(-1) > rounding
-    return sure if given is None else sure & (given.argmax(-1) == best)
-
-
-def _chance(chance: str | Fraction) -> Fraction:
-    value = parse(chance, "chance")
-    if not 0 < value <= Fraction(1, 100):
-        raise InputError(f"chance: {chance} is not allowed; above 0 and at most 1/100")
-    if value < Fraction(1, 1 << 100):
-        raise InputError("chance: below 2^-100 the draws themselves are not that good")
-    return value
-
-
-def _tokens(model: Model, labels: Any, tokens: Any) -> tuple[Any, list[int]]:
-    var = model.var
-    ids = np.asarray(tokens)
-    if ids.ndim != 2 or ids.shape[1] != var.length or ids.dtype.kind not in "iu" or not len(ids):
-        raise InputError(
-            f"tokens: need integers of shape (B, {var.length}), got {ids.dtype} of {ids.shape}"
-        )
-    if ids.min() < 0 or ids.max() >= var.vocab_size:
-        raise InputError(f"tokens: allowed are 0 to {var.vocab_size - 1}")
-    names = np.asarray(labels).reshape(-1)
-    if names.dtype.kind not in "iu" or len(names) not in (1, len(ids)):
-        raise InputError(f"labels: need 1 or {len(ids)} integers, got {str(labels)[:60]}")
-    if names.max() > var.num_classes:
-        raise InputError(f"labels: allowed are -1 (no class) to {var.num_classes}")
-    return ids, [int(names[row % len(names)]) for row in range(len(ids))]
-
-
-def _logits(model: Model, logits: Any, rows: int) -> Floats:
-    given = exact_floats(logits, "logits")
-    if given.ndim == 2:
-        given = given[None]
-    expected = (rows, model.var.length, model.var.vocab_size)
-    if given.shape != expected:
-        raise InputError(f"logits: shape {given.shape}, expected {expected}")
-    return given
+    centre = end.centre
+    best = centre.argmax(-1)[..., None]
+    gap = np.take_along_axis(centre, best, -1) - centre
+    need = end.bound + np.take_along_axis(end.bound, best, -1)
+    if end.apart is not None:
+        need = np.minimum(need, end.apart)
+    need = need * (1 + 2.0**-50) + 2.0**-50 * np.abs(centre).max(-1, keepdims=True)
+    clear = gap > need
+    np.put_along_axis(clear, best, True, -1)
+    return clear.all(-1)

@@ -7,6 +7,7 @@ claim ensemble-sites; gamma counts are generous, exact ones would change nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,31 @@ Vector = tuple[Floats, Floats]
 _CHUNK = 2**24  # numbers of a temporary
 
 
+@dataclass(frozen=True)
+class Logits:
+    """The end of the walk, (L, V) each: the float run's logits, a bound of their deviation.
+
+    apart: bound of the deviation of (logit - the token's largest logit), where it was asked for.
+    """
+
+    centre: Floats
+    bound: Floats
+    apart: Floats | None = None
+
+
 class Clouds:
     """Ops on `Cloud`; eta: kernel error on the logarithmic scale, 0 for the exact model."""
 
     def __init__(
-        self, weights: Mapping[str, Any], config: VarConfig, ensemble: Ensemble, eta: float = 0.0
+        self,
+        weights: Mapping[str, Any],
+        config: VarConfig,
+        ensemble: Ensemble,
+        eta: float = 0.0,
+        margins: bool = False,
     ) -> None:
         self.weights, self.config, self.ensemble, self.eta = weights, config, ensemble, eta
+        self.margins = margins
         self.place = ""
         self.reach: Floats = np.zeros(0)  # sup of the last LayerNorm's output deviation
 
@@ -128,26 +147,34 @@ class Clouds:
         )
 
     def linear(self, x: Cloud, name: str) -> Any:
-        """J = W; `head` gives (logits, bound of each) in place of a cloud."""
+        """J = W; `head` gives `Logits` in place of a cloud."""
         weight, bias = self.w(f"{name}.weight"), self.w(f"{name}.bias")
         if name == "head":
             return self._logits(x, weight, bias)
         return dense(x, weight, bias)
 
-    def _logits(self, x: Cloud, weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
+    def _logits(self, x: Cloud, weight: Floats, bias: Floats) -> Logits:
         count, m, width = x.samples.shape
         values = x.centre @ weight.T + bias
         size = np.abs(weight)
         entry = gamma(width + 2) * (np.abs(x.centre) @ size.T + np.abs(bias)) * UP
         rows = np.sqrt((weight**2).sum(1)).max() * UP
         bound = np.empty_like(values)
+        best = values.argmax(-1)  # of the float run: no noise in it, so the forms are fixed
+        apart = np.empty_like(values) if self.margins else None
         step = max(1, _CHUNK // (m * len(weight)))
         for first in range(0, count, step):
             part = x.samples[first : first + step]
             fuzz = gamma(width + 2) * rows * l2(part)
             moved = (part.reshape(-1, width) @ weight.T).reshape(len(part), m, -1)
             bound[first : first + step] = self.ensemble.forms(moved, fuzz, first)
-        return values, (bound + entry) * UP
+            if apart is not None:
+                at = best[first : first + step, None, None]
+                moved -= np.take_along_axis(moved, at, -1)
+                apart[first : first + step] = self.ensemble.forms(moved, 3 * fuzz, first)
+        if apart is not None:
+            apart += entry + np.take_along_axis(entry, best[:, None], -1)
+        return Logits(values, (bound + entry) * UP, None if apart is None else apart * UP)
 
     def project(self, y: Cloud, block: int) -> Heads:
         """The heads are made one after the other, when they are attended to."""

@@ -20,7 +20,7 @@ from varnum.model.config import VarConfig
 from varnum.model.walk import walk
 from varnum.propagate.ensemble.cloud import Cloud, Ensemble, Fixed, Pilot, Refused
 from varnum.propagate.ensemble.noise import Noise
-from varnum.propagate.ensemble.ops import Clouds, Vector
+from varnum.propagate.ensemble.ops import Clouds, Logits, Vector
 from varnum.propagate.forms import Floats
 from varnum.verdict import Unknown
 
@@ -47,14 +47,14 @@ class Start:
     x_error: Floats
     conditions: Sequence[tuple[Vector, ...]]
     eta: float = 0.0
+    margins: bool = False
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """An accepted try: logits (L, V) of the float run, bound of |exact or perturbed - logits|."""
+    """An accepted try: the float run's logits with bounds of |exact or perturbed - logits|."""
 
-    logits: Floats
-    bound: Floats
+    end: Logits
     tries: int
     commitment: str
     forms: int
@@ -80,18 +80,26 @@ def certify(
             commitment = commit(start, plan, pilot.radii, attempt, forms)
             seed = hashlib.sha256(b"varnum chance|" + commitment + os.urandom(32)).digest()
             say(f"try {attempt}: verification")
-            (logits, bound), ops = _walk(
-                start, plan, Fixed(pilot.radii), seed, attempt, budget / forms
-            )
+            end, ops = _walk(start, plan, Fixed(pilot.radii), seed, attempt, budget / forms)
             ops.ensemble.ledger.end()
             if ops.ensemble.forms_used > forms:
                 raise Refused("more forms than were counted")
-            if np.isfinite(logits).all() and np.isfinite(bound).all():
-                return Accepted(logits, bound, attempt, commitment.hex(), forms)
+            if np.isfinite(end.centre).all() and np.isfinite(end.bound).all():
+                return Accepted(end, attempt, commitment.hex(), forms)
             reason = "a logit's bound is not finite"
         except ArithmeticError as refused:  # a site refuses, or nothing can be bounded there
             reason = str(refused)
     return Unknown(f"not certified (try {len(plan.slacks)} of {len(plan.slacks)}): {reason}")
+
+
+def estimate_bound(start: Start, plan: Plan) -> Logits | None:
+    """What a pilot alone would say; None where it is refused. No statement: its noise chose it."""
+    chance = plan.chance / 2 / estimated_forms(start, plan)
+    try:
+        end: Logits = _walk(start, plan, Pilot(plan.slacks[0]), os.urandom(32), 1, chance)[0]
+    except ArithmeticError:
+        return None
+    return end if np.isfinite(end.bound).all() else None
 
 
 def estimated_forms(start: Start, plan: Plan) -> int:
@@ -99,7 +107,7 @@ def estimated_forms(start: Start, plan: Plan) -> int:
     config = start.config
     length, depth = config.length, config.depth
     each = config.num_heads * length * (length + 8) + length * (config.hidden + 8)
-    return 2 * (depth * each + length * config.vocab_size)
+    return 2 * (depth * each + 2 * length * config.vocab_size)
 
 
 def _walk(
@@ -115,7 +123,7 @@ def _walk(
         np.zeros(count),
         np.zeros((count, ensemble.rows)),
     )
-    ops = Clouds(start.weights, start.config, ensemble, start.eta)
+    ops = Clouds(start.weights, start.config, ensemble, start.eta, start.margins)
     with np.errstate(all="ignore"):  # an infinity is refused by the site that it reaches
         cloud = ensemble.inject(cloud, "embeddings")
         return walk(ops, cloud, start.conditions), ops
@@ -123,7 +131,9 @@ def _walk(
 
 def commit(start: Start, plan: Plan, radii: list[Floats], attempt: int, forms: int) -> bytes:
     """SHA-256 of everything that was fixed: weights, run, radii, sizes of the ensemble."""
-    digest = hashlib.sha256(repr((plan, start.config, start.eta, attempt, forms)).encode())
+    digest = hashlib.sha256(
+        repr((plan, start.config, start.eta, start.margins, attempt, forms)).encode()
+    )
     for name in sorted(start.weights):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(np.asarray(start.weights[name])).tobytes())
