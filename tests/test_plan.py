@@ -200,3 +200,15 @@ def test_the_facade_is_not_shadowed() -> None:
     assert shown.stdout == "4\n"
     with pytest.raises(AttributeError):
         vn.no_such_name  # noqa: B018
+
+
+def test_where_it_does_not_pay_it_says_what_would() -> None:
+    answer = vn.plan(model="var-d16", eps="1e-2")
+    size = answer.largest_size(3).size  # type: ignore[union-attr]
+    assert "Here it would pay for |logit| up to 0.200 " in str(answer)
+    assert "varnum audit" in str(answer)
+    again = vn.plan(M=size, model="var-d16", eps="1e-2")
+    assert again.pays
+    assert "would pay" not in str(again)
+    assert "No |logit| is small enough" in str(vn.plan(M=1, d=4, n=1, eps="1e-2"))
+    assert "W up to" in str(vn.plan(W=4, d=64, n=16, error="additive", eps="1e-3"))

@@ -22,7 +22,10 @@ def text(answer: Plan) -> str:
     for name, value, note in rows:
         line = f"  {name:<{width}}  {value}" + (f"   {note}" if note else "")
         lines.append(filled(line, indent=" " * (width + 4)))
-    return "\n".join([*lines, filled(sentence(answer), indent="")])
+    lines.append(filled(sentence(answer), indent=""))
+    if (would := what_would(answer)) is not None:
+        lines.append(filled(would, indent=""))
+    return "\n".join(lines)
 
 
 def headline(answer: Plan) -> str:
@@ -102,6 +105,20 @@ def sentence(answer: Plan) -> str:
     return (
         f"{verb}: at L = {big(q.schedule.length)}, attention of rank {big(answer.rank)} takes "
         f"{times:.3g} times the operations of exact attention; {from_n}."
+    )
+
+
+def what_would(answer: Plan) -> str | None:
+    """Where it does not pay: up to which logits it would, and where to look for them."""
+    if answer.cost is None or answer.pays:
+        return None
+    found = answer.largest_size(digits=3)
+    if isinstance(found, Unknown):
+        return f"No |logit| is small enough here: {found.reason}."
+    size = "|logit| up to" if answer.question.error == "relative" else "W up to"
+    return (
+        f"Here it would pay for {size} {at_least(found.size)} (same d and error). How large the "
+        "logits of real heads are, and what each needs: varnum audit."
     )
 
 
