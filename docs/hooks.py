@@ -14,6 +14,19 @@ ROOT = Path(__file__).parents[1]
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', flags=re.S)
 
 
+def on_config(config: Any) -> Any:
+    """The navigation ends with every claim, section by section."""
+    order = tomllib.loads((ROOT / "proofs" / "order.toml").read_text())
+    sections = [{title(key): [f"proofs/{n}.md" for n in names]} for key, names in order.items()]
+    config["nav"].append({"Claims and proofs": sections})
+    return config
+
+
+def title(section: str) -> str:
+    """`2-rank` -> `rank`."""
+    return section.partition("-")[2].replace("-", " ")
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add proofs/*.md to the site."""
     for page in sorted(Path(config["docs_dir"]).parent.glob("proofs/*.md")):
@@ -115,4 +128,26 @@ def assurance() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-TABLES = {"fields": fields, "figures": figures, "words": words, "assurance": assurance}
+def all_claims() -> str:
+    """Every claim of the ledger, with what it rests on."""
+    from varnum.proof.ledger import claims
+
+    rows = [
+        f"| [`{c.id}`](../proofs/{c.id}.md) | {escape(c.statement)} | {c.assurance} |"
+        for c in claims().values()
+    ]
+    return "\n".join(["| claim | says | rests on |", "|---|---|---|", *rows]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text of a table's cell: no bar ends it, no star or underscore sets it."""
+    return re.sub(r"([|*_<$\\])", r"\\\1", " ".join(text.split()))
+
+
+TABLES = {
+    "claims": all_claims,
+    "fields": fields,
+    "figures": figures,
+    "words": words,
+    "assurance": assurance,
+}

@@ -22,6 +22,20 @@ PARTS = (
     ("cvc5", "cvc5", "cvc5", "a second solver for proof obligations"),
     ("matplotlib", "matplotlib", "plot", "pictures: varnum plot, regime --plot"),
     ("distributed", "distributed", "cluster", "varnum audit on a cluster (--cluster)"),
+    ("math-core", "math_core", "docs", "formulas of the site"),
+    ("mkdocs-material", "material", "docs", "the site (mkdocs serve)"),
+    ("pytest", "pytest", "test", "the tests"),
+    ("hypothesis", "hypothesis", "test", "the tests"),
+    ("triton", "triton", None, "running what poly --emit triton writes"),
+)
+OPTIONAL = {"triton"}  # of no extra: it comes with a GPU build of torch, or not at all
+# program, what it enables
+PROGRAMS = (
+    ("coqc", "check --coq, verify --require coq"),
+    ("gcc", "compiling what poly --emit c writes"),
+    ("nvcc", "compiling what poly --emit cuda writes"),
+    ("sollya", "the same degrees by a second program (tests)"),
+    ("chromium", "pages in a browser (tests)"),
 )
 
 
@@ -33,17 +47,26 @@ def doctor(json: Json = False) -> int:
     Example: varnum doctor --json
     """
     import platform
+    import shutil
 
     parts = [
         {"package": package, "version": _installed(package, module), "extra": extra, "enables": use}
         for package, module, extra, use in PARTS
     ]
-    missing = [p["package"] for p in parts if p["version"] is None and p["extra"] is None]
+    missing = [
+        p["package"]
+        for p in parts
+        if p["version"] is None and p["extra"] is None and p["package"] not in OPTIONAL
+    ]
+    programs = [
+        {"program": name, "found": shutil.which(name) is not None, "enables": use}
+        for name, use in PROGRAMS
+    ]
     tests = [] if missing else self_test()
     code = 4 if missing else 0 if all(passed for _, passed in tests) else 1
     if json:
         results = [{"test": name, "passed": passed} for name, passed in tests]
-        content = {"python": platform.python_version(), "parts": parts}
+        content = {"python": platform.python_version(), "parts": parts, "programs": programs}
         return print_envelope(
             "varnum/doctor/2", content | {"self_test": results, "ok": code == 0},
             verdict="refuted" if code == 1 else "unknown" if code else "done",
@@ -51,8 +74,11 @@ def doctor(json: Json = False) -> int:
         )  # fmt: skip
     print(f"varnum {__version__}, Python {platform.python_version()}, {platform.machine()}")
     for part in parts:
-        state = part["version"] or ("absent" if part["extra"] else "MISSING")
+        state = part["version"] or ("MISSING" if part["package"] in missing else "absent")
         print(f"  {part['package']:<17} {state:<12} {part['enables']}")
+    for program in programs:
+        state = "found" if program["found"] else "absent"
+        print(f"  {program['program']:<17} {state:<12} {program['enables']}")
     absent = dict.fromkeys(p["extra"] for p in parts if p["extra"] and p["version"] is None)
     if absent:
         print(f"  to add what is absent: pip install 'varnum[{','.join(map(str, absent))}]'")
