@@ -44,8 +44,10 @@ class Attention(NamedTuple):
     def portable(self) -> str:
         """The certificate as a file that `varnum check FILE --inputs .. --output ..` reads.
 
-        InputError where `attention` was not called with `portable=True`.
+        InputError where the target is not reached, or `portable=True` was not asked for.
         """
+        if not self.certificate.reached:
+            raise InputError("portable: the target is not reached, so there is nothing to write")
         if not self.certificate.document:
             raise InputError("portable: call attention(.., portable=True), it hashes the arrays")
         return self.certificate.document

@@ -29,7 +29,7 @@ NEAREST = {
     "content['seconds']": "a time", "content['seconds_certificate']": "a time",
     "content['seconds_exact']": "a time", "seconds": "a time", "found.seconds": "a time",
     "round(time.perf_counter() - started, 3)": "a time",
-    "mean": "a measurement", "first": "a measurement",
+    "target": "the user's own number", "mean": "a measurement", "first": "a measurement",
     "content['gap_proved']": "a quotient of two numbers that stand beside it",
     "content['gap_reference']": "a quotient of two numbers that stand beside it",
     "content['target']": "the user's own number", "given": "the user's own number",

@@ -199,7 +199,7 @@ def test_rows_that_rounding_leaves_open_prove_nothing(monkeypatch: pytest.Monkey
 
 def test_what_is_not_reached_is_not_written() -> None:
     with pytest.raises(vn.InputError, match="the target is not reached"):
-        vn.attention(*arrays(), output_error="1e-15", portable=True)
+        vn.attention(*arrays(), output_error="1e-15", portable=True).portable()
     with pytest.raises(vn.InputError, match="portable=True"):
         vn.attention(*arrays(), output_error="1e-2").portable()
 
@@ -238,6 +238,9 @@ def test_the_command_line(tmp_path: Any, capsys: Any, monkeypatch: Any) -> None:
 
     attend = "attention --q q.npy --k k.npy --v v.npy --no-bounds --output-error 1e-2"
     assert run(f"{attend} --certificate c.json --out o.npy")[0] == 0
+    code, _, said = run(f"{attend[:-4]}1e-15 --certificate no.json")
+    assert (code, "no certificate is written" in said) == (3, True)
+    assert not (tmp_path / "no.json").exists()
     for inputs in ("in.npz", "q.npy,k.npy,v.npy"):
         code, out, _ = run(f"check c.json --inputs {inputs} --output o.npy")
         assert (code, out.count("162 rows recomputed")) == (0, 1)

@@ -199,6 +199,17 @@ def test_the_command_line(tmp_path, capsys, monkeypatch) -> None:
     code, _, said = run()
     assert code == 2
     assert "--output-error" in said
+    own = files[:-2]
+    monkeypatch.setattr(
+        "sys.argv",
+        ["varnum", "attention", *own, "--output-error", "1e-2", "--rows", "30", "--json"],
+    )
+    with pytest.raises(SystemExit):
+        main()
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["assurance"] == "proved for this run"
+    assert answer["sampled"]["assurance"].startswith("with high probability")
+    assert answer["sampled"]["above"] == 0
     np.save(tmp_path / "against.npy", output + 1)
     code, out, _ = run("--output-error", "1e-2", "--rows", "30")
     assert code == 1

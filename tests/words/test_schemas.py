@@ -38,6 +38,7 @@ COMMANDS = {
     "error --random var-tiny --labels 3 --kernel-error 1e-5": "error",
     "attention --q q.npy --k k.npy --v v.npy --eps 1e-2": "attention",
     "attention --q q.npy --k k.npy --v v.npy --output-error 1e-15 --no-bounds": "attention",
+    "attention --q q.npy --k k.npy --v v.npy --output-error 1e-1 --rows 9 --no-bounds": "attention",
     "attention --q q.npy --k k.npy --v v.npy --against v.npy --output-error 1e-2": (
         "attention-sampled"
     ),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from varnum.cli.attention_shown import content_of, print_content, ranks
 from varnum.cli.common import Json, Timeout, limit
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
 from varnum.lowrank.method import METHODS
-from varnum.text import filled
 
 if TYPE_CHECKING:
+    from varnum._attention import Attention
     from varnum._certificate import Certificate
 
     MethodName = str
@@ -56,9 +57,12 @@ def attention(
         str | None,
         typer.Option("--against", help="An output (.npy) from anywhere: check random rows of it."),
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", help="Of --against: how many.")] = 256,
+    rows: Annotated[
+        int | None,
+        typer.Option("--rows", help="Random rows to run exactly; of --against 256 if not given."),
+    ] = None,
     confidence: Annotated[
-        str, typer.Option("--confidence", help="Of --against: chance of a bound to be wrong.")
+        str, typer.Option("--confidence", help="Of --rows: chance of a bound to be wrong.")
     ] = "1e-3",
     causal: Annotated[
         bool, typer.Option("--causal", help="Of --against: row i sees keys 0..i.")
@@ -81,7 +85,8 @@ def attention(
 
     With --against nothing is certified: random rows of an output from anywhere run exactly, and
     bound with high probability the share of rows above --output-error and the mean error. Exit code
-    0: no row drawn exceeds it; 1: one does; 3: rounding leaves it open.
+    0: no row drawn exceeds it; 1: one does; 3: rounding leaves it open. --rows alone says the same
+    of the output made here, beside its certificate.
 
     With --triage nothing runs: an estimate, in milliseconds a head. Exit code 0.
 
@@ -110,7 +115,8 @@ def attention(
         )  # fmt: skip
         output = _load(against, "against", backend)
         options["causal"] = causal
-        return check_rows(arrays, output, output_error, rows, confidence, options, as_json)
+        count = 256 if rows is None else rows
+        return check_rows(arrays, output, output_error, count, confidence, options, as_json)
     if causal:
         raise InputError("--causal: is for --against; --scales says what a block-causal row sees")
     options |= {"eps": eps, "output_error": output_error, "output_spread": output_spread}
@@ -122,12 +128,18 @@ def attention(
         began = perf_counter()
         attend(*arrays, method="exact", **options)
         seconds_exact = perf_counter() - began
-    lower, reference = _ranks(arrays, sigma, result.certificate) if bounds else (None, None)
+    lower, reference = ranks(arrays, sigma, result.certificate) if bounds else (None, None)
     if out is not None:
         _save(out, result.output)
     if certificate is not None:
-        write_text(certificate, result.portable())
-    content = _content(result.certificate, lower, reference, seconds_exact)
+        _write_certificate(certificate, result)
+    content = content_of(result.certificate, lower, reference, seconds_exact)
+    if rows is not None:
+        from varnum.cli.attention_sampled import of_output
+
+        content["sampled"] = of_output(
+            arrays, result.output, output_error, rows, confidence, sigma, sizes
+        )
     code = 0 if result.certificate.reached else 3
     if as_json:
         print_envelope(
@@ -135,7 +147,7 @@ def attention(
             assurance=result.certificate.word, exit_code=code,
         )  # fmt: skip
     else:
-        _print(content, "tested" if result.certificate.tested else "proved")
+        print_content(content, "tested" if result.certificate.tested else "proved")
     return code
 
 
@@ -187,11 +199,14 @@ def _save(path: str, output: Any) -> None:
         raise InputError(f"--out: cannot write {path!r}: {error.strerror}") from None
 
 
-def write_text(path: str, text: str) -> None:
-    """Of a certificate; InputError where that is not possible."""
+def _write_certificate(path: str, result: Attention) -> None:
+    """The portable form; none where the target is not reached."""
+    if not result.certificate.reached:
+        print("no certificate is written: the target is not reached", file=sys.stderr)
+        return
     try:
         with open(path, "w", encoding="ascii") as file:
-            file.write(text)
+            file.write(result.portable())
     except OSError as error:
         raise InputError(f"--certificate: cannot write {path!r}: {error.strerror}") from None
 
@@ -203,93 +218,3 @@ def _scales(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--scales: {text!r} is not a list of counts such as 1,4,9") from None
-
-
-def _ranks(arrays: list[Any], sigma: str, certificate: Certificate) -> tuple[int, int]:
-    """Lower bound and reference of the head that needs most, at the kernel error in question.
-
-    For an output error t the kernel error with the same consequence, 2t/(1 + t^2), is taken; of a
-    spread, the output error that is certified.
-    """
-    from varnum._attention import resolve_sigma
-    from varnum.floats.arrays import split_heads, to_double
-    from varnum.lowrank.limits import MOST_TOKENS, certify_rank_lower, estimate_rank_reference
-
-    eps = _kernel_error(certificate)
-    number = resolve_sigma(sigma, int(arrays[0].shape[-1]))
-    heads = [(to_double(head_q), to_double(head_k)) for head_q, head_k, _ in split_heads(*arrays)]
-    # a few SVDs each: half the tokens of the reference are enough to see how low it can be
-    lower = max(certify_rank_lower(*head, number, eps, most=MOST_TOKENS // 2) for head in heads)
-    return lower, max(estimate_rank_reference(one, two, number, eps) for one, two in heads)
-
-
-def _kernel_error(certificate: Certificate) -> float:
-    if certificate.kind == "eps":
-        return certificate.target
-    spread = certificate.kind == "output-spread"
-    target = min(certificate.output_error, 0.5) if spread else certificate.target
-    return 2 * target / (1 + target * target)
-
-
-def _is_low_rank_kernel(name: str) -> bool:
-    from varnum.lowrank.method import method
-
-    return name in METHODS and name != "exact" and method(name).promises == "kernel"
-
-
-def _content(
-    certificate: Certificate, lower: int | None, reference: int | None, seconds_exact: float
-) -> dict[str, Any]:
-    rank = certificate.rank
-    kernel = _is_low_rank_kernel(certificate.method)
-    return certificate.to_dict() | {
-        "rank_lower": lower,
-        "rank_reference": reference,
-        "rank_kernel_error": _kernel_error(certificate),
-        "gap_proved": rank / lower if lower and kernel else None,
-        "gap_reference": rank / reference if reference and kernel else None,
-        "seconds_exact": seconds_exact,
-        "sampled": None,
-    }
-
-
-def _beside(content: dict[str, Any]) -> str:
-    """What costs nothing, beside what was certified."""
-    mean, first = content["mean_v_error"], content["degree_one_error"]
-    rows = content["baseline_rows"]
-    return f"mean of V errs by {mean:.3g}, degree one by {first:.3g} (seen on {rows} rows)"
-
-
-def _print(content: dict[str, Any], sure: str) -> None:
-    from varnum.lowrank.limits import MOST_TOKENS
-    from varnum.outward import at_most
-
-    def row(name: str, text: str) -> None:
-        print(filled(f"{name:22}{text}", " " * 22))
-
-    row("method", f"{content['method']} ({content['reason']})")
-    row("rank", str(content["rank"] or "none: exact attention"))
-    if content["rank_lower"] is not None:
-        gap = "" if content["gap_proved"] is None else f"; gap {content['gap_proved']:.2f}"
-        at = (
-            "" if content["kind"] == "eps" else f", kernel error {content['rank_kernel_error']:.3g}"
-        )
-        lower = f"{content['rank_lower']} for one global factorisation{at}{gap}"
-        row("rank, proved at least", lower)
-        gap = "" if content["gap_reference"] is None else f"; gap {content['gap_reference']:.2f}"
-        note = f" (on at most {MOST_TOKENS} tokens; an estimate)"
-        row("rank, singular values", f"{content['rank_reference']}{note}{gap}")
-    bound = content["certified_error"]
-    shown = "nothing" if bound is None else at_most(bound)
-    word = sure if content["reached"] else "NOT reached"
-    row("certified error", f"{shown} ({content['kind']}, target {content['target']:.3g}: {word})")
-    output = content["certified_output_error"]
-    row("output error", "nothing" if output is None else f"{at_most(output)} of V's range")
-    row("trivial baselines", _beside(content))
-    row("rows done exactly", f"{content['rows_exact']} of {content['rows']}")
-    row(
-        "seconds",
-        f"{content['seconds']:.4f}, of it certificate {content['seconds_certificate']:.4f}",
-    )
-    row("seconds, exact", f"{content['seconds_exact']:.4f}")
-    print(f"assumptions: {content['assumptions']}", file=sys.stderr)

@@ -35,6 +35,32 @@ def against(
     return found.exit_code
 
 
+def of_output(
+    arrays: list[Any], output: Any, output_error: str | None, rows: int, confidence: str,
+    sigma: str, scales: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """The same of an output that was made here: the field `sampled`, with its own word."""
+    from varnum.errors import InputError
+    from varnum.sampled.check import sample_check
+
+    if output_error is None:
+        raise InputError("--rows: says something about --output-error; give that one")
+    q, k, v = arrays
+    found = sample_check(
+        q, k, v, output, output_error=output_error, rows=rows, confidence=confidence,
+        sigma=sigma, scales=scales,
+    )  # fmt: skip
+    return {"assurance": found.word} | _content(found)
+
+
+def in_short(sampled: dict[str, Any], target: float) -> str:
+    """One line for the terminal."""
+    from varnum.outward import at_most
+
+    share = at_most(sampled["share_above"])
+    return f"at most {share} of the rows above {target:.3g}, {sampled['assurance']}"
+
+
 def _content(found: SampleCheck) -> dict[str, Any]:
     """Without the target, which stands above; the witness by name."""
     content = {name: part for name, part in found.to_dict().items() if name != "target"}
