@@ -274,7 +274,8 @@ def test_the_command_line(tmp_path):
     for name, part in zip("qkv", head(8, 300, 0), strict=True):
         np.save(tmp_path / f"{name}.npy", part)
         files += [f"--{name}", str(tmp_path / f"{name}.npy")]
-    done = run(*files, "--eps", "1e-2", "--json", "--out", str(tmp_path / "o.npy"))
+    out = ("--method", "pivots", "--json", "--out", str(tmp_path / "o.npy"))
+    done = run(*files, "--eps", "1e-2", *out)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["schema"] == "varnum/attention/2"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from varnum.errors import InputError
+from varnum.floats.norms import prefix_norms
 from varnum.lowrank.choose import candidates, choose
 from varnum.lowrank.method import METHODS, Answer, method
 from varnum.lowrank.problem import Problem, Target
@@ -165,6 +167,46 @@ def test_auto_tries_the_cheap_ones_first():
         "recovery",
         "moments",
     ]
+
+
+def test_auto_fits_nothing_where_exact_attention_is_over_sooner(monkeypatch):
+    """Measured before: 94 times exact attention's time for 16 heads like this one."""
+    generator = np.random.default_rng(3)
+    q, k, v = (generator.standard_normal((64, 64)) * 0.3 for _ in range(3))
+    asked = Problem(q, k, v, 8.0, Target("kernel", 1e-3))
+
+    def never(*_):
+        raise AssertionError("fitted")
+
+    for name in ("pivots", "monomials"):
+        monkeypatch.setattr(type(method(name)), "fit", never)
+    chosen = choose(asked)
+    assert chosen.method == "exact"
+    assert "64 coordinates" in chosen.reason
+
+
+@pytest.mark.parametrize(("size", "most"), [(1.0, 30), (4.5, 20_000)])
+def test_monomials_that_cannot_pay_or_round_too_much_are_not_certified(monkeypatch, size, most):
+    """Before: 260 times exact attention's time, for a degree that rounding kills."""
+    from varnum.lowrank.monomials import kernel
+
+    def never(*_):
+        raise AssertionError("certified")
+
+    monkeypatch.setattr(kernel, "certify_least_degree", never)
+    generator = np.random.default_rng(0)
+    q, k = (generator.uniform(-1, 1, (40, 2)) * size for _ in range(2))
+    assert isinstance(kernel.fit_polynomial(q, k, 1.0, 1e-9, most), Unknown)
+
+
+def test_norms_of_first_coordinates_are_never_below():
+    generator = np.random.default_rng(5)
+    x = generator.standard_normal((7, 9)) * 10.0 ** generator.integers(-170, 3, (7, 1))
+    found = prefix_norms(x)
+    for size in range(10):
+        exact = max(sum(Fraction(float(c)) ** 2 for c in row[:size]) for row in x)
+        assert exact <= Fraction(float(found[size])) ** 2 <= exact * (1 + Fraction(1, 10**12))
+    assert prefix_norms(np.full((2, 3), 1e-170))[3] >= 1e-170 * 1.7
 
 
 def test_one_that_fails_by_name_is_unknown_and_by_auto_exact():

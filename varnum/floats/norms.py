@@ -28,6 +28,14 @@ def row_norms(x: Array) -> Array:
     return np.asarray(np.sqrt(squares) * (1 + 4 * (x.shape[-1] + 8) * _U))
 
 
+def prefix_norms(x: Array) -> Array:
+    """Not below any row's norm of the first 0, 1, .., d coordinates: (L, d) -> (d + 1,)."""
+    lost = TINY["float64"] * x.shape[-1]
+    with np.errstate(over="ignore"):
+        squares = np.cumsum(np.square(x), axis=-1).max(0) + lost
+    return np.append(0.0, np.sqrt(squares) * (1 + 4 * (x.shape[-1] + 8) * _U))
+
+
 def farthest(array: Any) -> float:
     """Not below the largest row norm; infinite where squares overflow, and they may underflow."""
     with np.errstate(over="ignore"):

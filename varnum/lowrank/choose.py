@@ -19,7 +19,8 @@ EXACT = "exact"
 
 # what fitting may take; only time rests on these, measured on one core
 _SHARE = 0.25  # of exact attention
-_MOMENT = 0.02  # seconds a head, if that is more
+_MOMENT = 0.005  # seconds a head, if that is more
+_FRAME = 2e-8  # seconds for the eigenvectors behind the frames of a kernel, times d^3
 _EXACT_SECONDS = (2e-10, 2e-8)  # of exact attention for a query and a key: per coordinate, and once
 _FEW = 0.012  # seconds of exact attention below which looking for an output target costs too much
 
@@ -42,7 +43,10 @@ def choose(problem: Problem, name: str = "auto") -> Chosen | Unknown:
     if name == "auto":
         if problem.target.of == "output" and problem.exact_seconds < _FEW:
             return _exactly(problem, "too few tokens for low rank to pay", 0.0)
-        problem = replace(problem, seconds=seconds_to_fit(problem))
+        seconds, d = seconds_to_fit(problem), int(problem.q.shape[1])
+        if problem.target.of == "kernel" and _FRAME * d**3 > seconds:
+            return _exactly(problem, f"exact attention is over before a fit in {d} coordinates", 0)
+        problem = replace(problem, seconds=seconds)
         asked = sorted(candidates(problem), key=lambda m: m.cost(problem))
     else:
         asked = [method(name)]

@@ -19,7 +19,7 @@ from varnum.approx.target import relative
 from varnum.balls.scalar import upper
 from varnum.floats.guard import certified as inside_guard
 from varnum.floats.inputs import freeze, positive, tokens, tolerance
-from varnum.floats.norms import row_norms
+from varnum.floats.norms import prefix_norms, row_norms
 from varnum.floats.rounding import UNIT, exp_relative, exp_up, gamma, up
 from varnum.lowrank.frame import Frame, bound_logit_residual, fit_frame, key_weights
 from varnum.lowrank.monomials.features import exponents, feature_count, fill_monomials, multinomials
@@ -128,10 +128,13 @@ def accumulate_state(y: Any, values: Any, degree: int, weights: Any = None) -> A
 
 
 @inside_guard
-def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKernel | Unknown:
+def fit_polynomial(
+    q: Array, k: Array, sigma: float, eps: float, most: int = _MOST_FEATURES
+) -> PolynomialKernel | Unknown:
     """The fewest monomials found with certified entrywise relative error `eps`, or why none.
 
-    q (L_q, d), k (L_k, d), widened to float64. Tries every number of coordinates d' <= d.
+    q (L_q, d), k (L_k, d), widened to float64. Tries every number of coordinates d' <= d; none
+    where half of Taylor's degree needs more than `most` features, before anything is certified.
     Raises InputError for what is not finite or out of place.
     """
     q = tokens(q, "q")
@@ -142,7 +145,7 @@ def fit_polynomial(q: Array, k: Array, sigma: float, eps: float) -> PolynomialKe
     if not found:
         return Unknown("the norms allow logits beyond any useful degree")
     best = min(found, key=lambda plan: plan.features)
-    if best.features > _MOST_FEATURES:
+    if best.features > _MOST_FEATURES or feature_count(best.size, best.degree // 2) > most:
         why = f"degree {best.degree} in {best.size} coordinates needs {best.features} features"
         return Unknown(why)
     return _certified(best, eps)
@@ -178,10 +181,11 @@ def _plan(q: Array, k: Array, sigma: float, eps: float, centre: bool) -> _Plan |
     x, y = frame.queries(q), frame.keys(k)
     weights, slip = key_weights(frame, k, y, squares=False)
     base = bound_logit_residual(frame, q, k, x, y) + slip
+    kept = prefix_norms(x) * prefix_norms(y)
+    left = (prefix_norms(x[:, ::-1]) * prefix_norms(y[:, ::-1]))[::-1]
     best: _Plan | None = None
     for size in range(1, q.shape[1] + 1):
-        zeta = up(base + _far(x[:, size:]) * _far(y[:, size:]))
-        reach = up(_far(x[:, :size]) * _far(y[:, :size]))
+        zeta, reach = up(base + float(left[size])), up(float(kept[size]))
         if not (zeta < eps / 2 and reach < _FAR):
             continue
         degree = _degree_for(reach, (1 + eps) / exp_up(zeta) - 1)
@@ -195,6 +199,11 @@ def _certified(plan: _Plan, eps: float) -> PolynomialKernel | Unknown:
     zeta = plan.zeta
     room = ((1 + eps) / exp_up(zeta) - 1) * _SHARE
     reach = max(plan.reach, _LEAST_REACH)
+    rounding = gamma(4) * (1 - room) * float(np.exp(2 * reach))  # P_abs(M) is not below P(M)
+    if rounding > eps:
+        return Unknown(
+            f"rounding in float64 leaves {rounding:.3g} or more, with logits {reach:.3g}"
+        )
     found = certify_least_degree(relative(Fraction(reach)), Fraction(room))
     if isinstance(found, Unknown):
         return found

@@ -23,8 +23,10 @@ class Monomials:
         return 2.0 * tokens * d * d
 
     def fit(self, problem: Problem) -> KernelFit | Unknown:
-        """The fewest monomials found."""
-        found = fit_polynomial(*problem.wide, problem.sigma, problem.kernel_error)
+        """The fewest monomials found; where time counts, none that surely exceed the tokens."""
+        few = min(int(problem.q.shape[0]), int(problem.k.shape[0]))
+        limits = () if problem.seconds is None else (few,)  # more features than tokens do not pay
+        found = fit_polynomial(*problem.wide, problem.sigma, problem.kernel_error, *limits)
         if isinstance(found, Unknown):
             return found
         return KernelFit(problem, found, partial(certify_polynomial, found))
