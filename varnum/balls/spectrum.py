@@ -46,7 +46,8 @@ def spectral_radius(A: BallArray, squarings: int = 24) -> tuple[Any, Any]:
         least = (trace.lower() / n).lower()
         if least > 0:
             low = low.max(least.root(2**k).lower())
-        high = high.min(norm.root(2**k).upper()) if high.is_finite() else norm.root(2**k).upper()
+        top = norm.upper().root(2**k).upper()  # of the number: a wide ball may reach below 0
+        high = top if k == 0 else high.min(top)
         if low > 1 or high < 1:
             break
         power = power * power
