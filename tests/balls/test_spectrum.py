@@ -48,7 +48,7 @@ def test_the_radius_of_known_matrices():
     low, high = spectral_radius(BallArray(half_turn))
     assert low == 0
     assert high == 0.5
-    assert spectral_radius(BallArray(np.array([[-3.0]]))) == (3, 3)
+    assert spectral_radius(BallArray(np.array([[-3.0]])), squarings=0) == (3, 3)
     nilpotent = np.array([[0.0, 4.0], [0.0, 0.0]])  # norm 4, rho 0: one squaring shows it
     assert spectral_radius(BallArray(nilpotent), squarings=0)[1] == 4
     assert spectral_radius(BallArray(nilpotent), squarings=1)[1] < 1e-15
@@ -86,7 +86,7 @@ def test_the_bounds_are_numbers_and_what_is_unbounded_says_nothing():
     assert high.is_exact()
     low, high = spectral_radius(wrap(filled([arb("nan")], (1, 1))))
     assert low == 0
-    assert not high.is_finite()
+    assert high == arb.pos_inf()
     low, high = spectral_radius(BallArray(np.array([[1.0]])), squarings=0)
     assert low == high == 1
 
