@@ -66,10 +66,26 @@ def test_the_kernel_error_ends_where_exp_leaves_the_normal_numbers():
         assert kernel_error(1.0, 1.0, depth - 1, 9, 4, like) < 1e-3
         assert kernel_error(1.0, 1.0, depth, 9, 4, like) == np.inf
         assert kernel_error(1.0, 1.0, np.nan, 9, 4, like) == np.inf
+    assert kernel_error(1.0, 1.0, 86, 10**6, 4, np.ones(1, np.float32)) < 1e-3  # sums come last
     torch = pytest.importorskip("torch", reason="fused kernels rescale")
+    room = 87 - np.log(1000)  # a share of 1000 keys is that much smaller than the weight
+    assert kernel_error(1.0, 1.0, room - 0.1, 1000, 4, torch.ones(1)) < 1e-2
+    assert kernel_error(1.0, 1.0, room, 1000, 4, torch.ones(1)) == np.inf
     like, plainly = torch.ones(1), np.ones(1, np.float32)
     fused = kernel_error(1.0, 1.0, 1.0, 10_000, 4, like)
     assert fused > kernel_error(1.0, 1.0, 1.0, 10_000, 4, plainly) + 2 * 10_000 * 2.0**-24
+
+
+def test_a_share_of_a_row_below_the_normal_numbers_is_still_a_weight():
+    """20,000 keys, logits 87 apart: the last weight is normal, its share in the output is not."""
+    k = np.zeros((20_000, 1), np.float32)
+    k[-1] = -86.5
+    q, v = np.ones((1, 1), np.float32), np.zeros((20_000, 1), np.float32)
+    v[-1] = 2.0**12  # so that the output is a normal number again
+    narrow = vn.attention(q, k, v, sigma=1, eps="1e-2", method="exact")
+    assert narrow.certificate.reached
+    exact = 4096 * np.exp(np.longdouble(-86.5)) / (19_999 + np.exp(np.longdouble(-86.5)))
+    assert abs(np.longdouble(narrow.output[0, 0]) / exact - 1) < 1e-4
 
 
 def test_key_order_does_not_matter_to_the_fused_kernel_within_its_bound():

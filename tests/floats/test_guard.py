@@ -1,6 +1,7 @@
 """The state of the process around a call: made irrelevant, or refused in one line."""
 
 import ctypes
+import os
 import subprocess
 import sys
 import threading
@@ -108,6 +109,39 @@ def test_other_rounding_is_refused(name):
         refused(CERTIFIERS[name], "does not round to nearest")
     finally:
         library.fesetround(0)
+
+
+WORKERS = """
+import ctypes, os
+os.environ["OPENBLAS_NUM_THREADS"] = "2"
+library = ctypes.CDLL(None)
+library.fesetround({mode})
+import numpy
+library.fesetround(0)
+from varnum.errors import InputError
+from varnum.floats import probes
+try:
+    probes.check_numpy()
+except InputError as error:
+    print(error)
+full = numpy.eye(300)[:1].T * numpy.full((1, 300), 2 - 2.0**-52)
+print(len(set((full.T @ full).ravel().tolist())), len(probes._workers_seen))
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor, no worker threads")
+def test_threads_of_the_matrix_library_that_round_otherwise_are_seen():
+    """They keep the state of whoever loaded NumPy, whatever was set right since."""
+    said = []
+    for mode in (0, 0x800):
+        command = [sys.executable, "-c", WORKERS.format(mode=mode)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        said.append(done.stdout.splitlines())
+    assert said[0] == ["1 1"]
+    if said[1][-1].startswith("1 "):
+        pytest.skip("no product of this matrix library has two threads")
+    assert "a thread of NumPy's matrix library does not round to nearest" in said[1][0]
+    assert said[1][-1].endswith(" 0")
 
 
 def test_the_flag_of_another_thread_is_its_own():

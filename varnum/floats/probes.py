@@ -1,5 +1,7 @@
 """Does this thread compute as the proofs assume? Tried on a few numbers, not read off switches.
 
+The threads of NumPy's matrix library have a state of their own, which is tried as well.
+
 Subnormal numbers are kept, rounding is to nearest with ties to even, and a product of float32
 matrices keeps 24 bits. Each probe has one exact answer; where it is another, no rounding bound of
 this package holds. What a product does may depend on its shape, so torch's own switches for
@@ -9,6 +11,7 @@ narrower products are read as well.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,8 +21,11 @@ import numpy as np
 from varnum.errors import InputError
 
 _SIDE = 32  # torch hands products of at least 17 x 17 x 17 to the libraries that may narrow them
+_WORKERS = 16  # threads of NumPy's matrix library that are looked at
+_SHARE = 1 << 20  # multiplications that it surely gives a thread of its own
 _SPLIT = 32_768  # entries of an elementwise operation that torch gives to one thread
 
+_LINUX = hasattr(os, "sched_getaffinity")
 _BITS = {"float32": 24, "float64": 53}  # of the significand
 _LOW = {"float32": (-100, -40), "float64": (-1000, -60)}  # exponents whose sum is subnormal
 _TINY = {"float32": -126, "float64": -1022}  # exponent of the smallest normal number
@@ -64,8 +70,10 @@ def _two(exponent: int) -> float:
 
 
 @cache
-def _numpy_probe(name: str, entries: int) -> _Probe:
+def _numpy_probe(name: str, entries: int, side: int = _SIDE) -> _Probe:
     """Elementwise: `entries` that come out subnormal between, then four that round.
+
+    The product (side, side) rounds in its even columns, and is subnormal in the odd ones.
 
     Made of exact steps on normal numbers: what is remembered is right even if this state is not.
     """
@@ -77,14 +85,14 @@ def _numpy_probe(name: str, entries: int) -> _Probe:
     s = np.append(_two(-factor) * some, [1, 1, 1, 1])
     above = 1 + 4 * unit
     value = np.append(_two(low) * some, [1, above, -1, -above])
-    half, shape = _SIDE // 2, (_SIDE, _SIDE)
+    shape = (side, side)
     left, right, product = np.zeros(shape), np.zeros(shape), np.ones(shape)
     full = 2 - 2 * unit  # of all bits; its square rounds to 4 - 8 unit
-    left[:, 0], right[0, :half], product[:, :half] = full, full, 4 - 8 * unit
-    left[:, -1], right[-1, half:] = _two(low), _two(factor)
-    product[:, half:] = _two(low + factor - tiny)
-    scale = np.ones(_SIDE)
-    scale[half:] = _two(-tiny)
+    left[:, 0], right[0, ::2], product[:, ::2] = full, full, 4 - 8 * unit
+    left[:, -1], right[-1, 1::2] = _two(low), _two(factor)
+    product[:, 1::2] = _two(low + factor - tiny)
+    scale = np.ones(side)
+    scale[1::2] = _two(-tiny)
     parts = (a, b, c, s, value, left, right, scale, product)
     return _Probe(*(part.astype(name) for part in parts))
 
@@ -106,6 +114,28 @@ def check_numpy() -> None:
     """Raise InputError unless NumPy computes in this thread as the proofs assume."""
     for name in _BITS:
         _look(_numpy_probe(name, 4), "this thread")
+    if os.getpid() not in _workers_seen:
+        _check_workers()
+
+
+_workers_seen = set[int]()  # processes whose workers were fine
+
+
+def _check_workers() -> None:
+    """The same for the threads that NumPy's matrix library keeps: products large enough for all.
+
+    Threads compute as the one did that started them, and nothing else runs in these: looked at
+    once per process. More than `_WORKERS` of them may not all have a part.
+    """
+    threads = min(_WORKERS, len(os.sched_getaffinity(0)) if _LINUX else os.cpu_count() or 1)
+    side = max(_SIDE, math.ceil((threads * _SHARE) ** (1 / 3)))
+    for name in _BITS:
+        probe = _numpy_probe.__wrapped__(name, 4, side)  # not remembered: megabytes
+        even, odd = _right_columns(probe)
+        where = "a thread of NumPy's matrix library"
+        if not even or not odd:
+            raise InputError((_FLUSHED if even else _ROUNDED).format(where=where))
+    _workers_seen.add(os.getpid())
 
 
 def check_torch(device: Any) -> None:
@@ -125,10 +155,15 @@ def _look(probe: _Probe, where: str) -> None:
     if not bool(right.all()):
         message = _ROUNDED if bool(right[:-4].all()) else _FLUSHED
         raise InputError(message.format(where=where))
-    product = probe.multiplied() == probe.product
-    if not bool(product.all()):
-        half = bool(product[:, : _SIDE // 2].all())
-        raise InputError((_FLUSHED if half else _NARROW).format(where=where))
+    even, odd = _right_columns(probe)
+    if not even or not odd:
+        raise InputError((_FLUSHED if even else _NARROW).format(where=where))
+
+
+def _right_columns(probe: _Probe) -> tuple[bool, bool]:
+    """Whether the product is right where it rounds and where it is subnormal."""
+    right = probe.multiplied() == probe.product
+    return bool(right[:, ::2].all()), bool(right[:, 1::2].all())
 
 
 def _judge(right: bool, where: str) -> None:

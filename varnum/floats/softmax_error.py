@@ -78,14 +78,18 @@ def kernel_error(far_q: float, far_k: float, spread: float, count: int, d: int, 
 
     spread: not below the difference of any two logits of one row. Past the normal numbers of the
     format a weight has no digits, and may be 0: then the error is infinite, nothing relative holds.
-    A fused kernel rescales the weights of earlier keys, each time by another rounded exp: for
-    blocks of at least 32 keys that is less than 2 `count` roundings.
+    On NumPy a row's sum, at most `count`, divides after the product with v: it is such a factor,
+    and a weight's share of its row may be smaller. A fused kernel may divide first, so there the
+    share counts. It also rescales the weights of earlier keys, each time by another rounded exp:
+    for blocks of at least 32 keys that is less than 2 `count` roundings.
     """
     unit = unit_of(like)
     zeta = 2 * exact_error(far_q, far_k, 1, 0.0, d, like)
+    depth = _DEPTH[dtype_name(like)]
     if not isinstance(like, np.ndarray):
         zeta += gamma(2 * count + 2 * FUSED_EXP_ULPS, unit)
-    if not spread + zeta < _DEPTH[dtype_name(like)]:
+        depth -= up(math.log(count))
+    if not spread + zeta < depth:
         return float("inf")
     return expm1_up(zeta)
 
