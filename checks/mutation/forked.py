@@ -114,7 +114,11 @@ def exchange(file: str, source: str) -> None:
         sys.modules[module.__name__] = module
     for name, new in list(fresh.__dict__.items()):
         old = module.__dict__.get(name)
-        if name.startswith("__") or old is new or getattr(new, "__module__", None) is None:
+        if (
+            (name.startswith("__") and name != "__getattr__")
+            or old is new
+            or getattr(new, "__module__", None) is None
+        ):
             if name in module.__dict__ and not name.startswith("__") and old is not new:
                 _replace(name, old, new)
         elif not _transplant(old, new, module.__name__):

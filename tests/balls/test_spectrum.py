@@ -10,6 +10,7 @@ from flint import arb
 
 from varnum.balls.array import BallArray, wrap
 from varnum.balls.convert import balls_of, filled
+from varnum.balls.scalar import exact_value, precision
 from varnum.balls.spectrum import (
     certainly_positive_definite,
     inverse,
@@ -58,6 +59,15 @@ def test_the_radius_of_known_matrices():
     low, high = spectral_radius(BallArray(swap), squarings=1)
     assert float(low) == pytest.approx(1.1, rel=1e-12)
     assert high >= 1.1
+
+
+def test_every_rounding_of_the_radius_is_outward():
+    """With six bits no power and no root is exact."""
+    for n in range(1, 40):
+        value = n / 37.0
+        with precision(6):
+            low, high = spectral_radius(BallArray(np.array([[value]])), squarings=3)
+        assert exact_value(low) <= Fraction(value) <= exact_value(high)
 
 
 def test_the_trace_counts_n_times_and_the_root_is_taken():
@@ -152,5 +162,7 @@ def test_inverses_enclose_or_are_none():
     assert [float(x.mid()) for x in found.entries()] == [0.5, 0, -0.125, 0.25]
     assert inverse(BallArray(np.array([[1.0, 2.0], [2.0, 4.0]]))) is None
     assert inverse(wide(np.array([[1.0]]), 2)) is None
+    odd = wrap(filled([arb(1), arb("nan"), arb(0), arb(1)], (2, 2)))
+    assert inverse(odd) is None
     with pytest.raises(ValueError, match="matrix"):
         inverse(balls_of(np.zeros(3)))
