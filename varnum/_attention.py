@@ -167,7 +167,7 @@ def parse_target(
 ) -> tuple[str, float, str]:
     """("eps", "output-error" or "output-spread", a float below the target, the target as text).
 
-    Raises InputError outside [1e-300, 1); of a spread up to 100.
+    Raises InputError outside (1e-300, 1); of a spread up to 100.
     """
     given = {"eps": eps, "output-error": output_error, "output-spread": output_spread}
     asked = [(name, value) for name, value in given.items() if value is not None]
@@ -178,10 +178,11 @@ def parse_target(
     [(kind, text)] = asked
     value = parse(text, kind)
     most = 100 if kind == "output-spread" else 1
-    if not Fraction(1, 10**300) <= value < most:
+    below = float(np.nextafter(float(value), 0))
+    if not 1e-300 <= below < value < most:
         shown = text if isinstance(text, str) else f"{float(value):.3g}"
-        raise InputError(f"{kind}: {shown} is not allowed; from 1e-300 to below {most}")
-    return kind, float(np.nextafter(float(value), 0)), to_text(value)
+        raise InputError(f"{kind}: {shown} is not allowed; above 1e-300 and below {most}")
+    return kind, below, to_text(value)
 
 
 def _one_head(problem: Problem, method: str, spread: float | None) -> tuple[Any, Head]:

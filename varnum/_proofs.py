@@ -30,10 +30,11 @@ def certify(*size: Any, **question: Any) -> str | Unknown:
     return answer.least if isinstance(answer.least, Unknown) else answer.certify()
 
 
-def check(certificate: str | bytes) -> Proved | Refuted:
+def check(certificate: str | bytes) -> Proved | Refuted | Unknown:
     """Re-check a certificate (its text, not a file name) with the small independent checker.
 
-    Of a degree, or of an evaluation (alone or in the comment of emitted code).
+    Of a degree, or of an evaluation (alone or in the comment of emitted code), or a circuit file,
+    which is run again: Unknown where that cannot be done for all its inputs.
 
     Proved with the statement, or Refuted where the statement does not follow from what it holds.
     Raises InputError where the text is no certificate, or was changed.
@@ -43,8 +44,11 @@ def check(certificate: str | bytes) -> Proved | Refuted:
     data = (
         certificate if isinstance(certificate, bytes) else str(certificate).encode(errors="replace")
     )
-    evaluation = checker.evaluation.is_evaluation(data)
     try:
+        if checker.circuit.is_circuit(data):
+            seen = checker.circuit.replay(checker.circuit.read(data))
+            return Proved(str(seen)) if seen.all else Unknown(f"not all inputs were tried: {seen}")
+        evaluation = checker.evaluation.is_evaluation(data)
         said = checker.evaluation.check(data) if evaluation else checker.check(certificate)
         return Proved(str(said))
     except checker.NotProved as reason:

@@ -11,18 +11,23 @@ sign changes at 12 rational points
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NoReturn, TypeAlias
 
 
 class _NoTruthValue:
     exit_code: ClassVar[int]
 
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{part.name}={getattr(self, part.name)!r}" for part in fields(self))  # type: ignore[arg-type]
+        shown = parts if len(parts) <= 180 else f"{parts[:177]}..."
+        return f"{type(self).__name__}({shown})"
+
     def __bool__(self) -> NoReturn:
         raise TypeError("a verdict has no truth value: match on Proved, Refuted or Unknown")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Proved(_NoTruthValue):
     """The statement holds; `how` names the argument and what carried it."""
 
@@ -30,7 +35,7 @@ class Proved(_NoTruthValue):
     exit_code: ClassVar[int] = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Refuted(_NoTruthValue):
     """The statement is false; `witness` shows where."""
 
@@ -39,7 +44,7 @@ class Refuted(_NoTruthValue):
     exit_code: ClassVar[int] = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Unknown(_NoTruthValue):
     """Neither was reached; `reason` says what stopped it."""
 

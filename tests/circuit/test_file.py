@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+import varnum as vn
 from varnum.checker import Malformed, NotProved
 from varnum.checker import circuit as checker
 from varnum.circuit import parts
 from varnum.circuit.draw import svg
 from varnum.circuit.file import circuit_file
 from varnum.errors import InputError
+from varnum.verdict import Proved, Refuted, Unknown
 
 ADD, QUOTIENT = parts.add(3, 2), parts.floating("quotient", 2, 3, 2)
 FILES = {
@@ -46,6 +48,20 @@ def test_what_is_too_large_to_try_whole_is_tried_in_part() -> None:
     seen = checker.replay(checker.read(circuit_file(part, part.build())))
     assert (seen.tried, seen.all) == (64, False)
     assert "these 64 inputs" in str(seen)
+
+
+def test_from_python_a_circuit_file_is_run_again() -> None:
+    """It was told that its bytes were changed: the other reader's words."""
+    small, large = FILES[ADD.name], parts.add(64, 8)
+    assert isinstance(vn.check(small), Proved)
+    assert isinstance(vn.check(small.decode()), Proved)
+    assert isinstance(vn.check(circuit_file(large, large.build())), Unknown)
+    counts = json.loads(small)["counts"]
+    key = next(iter(counts))
+    false = resealed(small, counts={**counts, key: counts[key] + 1})
+    assert isinstance(vn.check(false), Refuted)
+    with pytest.raises(InputError, match="certificate: "):
+        vn.check(small.replace(b"1", b"2", 1))
 
 
 def test_every_moved_threshold_of_a_sum_is_not_proved() -> None:

@@ -122,6 +122,20 @@ def test_evict_text(run):
     assert "worst of 8 heads" in out
 
 
+def test_far_scales_and_large_counts_are_short_and_exact(run):
+    code, out, _ = run("--model", "var-d16", "--sparsity", 8, "--scale", "1e-300")
+    assert code == 0
+    assert "at scale 1e-300 " in out
+    assert max(map(len, out.splitlines())) <= 80
+    _, out, _ = run("--model", "var-d16", "--sparsity", 8, "--scale", "1e-300", "--json")
+    assert json.loads(out)["at_scale"]["scale"] == "1e-300"
+    large = ("--rows", 10**9, "--dv", 10**6, "--bits", 64, "--heads", 3)
+    code, out, _ = run("--sparsity", 8, *large, "--json")  # at once: dense rows are not summed up
+    found = json.loads(out)
+    assert found["bits_dense"] == str(64 * 10**15)
+    assert found["bits_sparse"] < 2**53
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

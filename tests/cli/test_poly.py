@@ -86,6 +86,11 @@ def test_eps_is_reached_refuted_or_unknown(run: Any) -> None:
         (("poly",), "--interval: missing"),
         (("poly", "--interval", "1,0", "--degree", "2"), "low < high"),
         (("poly", "--interval", "x", "--degree", "2"), "is not LOW,HIGH"),
+        (("poly", "--interval", "1.00000001,1.00000002", "--degree", "2"), "no float32 number"),
+        (
+            ("poly", "--interval", "-1e-9,-1e-10", "--degree", "2", "--format", "float16"),
+            "--interval: no float16 number lies between its ends",
+        ),
         ((*HALF,), "--degree or --eps"),
         ((*HALF, "--degree", "99"), "0 to 24"),
         ((*HALF, "--degree", "2", "--format", "float8"), "float8"),

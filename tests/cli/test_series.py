@@ -110,6 +110,16 @@ def test_bad_files(run, tmp_path, text, says):
     assert says in err
 
 
+def test_a_first_line_that_is_no_number_is_named_as_the_header(run, tmp_path):
+    path = tmp_path / "x.csv"
+    for first, said in (("1.O", True), ("1.0", False)):
+        path.write_text("\n".join([first, *"1234521431542"]))
+        code, out, err = run(path, "--window", "2")
+        assert code == 0
+        assert ("taken as the header: '1.O'" in err) == said
+        assert "header" not in out
+
+
 def test_a_picture_is_drawn(run, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "s.svg"

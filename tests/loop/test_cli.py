@@ -186,6 +186,8 @@ def test_count_with_a_box_and_sturm(run, tmp_path):
         (("--count", "--box", "2,1"), "empty"),
         (("--box", "0,1"), "only with --count"),
         (("--count", "--boxes", "0"), "--boxes"),
+        (("--count", "--noise", "1e-3"), "--noise, --exit: not with --count"),
+        (("--count", "--exit", "1e-3"), "--noise, --exit: not with --count"),
         (("--count", "--activation", "silu"), "--box"),
     ],
 )
@@ -293,3 +295,11 @@ def test_noise_is_in_the_exit(run, tmp_path):
     assert json.loads(out)["stop_below"] is None
     _, out, _ = run(path, "--exit", "0.05", "--json")
     assert json.loads(out)["stop_below"] > 0.05
+
+
+def test_the_tolerance_is_said_to_be_the_one_without_noise(run):
+    given = ("--cubic", "--d", "100", "--e", "0.05", "--beta", "0.01")
+    for noise, said in (("0", False), ("0.01", True)):
+        code, out, _ = run(*given, "--noise", noise)
+        assert code == 0
+        assert ("without noise" in out) == said

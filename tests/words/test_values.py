@@ -7,9 +7,11 @@ import json
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import FrozenInstanceError
+from fractions import Fraction
 from multiprocessing import get_context
 from typing import Any
 
+import numpy as np
 import pytest
 
 import varnum as vn
@@ -202,3 +204,21 @@ def test_what_is_no_whole_number_is_one_line(wrong: dict[str, Any]) -> None:
     (name,) = wrong
     with pytest.raises(vn.InputError, match=f"^{name}: "):
         vn.plan(**({"M": "4", "eps": "1e-3", "d": 8} | wrong))
+
+
+def test_verdicts_are_shown_in_one_short_line() -> None:
+    assert repr(Proved("sign changes")) == "Proved(how='sign changes')"
+    for long in (Proved("x" * 5000), Unknown("y" * 5000), Refuted(list(range(5000)), "far")):
+        assert len(repr(long)) < 200
+        assert repr(long).endswith("...)")
+    text = vn.certify(M="1", eps="1e-3")
+    assert len(repr(vn.check(text))) < 200
+
+
+@pytest.mark.parametrize("kind", ["eps", "output_error"])
+@pytest.mark.parametrize("target", ["1e-300", "1e-301", "1", Fraction(1, 10**300)])
+def test_targets_past_the_end_are_named(kind: str, target: Any) -> None:
+    x = np.ones((3, 2))
+    with pytest.raises(vn.InputError, match=f"{kind.replace('_', '-')}: .* above 1e-300 and below"):
+        vn.attention(x, x, x, **{kind: target})
+    vn.attention(x, x, x, **{kind: "1.0000000001e-300"})

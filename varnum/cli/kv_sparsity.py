@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from varnum.cli.common import progress
 from varnum.cli.envelope import print_envelope
+from varnum.envelope import plain
 from varnum.text import aligned, filled
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def sparsity(question: SparsityQuestion, json: bool) -> int:
         name = "kv-sparsity-all" if question.model == "all" else "kv-sparsity"
         verdict = "refuted" if code else "proved"
         return print_envelope(
-            f"varnum/{name}/1", content, verdict=verdict, assurance="proved", exit_code=code
+            f"varnum/{name}/1", plain(content), verdict=verdict, assurance="proved", exit_code=code
         )
     if question.model == "all":
         _show_sizes(sizes)
@@ -88,10 +90,11 @@ def _show(r: dict[str, Any]) -> None:
 
 
 def _scale_rows(found: dict[str, Any], r: dict[str, Any]) -> list[tuple[str, str, str]]:
-    from varnum.outward import at_least
+    from varnum.outward import at_least, at_most
 
     rows = []
-    place = f"at scale {found['scale']}"
+    scale = found["scale"] if len(found["scale"]) <= 16 else at_most(Fraction(found["scale"]), 4)
+    place = f"at scale {scale}"
     note = f"forces the dense {r['rows']} x {r['d_v']} x {r['bits_per_value']} bits"
     if "error_forcing" in found:
         error = f"an error below {at_least(found['error_forcing'])}"

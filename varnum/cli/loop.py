@@ -97,6 +97,8 @@ def loop(
         raise InputError("--box, --jobs, --cluster: only with --count")
     if count and (cubic or tanh or file is None):
         raise InputError("--count: needs a FILE with W and b")
+    if count and (nu or tol is not None):
+        raise InputError("--noise, --exit: not with --count; without it, of single fixed points")
     if regions is not None and (file is None or count):
         raise InputError("--regions: needs a FILE with W and b, and no --count")
     if plot is not None:
@@ -573,7 +575,7 @@ def _show_boxes(found: Boxes, tol: Any, nu: Fraction) -> None:
     rows = [
         ("fixed points", f"{found.certified} certified, {where}; {how}"),
         ("tolerance", f"{shift} is {at_most(found.shift, 4)} of {at_least(found.tolerance, 5)}"
-         f"{sharp}{near}"),
+         f"{sharp}{near}{', without noise' if nu else ''}"),
         ("noise per loop", f"up to {at_least(found.noise)}: a box around each then keeps its "
          "orbits"),
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,9 +51,12 @@ def series(
         _can_draw(plot)
     with progress() as say:
         say(f"reading {file}")
-        name, values = read_column(file, column)
+        name, values, header = read_column(file, column)
         say(f"{len(values)} values in windows of {window}")
         result = answer(values, question)
+    if header is not None:
+        text = f"varnum: the first line of {file} is taken as the header: {header[:40]!r}"
+        print(text, file=sys.stderr)
     content = _content(file, name, len(values), question, result)
     if plot is not None:
         _draw(plot, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from varnum.balls import parse
 from varnum.errors import InputError
@@ -13,8 +14,16 @@ MAX_VALUES = 10**6
 SMALLEST, LARGEST = Fraction(1, 10**100), 10**100  # so that every figure fits a double
 
 
-def read_column(path: Path, column: str | None = None) -> tuple[str, list[Fraction]]:
-    """(name, values) of one column: the last, the one named in the header, or number 1, 2, ..
+class Column(NamedTuple):
+    """Its name, its values, and the cell of the first row where that was taken as the header."""
+
+    name: str
+    values: list[Fraction]
+    header: str | None
+
+
+def read_column(path: Path, column: str | None = None) -> Column:
+    """One column: the last, the one named in the header, or number 1, 2, ..
 
     A first row whose cell in that column is no number is the header. Values are read as exact
     decimals. Raises InputError with the line of the first cell that is missing or no number.
@@ -33,11 +42,12 @@ def read_column(path: Path, column: str | None = None) -> tuple[str, list[Fracti
         raise InputError(f"{path}: {len(rows)} rows; at most {MAX_VALUES}")
     first = [cell.strip() for cell in rows[0][1]]
     index = _index(first, column, path)
-    name = f"column {index + 1}"
+    name, header = f"column {index + 1}", None
     if not _is_number(first[index]):
-        name = first[index] or name
+        header = first[index]
+        name = header or name
         rows = rows[1:]
-    return name, [_cell(path, line, row, index) for line, row in rows]
+    return Column(name, [_cell(path, line, row, index) for line, row in rows], header)
 
 
 def _index(first: list[str], column: str | None, path: Path) -> int:

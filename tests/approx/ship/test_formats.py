@@ -17,6 +17,15 @@ FINITE = st.floats(-6e4, 6e4, allow_nan=False)
 NUMPY = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
 
 
+@given(FINITE, FINITE)
+def test_whether_an_interval_holds_a_number(x: float, y: float) -> None:
+    low, high = sorted((Fraction(x) / 3, Fraction(y) / 3))
+    form = FORMATS["float16"]
+    assert form.meets(low, high) == bool(form.numbers(low, high))
+    near = Fraction(x) / 3, Fraction(x) / 3 + Fraction(1, 10**9)
+    assert form.meets(*near) == bool(form.numbers(*near))
+
+
 @given(FINITE, st.sampled_from(sorted(NUMPY)))
 def test_round_is_numpys(x: float, name: str) -> None:
     assert float(FORMATS[name].round(Fraction(x))) == float(NUMPY[name](x))

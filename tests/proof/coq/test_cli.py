@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -81,3 +82,21 @@ def test_options_that_do_not_go_together(words: str, run: Run) -> None:
     code, out, err = run(words)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("library")
+def test_a_user_s_own_libraries_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compile_text: Callable[[str], Compiled]
+) -> None:
+    """coqc takes $XDG_DATA_HOME/coq into its load path: an axiom there would count."""
+    own = tmp_path / "data" / "coq"
+    own.mkdir(parents=True)
+    (own / "Evil.v").write_text("Axiom evil : False.")
+    subprocess.run(["coqc", "-q", "Evil.v"], cwd=own, check=True, capture_output=True)
+    for name in ("XDG_DATA_HOME", "XDG_DATA_DIRS"):
+        monkeypatch.setenv(name, str(tmp_path / "data"))
+    text = "Require Evil. Theorem t : False. Proof. exact Evil.evil. Qed."
+    (tmp_path / "plain.v").write_text(text)
+    plain = subprocess.run(["coqc", "-q", "plain.v"], cwd=tmp_path, capture_output=True, text=True)
+    assert plain.returncode == 0, plain.stderr  # so the danger is real
+    assert not compile_text(text).ok

@@ -69,6 +69,11 @@ class Format:
         unit = Fraction(2) ** self.place(x)
         return min(int(abs(x) / unit) * unit, self.largest) * (1 if x >= 0 else -1)
 
+    def meets(self, low: Fraction, high: Fraction) -> bool:
+        """Whether a number of this format lies in [low, high]."""
+        nearest = self.towards_zero(high if low > 0 else low)
+        return low <= 0 <= high or (low <= nearest <= high and abs(nearest) <= self.largest)
+
     def numbers(self, low: Fraction, high: Fraction) -> list[float]:
         """Every number of a 16-bit format in [low, high], 0 once, in increasing order."""
         positive = [

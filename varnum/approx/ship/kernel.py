@@ -84,6 +84,10 @@ def certify_kernel(
     formats = [form] * (degree + 1) if formats is None else list(formats)
     if len(formats) != degree + 1:
         raise InputError(f"formats: {len(formats)} given; a degree of {degree} has {degree + 1}")
+    if not form.meets(goal.low, goal.high):
+        raise InputError(
+            f"interval: no {form.name} number lies between its ends, so none is an input"
+        )
     reducing = reduction(reduction_kind(goal), form, fma) if reduce else None
     if reducing is not None:
         _fits(goal, reducing)

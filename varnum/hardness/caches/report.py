@@ -159,7 +159,8 @@ def _at_scale(question: SparsityQuestion, rows: int) -> dict[str, Any]:
     scale = parse(question.scale or "", "scale")
     d_k = 64 if question.d_k is None else question.d_k
     check_sizes(rows, 1, question.bits)
-    found: dict[str, Any] = {"scale": to_text(scale), "d_k": d_k}
+    given = min(str(question.scale), to_text(scale), key=len)  # 1e-300, and not its 302 digits
+    found: dict[str, Any] = {"scale": given, "d_k": d_k}
     if d_k >= rows:
         found |= {
             "keys": "orthonormal",

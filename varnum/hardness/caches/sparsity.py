@@ -36,9 +36,11 @@ def log2_ceiling(count: int, times: int = 1) -> int:
 
 def row_count(d_v: int, a: int, b: int) -> int:
     """Rows of d_v values with at most a nonzero, levels 1/q .. 1, q = 2^b - 1: how many."""
+    if a >= d_v:
+        return 1 << (b * d_v)  # dense: sum C(d_v, j) q^j = (1 + q)^d_v
     q = 2**b - 1
     total, term = 0, 1
-    for j in range(min(a, d_v) + 1):
+    for j in range(a + 1):
         total += term
         term = term * (d_v - j) * q // (j + 1)  # C(d_v, j+1) q^(j+1), whole at every step
     return total

@@ -13,6 +13,7 @@ from varnum.errors import MissingProgram
 
 HOW = "apt-get install coq libcoq-interval"
 _AMBIENT = ("COQPATH", "COQLIB", "COQCORELIB", "ROCQPATH", "ROCQLIB")  # would bring other libraries
+_OWN = ("XDG_DATA_HOME", "XDG_DATA_DIRS", "XDG_CONFIG_HOME")  # so would a user's own, unset too
 
 
 class Compiled(NamedTuple):
@@ -72,4 +73,5 @@ def _refused(path: Path, stderr: str) -> str | None:
 
 
 def _env() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in _AMBIENT}
+    kept = {key: value for key, value in os.environ.items() if key not in _AMBIENT}
+    return kept | dict.fromkeys(_OWN, os.devnull)
