@@ -122,7 +122,7 @@ BAD = {
     "q: shape": (Q[0], K, V, {}),
     "eps: 1.5 is not allowed": (Q, K, V, {"eps": "1.5"}),
     "eps: 0 is not allowed": (Q, K, V, {"eps": "0"}),
-    "eps: 1e-400 is not allowed; from 1e-300": (Q, K, V, {"eps": "1e-400"}),
+    "eps: 1e-400 is not allowed; above 1e-300": (Q, K, V, {"eps": "1e-400"}),
     "eps: 0.1 is a float": (Q, K, V, {"eps": 0.1}),
     "exactly one of eps": (Q, K, V, {"eps": "0.1", "output_error": "0.1"}),
     "sigma: -1": (Q, K, V, {"sigma": "-1"}),
