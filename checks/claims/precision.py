@@ -41,6 +41,18 @@ def _products(trials, seed):
                      tuple(np.transpose(worst)))  # fmt: skip
 
 
+def _roundings(trials, seed):
+    """Relative error of one rounding over 2^-p; adversary: the tie just above a power of two."""
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for worst in (False, True):
+        p = rng.integers(2, 25, trials)
+        x = rng.standard_normal(trials) if not worst else (1 + 2.0**-p) * 2.0 ** rng.integers(-9, 9)
+        made = np.array([round_to(np.array([a]), int(b))[0] for a, b in zip(x, p, strict=True)])
+        pairs.append((np.abs(made - x) / np.abs(x) * 2.0**p, 1 / (1 + 2.0**-p)))
+    return summarise("precision-p", "relative error of one rounding over 2^-p", *pairs)
+
+
 def _runs(seed, bits=(8, 11, 24)):
     model = random_model(*preset("var-tiny"), seed=seed)
     labels = np.array([3])
@@ -64,7 +76,7 @@ def every_rounding(model, labels, tokens, margins, p=48):
 
 
 def measure(trials: int = 10_000, seed: int = 0, device: str = "cpu") -> list[Measurement]:
-    found = [_products(min(trials, 2000), seed)]
+    found = [_products(min(trials, 2000), seed), _roundings(min(trials, 2000), seed)]
     model, labels, tokens, margins, real, bits = _runs(seed)
     enclosed, first, wrong = [], [], 0
     for p in bits:

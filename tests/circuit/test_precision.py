@@ -306,3 +306,14 @@ def test_constants_are_the_fractions_they_stand_for() -> None:
         assert fraction_of(float(exact)) == exact
     assert fraction_of(2 / np.pi) is None
     assert fraction_of(1e-24) is None
+
+
+@pytest.mark.parametrize("p", [1, 2, 8, 11, 24])
+def test_one_rounding_attains_its_bound(p):
+    u = Fraction(1, 2**p)
+    for x in (1 + u, -(1 + u), 4 * (1 + u)):
+        made = Fraction(float(round_to(np.array([float(x)]), p)[0]))
+        assert abs(made - x) / abs(x) == u / (1 + u)
+    near = 1 + u * Fraction(99, 100)
+    made = Fraction(float(round_to(np.array([float(near)]), p)[0]))
+    assert abs(made - Fraction(float(near))) / near < u / (1 + u)

@@ -75,6 +75,10 @@ def test_every_claim_of_the_theory_has_an_entry():
     assert set(THEORY) <= set(ledger.claims())
 
 
+def test_no_entry_is_left_open():
+    assert [name for name, claim in ledger.claims().items() if claim.assurance == "open"] == []
+
+
 @pytest.mark.parametrize("claim", ledger.claims())
 def test_entries_agree_with_what_they_name(claim):
     assert ledger.problems(ledger.claims()[claim]) == []

@@ -152,6 +152,30 @@ LEMMAS = (
         ),
     ),
     Obligation(
+        name="precision-p-down",
+        claim="precision-p",
+        says="x in [1, 1 + u] rounds to 1: the error x - 1 is at most u/(1 + u) of x",
+        assume=(sp.Gt(u, 0), sp.Le(u, 1), sp.Ge(x, 1), sp.Le(x, 1 + u)),
+        conclude=sp.Le((x - 1) * (1 + u), u * x),
+        twin=Twin(
+            conclude=sp.Le((x - 1) * (1 + u), _99 * u * x),
+            witness={"u": Fraction(1, 8), "x": Fraction(9, 8)},
+            says="1 % less is false at 1 + u",
+        ),
+    ),
+    Obligation(
+        name="precision-p-up",
+        claim="precision-p",
+        says="x >= 1 + u: an error of at most u is at most u/(1 + u) of x",
+        assume=(sp.Gt(u, 0), sp.Le(u, 1), sp.Ge(x, 1 + u), sp.Le(e, u)),
+        conclude=sp.Le(e * (1 + u), u * x),
+        twin=Twin(
+            conclude=sp.Le(e * (1 + u), _99 * u * x),
+            witness={"u": Fraction(1, 8), "x": Fraction(9, 8), "e": Fraction(1, 8)},
+            says="1 % less is false at 1 + u",
+        ),
+    ),
+    Obligation(
         name="precision-product",
         claim="precision-product",
         says="rounded products that sum to s, |s - t| <= u A, rounded once: within "

@@ -1,0 +1,18 @@
+; twin of precision-p-down: 1 % less is false at 1 + u
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const u Real)
+(declare-const x Real)
+(assert (> u 0.0))
+(assert (<= u 1.0))
+(assert (>= x 1.0))
+(assert (<= x (+ 1.0 u)))
+; the witness
+(assert (= u (/ 1.0 8.0)))
+(assert (= x (/ 9.0 8.0)))
+; the conclusion, negated
+(assert (not (<= (* (+ 1.0 u) (+ (- 1.0) x)) (* (/ 99.0 100.0) u x))))
+(check-sat)
+(get-model)
