@@ -63,9 +63,10 @@ def run_flowar(
     started = time.perf_counter()
     placed, latents = model.to(where), [where.array(x) for x in noise]
     with progress() as say:
+        least = wanted.digits if where.name == "balls" else None
 
         def job() -> dict[str, Any]:
-            return _sampled(placed, labels, latents, settings, kernels, wanted.trace, say)
+            return _sampled(placed, labels, latents, settings, kernels, wanted.trace, say, least)
 
         if where.name == "balls":
             result = _in_balls(job, wanted.digits, wanted.max_bits)
@@ -79,10 +80,11 @@ def run_flowar(
 
 def _sampled(
     model: FlowModel, labels: Any, noise: Any, settings: FlowSettings, kernels: Kernels,
-    trace: bool, say: Any,
+    trace: bool, say: Any, least: int | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """map_k, and with `trace` z_k, of every scale."""
+    """map_k, and with `trace` z_k, of every scale; balls give up at a map below `least` digits."""
     from varnum.model.flowar.sampling import sample_maps
+    from varnum.model.sampling import UndecidedError
 
     def watch(scale: int, evaluation: int, *_: Any) -> None:
         say(f"scale {scale}, evaluation {evaluation}")
@@ -91,27 +93,33 @@ def _sampled(
     scales = sample_maps(model, labels, noise, settings, kernels, watch)
     for k, scale in enumerate(scales):
         arrays[f"map_{k}"] = scale.map
+        if least is not None and (found := _digits(scale.map)) < least:
+            raise UndecidedError(f"map {k}: {found} of {least} digits certified")
         if trace:
             arrays[f"z_{k}"] = scale.z
     return arrays
 
 
 def _in_balls(job: Any, digits: int, max_bits: int) -> dict[str, Any]:
-    from varnum.balls.questions import certified_digits
     from varnum.model.enclosure import certify_forward
     from varnum.verdict import Unknown
 
     enclosed = certify_forward(job, lambda arrays: arrays.values(), digits, limit=max_bits)
     if isinstance(enclosed, Unknown):
         return {"unknown": enclosed.reason}
-    maps = {name: x for name, x in enclosed.value.items() if name.startswith("map_")}
-    found = [int(certified_digits(x, scale=1).min()) for x in maps.values()]
     return {
         "arrays": enclosed.value,
         "bits": enclosed.bits,
         "digits": enclosed.digits,
-        "map_digits": found,
+        "map_digits": [_digits(x) for name, x in enclosed.value.items() if name.startswith("map_")],
     }
+
+
+def _digits(x: Any) -> int:
+    """Digits certified in every number of a ball array, those below one counted after the point."""
+    from varnum.balls.questions import certified_digits
+
+    return int(certified_digits(x, scale=1).min())
 
 
 def read_noise(path: str, scales: int) -> list[Any]:
