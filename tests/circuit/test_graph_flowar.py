@@ -118,6 +118,21 @@ def test_an_operation_left_out_is_seen(operation: str, monkeypatch: pytest.Monke
     assert by_hand(TINY, GUIDED) not in vectors(graph.trace_sampling(TINY, GUIDED))
 
 
+def test_sampling_is_sequential_in_scales_and_steps() -> None:
+    """Every evaluation and every scale adds as much as the one before."""
+
+    def longest(steps: int, scales: tuple[int, ...]) -> np.ndarray:
+        config = replace(TINY, scales=scales)
+        found = graph.trace_sampling(config, FlowSettings(steps))
+        return np.array(max(vectors(found)))
+
+    by_steps = [longest(steps, (1, 2)) for steps in (2, 4, 6)]
+    assert np.array_equal(by_steps[2] - by_steps[1], by_steps[1] - by_steps[0])
+    assert (by_steps[1] - by_steps[0])[0] == 2 * 2 * (1 + 30 + 9)  # two scales, two steps
+    by_scales = [longest(2, (1, 2, 3, 4)[:k]) for k in (2, 3, 4)]
+    assert np.array_equal(by_scales[2] - by_scales[1], by_scales[1] - by_scales[0])
+
+
 def test_training_does_not_grow_with_scales() -> None:
     """All scales at once: one pass, whatever their number."""
     two, four = (
