@@ -86,6 +86,10 @@ def check_memory(q: Any, k: Any, v: Any) -> None:
 
 
 def _finite(array: Any) -> Any:
+    """A finite sum has finite terms; one that is not may have overflowed, so look at each."""
+    total = array.sum()
+    if math.isfinite(float(total)):
+        return True
     if isinstance(array, np.ndarray):
         return np.isfinite(array).all()
     return array.isfinite().all()

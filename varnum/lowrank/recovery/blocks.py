@@ -20,6 +20,8 @@ from varnum.lowrank.recovery.features import length, rest, squares
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
+SUM = 512  # keys whose products are summed in the working dtype; float64 from there on
+SIDE = 512  # of the largest Gram matrix, likewise
 _ENTRIES = 2**18  # of Gram blocks at a time: they stay in the cache
 _SMALL = 0.03
 _STEPS = 2 * EXP_ULPS + 32  # roundings of one entry beside its inner products: exp, products, sums
@@ -30,7 +32,8 @@ class Keys:
     """Keys of some blocks, in block order: (blocks * b, .), the last ones may be padding.
 
     y (n, m); exponents l (n,); weighted features c f(y) (n, r); values (n, d_v + 1), the first
-    column 1, padding rows 0.
+    column 1, padding rows 0. sharp: E - F F^T is formed entry by entry, otherwise its form is the
+    difference of u^T E u and |F^T u|^2.
     """
 
     y: Any
@@ -39,6 +42,7 @@ class Keys:
     values: Any
     block: int
     top: int
+    sharp: bool = True
 
     def sizes(self) -> tuple[Array, Array]:
         """(z, c |f|) (n,) each, from above, see lemma 4; infinite where exp overflows."""
@@ -52,18 +56,22 @@ class Keys:
         slips = (_STEPS + 2 * abs(exponents)) / np.sqrt(_STEPS)
         entry = gamma(width + 8, unit) * high + unit * slips * slips
         size = (weight + tiny / unit) * length(high, self.top)
-        sums = gamma(2 * self.block + 8, unit)
-        square = own * own * entry + gamma(rank + 8, unit) * size * size + sums * left * left
+        sums = gamma(2 * min(self.block, SIDE) + 8, unit)
+        if self.sharp:
+            square = own * own * entry + gamma(rank + 8, unit) * size * size + sums * left * left
+        else:  # E and F apart: their sums are larger than the difference
+            apart = 2 * gamma(min(self.block, SUM) + 24, unit)
+            square = own * own * (entry + sums) + apart * size * size
         square += 8 * (rank + self.block) * tiny * (1 + own) ** 2
         if not (float(entry.max()) <= _SMALL and sums <= _SMALL):
             square += np.inf  # the linear terms above are not enough
         return 1.05 * np.sqrt(square), size * (1 + 8 * _U)
 
 
-def block_norms(keys: Keys) -> tuple[Array, Array]:
+def block_norms(keys: Keys) -> tuple[Array, Array, Array]:
     """Sums over the blocks of s_B(u), and of sum_j c_j |f(y_j)| |u_j|: (d_v + 1,) each, from above.
 
-    Not a number or infinite where something overflowed.
+    Not a number or infinite where something overflowed. And sum_j c_j f(y_j) u_j (rank, d_v + 1).
     """
     xp, b = namespace(keys.y), keys.block
     count, columns = int(keys.y.shape[0]) // b, int(keys.values.shape[1])
@@ -74,11 +82,15 @@ def block_norms(keys: Keys) -> tuple[Array, Array]:
     y, f, u, e = (part.reshape(count, b, -1) for part in
                   (keys.y, keys.weighted, keys.values, keys.exponents))  # fmt: skip
     norms, sizes = np.zeros(columns), np.zeros(columns)
-    step = max(1, _ENTRIES // (b * b))
-    room = empty((min(step, count), b, b), keys.y)
+    state = np.zeros((int(keys.weighted.shape[1]), columns))
+    side = min(b, SIDE)
+    step = max(1, _ENTRIES // (side * side))
+    room = empty((min(step, count), side, side), keys.y)
     for start in range(0, count, step):
         part = slice(start, start + step)
-        form = _forms(xp, y[part], f[part], u[part], e[part], room)
+        form = _forms(xp, y[part], f[part] if keys.sharp else None, u[part], e[part], room)
+        if not keys.sharp:
+            form -= _squares(xp, f[part], u[part], state)
         around = xp.matmul(both[part], abs(u[part]))  # (blocks, 2, d_v + 1)
         around = to_host(around).astype(np.float64) * (1 + 2 * gamma(b + 4, unit))
         most = float(abs(u[part]).max())
@@ -86,8 +98,30 @@ def block_norms(keys: Keys) -> tuple[Array, Array]:
         square = np.maximum(form, 0.0) + around[:, 0] ** 2 + lost
         norms += np.sqrt(square).sum(0)
         sizes += around[:, 1].sum(0) + b * rank_lost(tiny)
+    if keys.sharp:
+        state = products(keys.weighted, keys.values)
     more = 1 + (8 + 2 * count) * 2 * _U
-    return tuple(np.nan_to_num(part * more, nan=np.inf) for part in (norms, sizes))  # type: ignore
+    norms, sizes = (np.nan_to_num(part * more, nan=np.inf) for part in (norms, sizes))
+    return norms, sizes, state
+
+
+def products(weighted: Any, values: Any) -> Array:
+    """sum_j f_j u_j^T (rank, d_v + 1): at most SUM keys at a time in the working dtype."""
+    total = np.zeros((int(weighted.shape[1]), int(values.shape[1])))
+    for start in range(0, int(values.shape[0]), SUM):
+        part = slice(start, start + SUM)
+        total += to_host(weighted[part].T @ values[part])
+    return total
+
+
+def _squares(xp: Any, f: Any, u: Any, state: Array) -> Array:
+    """|F_B^T u|^2 per block and column (blocks, d_v + 1); adds F_B^T u to the state."""
+    total: Any = 0.0
+    for start in range(0, int(f.shape[1]), SUM):
+        part = slice(start, start + SUM)
+        total = total + to_host(xp.matmul(f[:, part].swapaxes(1, 2), u[:, part])).astype(np.float64)
+    state += total.sum(0)
+    return np.asarray(np.square(total).sum(1))
 
 
 def rank_lost(tiny: float) -> float:
@@ -96,19 +130,30 @@ def rank_lost(tiny: float) -> float:
 
 
 def _forms(xp: Any, y: Any, f: Any, u: Any, exponents: Any, room: Any) -> Array:
-    """u^T R u per block and column as computed, (blocks, d_v + 1) float64."""
-    gram = room[: y.shape[0]]
-    xp.matmul(y, y.swapaxes(1, 2), out=gram)
-    gram += exponents
-    gram += exponents.swapaxes(1, 2)
-    xp.exp(gram, out=gram)
-    if xp is np:
-        gram -= np.matmul(f, f.swapaxes(1, 2))
-    else:
-        xp.baddbmm(gram, f, f.swapaxes(1, 2), alpha=-1, out=gram)
-    product = xp.matmul(gram, u)
-    product *= u
-    return np.asarray(to_host(product.sum(1)), dtype=np.float64)
+    """u^T (E - F F^T) u per block and column as computed, (blocks, d_v + 1); without F: u^T E u.
+
+    E_jk = exp(y_j.y_k + l_j + l_k); its square parts above the diagonal count twice.
+    """
+    count, b = int(y.shape[0]), int(y.shape[1])
+    sides = [slice(i, min(i + SIDE, b)) for i in range(0, b, SIDE)]
+    total = np.zeros((count, int(u.shape[2])))
+    for i, rows in enumerate(sides):
+        for j, columns in enumerate(sides[i:], start=i):
+            gram = room[:count, : rows.stop - rows.start, : columns.stop - columns.start]
+            xp.matmul(y[:, rows], y[:, columns].swapaxes(1, 2), out=gram)
+            gram += exponents[:, rows]
+            gram += exponents[:, columns].swapaxes(1, 2)
+            xp.exp(gram, out=gram)
+            if f is not None and xp is np:
+                gram -= np.matmul(f[:, rows], f[:, columns].swapaxes(1, 2))
+            elif f is not None:
+                across = f[:, columns].swapaxes(1, 2)
+                xp.baddbmm(gram, f[:, rows], across, alpha=-1, out=gram)
+            product = xp.matmul(gram, u[:, columns])
+            product *= u[:, rows]
+            found = np.asarray(to_host(product.sum(1)), dtype=np.float64)
+            total += found if i == j else 2 * found
+    return total
 
 
 def to_host(array: Any) -> Array:

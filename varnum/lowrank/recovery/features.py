@@ -26,10 +26,10 @@ def rank_of(width: int, top: int) -> int:
     return 1 + width + top * (top + 1) // 2
 
 
-def features(x: Any, top: int) -> Any:
+def features(x: Any, top: int, out: Any = None) -> Any:
     """f(x) for x (n, m) -> (n, rank), in the arithmetic of x."""
     width = int(x.shape[1])
-    made = empty((int(x.shape[0]), rank_of(width, top)), x)
+    made = empty((int(x.shape[0]), rank_of(width, top)), x) if out is None else out
     made[:, 0] = 1
     made[:, 1 : 1 + width] = x
     xp, start = namespace(x), 1 + width

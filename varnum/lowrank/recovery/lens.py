@@ -20,6 +20,7 @@ from varnum.floats.norms import frobenius
 from varnum.floats.rounding import TINY, UNIT, dtype_name, gamma, unit_of, up
 
 Array = npt.NDArray[Any]
+_PRIOR = 2.0
 _RIDGE = 1e-3  # of the mean variance is added to every direction before balancing
 
 
@@ -77,8 +78,10 @@ class Lens:
 
 
 @certified
-def fit_lens(q: Array, k: Array, sigma: float, like: Any) -> Lens:
+def fit_lens(q: Array, k: Array, sigma: float, like: Any, prior: Array | None = None) -> Lens:
     """From sample tokens q, k (n, d) float64; `like` sets backend and dtype.
+
+    prior (d, d): a covariance of queries that counts as much as _PRIOR of them.
 
     k0 is the mean of the keys as a query at q0 weighs them, and the maps make the covariances of x
     and y (weighted alike) equal and diagonal, the largest first: x = T^-T q', y = T k'.
@@ -89,7 +92,9 @@ def fit_lens(q: Array, k: Array, sigma: float, like: Any) -> Lens:
     weights = np.exp(exponents - exponents.max())
     weights /= weights.sum()
     k0 = weights @ k
-    forward, back = _balance((q - q0) / sigma, k - k0, weights)
+    of_q = (q - q0).T @ (q - q0)
+    of_q = of_q / len(q) if prior is None else (of_q + _PRIOR * prior) / (len(q) + _PRIOR)
+    forward, back = _balance(of_q / sigma**2, k - k0, weights)
     cast = caster(like)
     a, b = cast(back.T / sigma), cast(forward.T)
     q0, k0 = (to_numpy(cast(part)).astype(np.float64) for part in (q0, k0))
@@ -103,12 +108,12 @@ def fit_lens(q: Array, k: Array, sigma: float, like: Any) -> Lens:
     return Lens(cast(q0), cast(k0), a, key_map, shift, up(defect), size_a, size_b, size_q0)
 
 
-def _balance(x: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+def _balance(of_x: Array, y: Array, weights: Array) -> tuple[Array, Array]:
     """T and T^-T (d, d) with cov(T y) = cov(T^-T x) diagonal, up to a ridge; any pair will do."""
-    d = x.shape[1]
+    d = len(of_x)
     identity = np.eye(d)
     with np.errstate(all="ignore"):
-        of_x, of_y = x.T @ x / len(x), (y * weights[:, None]).T @ y
+        of_y = (y * weights[:, None]).T @ y
         of_x = of_x + identity * (_RIDGE * np.trace(of_x) / d + 1e-200)
         of_y = of_y + identity * (_RIDGE * np.trace(of_y) / d + 1e-200)
         try:

@@ -66,7 +66,9 @@ class RecoveryFit:
     @property
     def said(self) -> str:
         """For the reason of a choice."""
-        return f"rank {self.rank}, blocks of {self.setting.block}; {self.setting.reason}"
+        groups = len(self.setting.lenses)
+        several = f"{groups} groups of queries, " if groups > 1 else ""
+        return f"{several}rank {self.rank}, blocks of {self.setting.block}; {self.setting.reason}"
 
     def add(self, k: Any, v: Any) -> None:
         """See `Fitted`."""

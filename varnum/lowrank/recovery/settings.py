@@ -1,60 +1,93 @@
-"""How large the blocks are and how many products the features have: judged on a few sampled tokens.
+"""How many groups, how large blocks, how many products: judged on a few sampled tokens.
 
 Nothing rests on it: every row is certified afterwards, and rows that miss go to exact attention.
-Block norms of a sample of keys, at two block sizes, tell those of any size: with s_B(u) the norm of
-a sum of b vectors, (s_B/b)^2 is about mean^2 + variance/b. The rows' bounds follow for any setting.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from varnum.floats.arrays import caster, empty, to_double
+from varnum.floats.arrays import extremes, to_double, to_numpy
 from varnum.floats.rounding import dtype_name
-from varnum.floats.values import ValueRange
 from varnum.lowrank.problem import Problem
-from varnum.lowrank.recovery.bound import Limits, row_bounds
-from varnum.lowrank.recovery.features import features, length, rank_of, rest, squares
+from varnum.lowrank.recovery.features import rank_of
+from varnum.lowrank.recovery.groups import GroupedState, centres_of, nearest
 from varnum.lowrank.recovery.lens import Lens, fit_lens
-from varnum.lowrank.recovery.state import RecoveryState, Sums
+from varnum.lowrank.recovery.state import RecoveryState
+from varnum.lowrank.recovery.trial import Trial
 from varnum.verdict import Unknown
 
 Array = npt.NDArray[Any]
 FITTED = 1024  # tokens that shape the lens
 KEYS, QUERIES = 512, 256  # sampled to judge a setting
-BLOCKS = (32, 64, 128, 256, 512, 1024)
-TOPS = (0, 8, 16)
-_SIZES = (64, 256)  # of blocks, tried on the sample
-_ROOM = 0.9  # rows above this part of the target are counted as missing
+BLOCKS = (16, 32, 64, 128, 256, 512, 1024, 2048)
+TOPS = (0, 8, 16, 32, 48)
+GROUPS = (4, 16, 64)
+_TRIED = 4  # groups whose trials stand for all
+_LONG = 0.3  # seconds of exact attention from which groups are tried
+_FAR = 3.0  # a median bound beyond this part of the target is given up
+_ROOM = 0.95  # rows above this part of the target are counted as missing
 _RATE = 5e10  # operations of products a second, float32
 _PASS, _EXP = 4e-10, 1.5e-9  # seconds an entry
 _ONCE = 3e-3  # seconds whatever the problem
+_SHARP = 5e-3  # targets below it need E - F F^T entry by entry
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A lens, block size and products, the offset of the values; what they are expected to do."""
+    """Lenses, block size and products, the offset of the values; what they are expected to do."""
 
-    lens: Lens
+    lenses: tuple[Lens, ...]
     block: int
     top: int
     v0: Any
-    work: float  # expected, as a part of exact attention's, rows that miss included
-    missing: float  # expected share of rows that miss the target
-    median: float  # expected bound of the median row
+    work: float = 1.0  # expected, as a part of exact attention's, rows that miss included
+    missing: float = 0.0  # expected share of rows that miss the target
+    median: float = 0.0  # expected bound of the median row
+    sharp: bool = True
+    centres: Array = field(default_factory=lambda: np.zeros((1, 1)))
+    first: Lens | None = None  # in whose coordinates the centres are
 
     @property
     def reason(self) -> str:
         """In words."""
         return f"about {100 * self.missing:.2g} % of the rows may need exact attention"
 
-    def state(self) -> RecoveryState:
+    def state(self) -> RecoveryState | GroupedState:
         """Without keys."""
-        return RecoveryState(self.lens, self.block, self.top, self.v0)
+        made = [
+            RecoveryState(lens, self.block, self.top, self.v0, self.sharp) for lens in self.lenses
+        ]
+        return made[0] if self.first is None else GroupedState(self.first, self.centres, made)
+
+
+class Sample:
+    """A few tokens of a problem, on the host and in float64."""
+
+    def __init__(self, q: Any, k: Any, v: Any, sigma: float, most: int = FITTED) -> None:
+        self.q, self.k, values = sample(q, most), sample(k, FITTED), sample(v, FITTED)
+        self.like, self.sigma = q, sigma
+        self.wide_q, self.wide_k = to_double(self.q), to_double(self.k)
+        self.few_q = to_numpy(sample(self.q, QUERIES))
+        self.few_k, self.few_v = (to_numpy(sample(part, KEYS)) for part in (self.k, values))
+        self.v0 = values.mean(0)
+        low, high = (to_numpy(part) for part in extremes(v))
+        self.spread = high - low
+
+    def lens(self, rows: Array | None = None, prior: Array | None = None) -> Lens:
+        """For some of the sampled queries."""
+        q = self.wide_q if rows is None else self.wide_q[rows]
+        return fit_lens(q, self.wide_k, self.sigma, self.like, prior)
+
+    def trial(self, lens: Lens, rows: Array | None = None) -> Trial:
+        """Of a lens on some of the sampled queries."""
+        q = self.few_q if rows is None else to_numpy(self.q)[rows]
+        return Trial(lens, q, self.few_k, self.few_v, self.spread)
 
 
 def estimate_best(
@@ -62,83 +95,117 @@ def estimate_best(
 ) -> Setting | Unknown:
     """The cheapest setting for these tokens, q, k (n, d), v (n, d_v), as far as samples tell.
 
-    Unknown where none is expected to
-    take less than `least` of exact attention's time.
+    Unknown where none is expected to take less than `least` of exact attention's time.
     """
-    some_q, some_k = sample(q, FITTED), sample(k, FITTED)
-    lens = fit_lens(to_double(some_q), to_double(some_k), problem.sigma, q)
-    v0 = _middle(v)
-    asked, keys, values = sample(q, QUERIES), sample(k, KEYS), sample(v, KEYS)
-    seen = ValueRange.of(values)
-    slow = 2.0 if dtype_name(q) == "float64" else 1.0
-    best: Setting | None = None
-    for top in TOPS:
-        if top > lens.width:
-            break
-        trial = _Trial(lens, top, v0, asked, keys, values, seen)
-        for block in BLOCKS:
-            base = _work(int(q.shape[0]), int(k.shape[0]), lens.width, int(v.shape[1]), block, top)
-            work = base * slow / problem.exact_seconds
-            if work >= (best.work if best else least):
+    tokens = Sample(q, k, v, problem.sigma)
+    lens = tokens.lens()
+    sizes = (int(q.shape[0]), int(k.shape[0]), lens.width, int(v.shape[1]))
+    slow = (2.0 if dtype_name(q) == "float64" else 1.0) / problem.exact_seconds
+    search = _Search(problem.target.error, sizes, slow, least)
+    trial = tokens.trial(lens)
+    search.over([trial], 1, lambda block, top: Setting((lens,), block, top, tokens.v0))
+    if problem.exact_seconds > _LONG or problem.seconds is None:
+        for count in GROUPS:
+            if count * 8 > len(tokens.wide_q) or search.best_missing == 0:
                 break
-            bounds = trial.bounds(block)
-            missing = float((~(bounds <= _ROOM * problem.target.error)).mean())
-            if best is None or work + missing < best.work:
-                median = float(np.median(bounds))
-                best = Setting(lens, block, top, v0, work + missing, missing, median)
+            search.over(*_grouped(tokens, lens, count))
+    best = search.best
     if best is None or not best.work < least:
-        said = "" if best is None else f"; {best.reason}"
-        return Unknown(f"low rank does not pay here{said}")
+        said = f"{trial.with_products(0).median(BLOCKS[-1]):.2g}"
+        return Unknown(f"low rank does not pay here: the median row would have {said}")
     return best
 
 
-class _Trial:
-    """Sampled tokens under one lens and feature map: bounds of the sampled rows for any block."""
+def fixed(
+    q: Any, k: Any, v: Any, sigma: float, *, groups: int = 1, block: int = 128, top: int = 0,
+    sharp: bool = True,
+) -> Setting:  # fmt: skip
+    """A setting of given sizes; lenses and centres from the tokens q, k (n, d), v (n, d_v)."""
+    tokens = Sample(q, k, v, sigma, max(FITTED, 64 * groups))
+    first = tokens.lens()
+    if groups == 1:
+        return Setting((first,), block, top, tokens.v0, sharp=sharp)
+    lenses, centres, _ = _lenses(tokens, first, groups)
+    return Setting(lenses, block, top, tokens.v0, sharp=sharp, centres=centres, first=first)
+
+
+def _lenses(tokens: Sample, first: Lens, count: int) -> tuple[tuple[Lens, ...], Array, Array]:
+    x = (tokens.wide_q - to_double(first.q0)) @ to_double(first.query_map)
+    centres = centres_of(x, count)
+    owners = nearest(first, centres, tokens.q)
+    rows = [np.flatnonzero(owners == index) for index in range(count)]
+    kept = [index for index in range(count) if len(rows[index])]
+    within = np.concatenate([tokens.wide_q[rows[i]] - tokens.wide_q[rows[i]].mean(0) for i in kept])
+    prior = within.T @ within / len(within)
+    lenses = tuple(tokens.lens(rows[index], prior) for index in kept)
+    return lenses, centres[kept], nearest(first, centres[kept], tokens.q)
+
+
+def _grouped(
+    tokens: Sample, first: Lens, count: int
+) -> tuple[list[Trial], int, Callable[[int, int], Setting]]:
+    lenses, centres, owners = _lenses(tokens, first, count)
+    step = -(-len(lenses) // _TRIED)
+    trials = [
+        tokens.trial(lenses[index], np.flatnonzero(owners == index))
+        for index in range(0, len(lenses), step)
+    ]
+
+    def make(block: int, top: int) -> Setting:
+        return Setting(lenses, block, top, tokens.v0, centres=centres, first=first)
+
+    return trials, len(lenses), make
+
+
+class _Search:
+    """The cheapest setting so far."""
 
     def __init__(
-        self, lens: Lens, top: int, v0: Any, q: Any, k: Any, v: Any, seen: ValueRange
+        self, target: float, sizes: tuple[int, int, int, int], unit: float, least: float
     ) -> None:
-        self.lens, self.seen, self.v0 = lens, seen, v0
-        found = []
-        for block in _SIZES:
-            state = RecoveryState(lens, min(block, int(k.shape[0])), top, v0)
-            state.add(k, v, seen)
-            found.append(state.sums())
-        self.sums = found[-1]
-        squares_ = [np.square(part.norms / part.count) for part in found]
-        inverse = [1 / block for block in _SIZES]
-        slope = np.maximum(squares_[0] - squares_[1], 0) / (inverse[0] - inverse[1])
-        self.variance, self.mean = slope, np.maximum(squares_[1] - slope * inverse[1], 0)
-        _, self.x = lens.queries(q)
-        high, low = squares(self.x, top)
-        self.f = features(self.x, top) if top else None
-        self.root, self.length = np.sqrt(rest(high, low)), length(high, top)
+        self.target, self.sizes, self.unit, self.least = target, sizes, unit, least
+        self.sharp = target < _SHARP
+        self.best: Setting | None = None
 
-    def bounds(self, block: int) -> Array:
-        """Expected, (n,)."""
-        norms = self.sums.count * np.sqrt(self.mean + self.variance / block)
-        sums: Sums = replace(self.sums, norms=norms)
-        limits = Limits.of(sums, self.seen, self.v0, 1, caster(self.x))
-        zeta = np.zeros(len(self.root))
-        room = empty((len(zeta), int(self.v0.shape[0])), self.x)
-        return row_bounds(limits, self.x, self.f, self.root, self.length, zeta, room)
+    @property
+    def best_missing(self) -> float:
+        """Share of rows that the best setting so far is expected to miss."""
+        return 1.0 if self.best is None else self.best.missing
+
+    def over(self, trials: list[Trial], groups: int, make: Callable[[int, int], Setting]) -> None:
+        """Try all blocks and products with these trials."""
+        for top in [t for t in TOPS if t <= self.sizes[2]]:
+            rows = [trial.with_products(top) for trial in trials]
+            for block in BLOCKS:
+                cost = _work(*self.sizes, block, top, groups, self.sharp) * self.unit
+                if cost >= (self.best.work if self.best else self.least):
+                    break
+                bounds = np.concatenate([part.bounds(block) for part in rows])
+                missing = float((~(bounds <= _ROOM * self.target)).mean())
+                if self.best is None or cost + missing < self.best.work:
+                    self.best = replace(
+                        make(block, top), work=cost + missing, missing=missing,
+                        median=float(np.median(bounds)), sharp=self.sharp,
+                    )  # fmt: skip
+            if float(np.median([part.median(BLOCKS[-1]) for part in rows])) > _FAR * self.target:
+                break  # products of a few coordinates will not help that much
 
 
-def _work(queries: int, keys: int, width: int, values: int, block: int, top: int) -> float:
+def _work(
+    queries: int, keys: int, width: int, values: int, block: int, top: int, groups: int, sharp: bool
+) -> float:
     """About the seconds in float32, passes over memory included."""
     rank = rank_of(width, top)
+    gram = min(block, 0.5 * (block + 512)) if block > 512 else block
     per_key = 2.0 * (width * (width + 1) + rank * (values + 1))
-    per_key += 2.0 * block * (width + rank + values + 1)
+    per_key += 2.0 * gram * (width + values + 1 + (rank if sharp else 0))
     per_query = 2.0 * (width * width + rank * (values + 1))
-    passes = keys * (2 * rank + 3 * width + 5 * values + 3 * block)
-    passes += queries * (2 * width + 6 * values + (rank if top else 0))
-    products = (per_key * keys + per_query * queries) / _RATE
-    return products + passes * _PASS + keys * block * _EXP + _ONCE
-
-
-def _middle(v: Any) -> Any:
-    """About the mean of the values (d_v,)."""
-    return sample(v, FITTED).mean(0)
+    passes = groups * keys * (2 * rank + 3 * width + 5 * values + 3 * gram)
+    passes += queries * (
+        2 * width + 6 * values + (rank if top else 0) + (width if groups > 1 else 0)
+    )
+    products = (per_key * keys * groups + per_query * queries) / _RATE
+    return products + passes * _PASS + groups * (keys * gram * _EXP + 1e-3) + _ONCE
 
 
 def sample(array: Any, most: int) -> Any:

@@ -18,17 +18,18 @@ from varnum.errors import InputError
 from varnum.floats.arrays import caster, empty, join, light, namespace, row_squares
 from varnum.floats.guard import certified, certifying
 from varnum.floats.inputs import kind_of, owned
-from varnum.floats.rounding import TINY, UNIT, dtype_name, up
+from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, up
 from varnum.floats.turns import Turns
 from varnum.floats.values import ValueRange
 from varnum.lowrank.recovery.blocks import Keys, block_norms, to_host
-from varnum.lowrank.recovery.bound import SUM, Limits, row_bounds
+from varnum.lowrank.recovery.bound import Limits, row_bounds
 from varnum.lowrank.recovery.features import features, length, rank_of, rest, squares
 from varnum.lowrank.recovery.lens import Lens
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
-CHUNK = 8192  # queries at a time
+CHUNK = 2048  # queries at a time
+PART = 2048  # keys at a time, or one block
 _FAR = 80.0  # exponents beyond this are not trusted: e^80 is near the end of float32
 
 
@@ -60,12 +61,26 @@ class Sums:
         )
 
 
+@dataclass(frozen=True)
+class Open:
+    """Keys (m, d) and values (m, d_v) of the block under way: query i sees the first ends[i]."""
+
+    k: Any
+    v: Any
+    ends: Array  # (n,) of integers
+
+    def rows(self, rows: Array) -> Open:
+        """For some of the queries."""
+        return Open(self.k, self.v, self.ends[rows])
+
+
 class RecoveryState:
     """One lens, blocks of `block` keys, products of the first `top` coordinates; values less v0."""
 
     @certified
-    def __init__(self, lens: Lens, block: int, top: int, v0: Any) -> None:
+    def __init__(self, lens: Lens, block: int, top: int, v0: Any, sharp: bool = True) -> None:
         self.lens, self.block, self.top = lens, block, min(top, lens.width)
+        self.sharp = sharp
         self.v0 = v0  # (d_v,) in the working dtype
         self.rank = rank_of(lens.width, self.top)
         self._turns = Turns("RecoveryState")
@@ -129,44 +144,50 @@ class RecoveryState:
 
     def _sums(self, k: Any, v: Any) -> Sums:
         """Of these keys alone, in blocks of which each takes every nb-th of them."""
-        lens = self.lens
-        n, width = int(k.shape[0]), lens.width
+        n, lens = int(k.shape[0]), self.lens
         blocks = -(-n // self.block)
         inside = -(-n // blocks)  # keys per block
-        centred, image = lens.keys(k)
-        far_k = self._farthest(centred)
+        at_once = max(1, min(blocks, PART // inside))
+        columns = int(v.shape[1]) + 1
+        widths = (int(k.shape[1]), lens.width + 1, columns, self.rank)
+        room = _Room(at_once, inside, widths, k)
+        total = Sums(np.zeros((self.rank, columns)), np.zeros(columns), np.zeros(columns))
+        for first in range(0, blocks, at_once):
+            some = slice(first, min(first + at_once, blocks))
+            count = some.stop - first
+            _gather(k, lens.k0, blocks, some, room.parts[0][:count])
+            u = room.parts[2][:count]
+            u[:, :, 0] = 1
+            u[max(n - (inside - 1) * blocks - first, 0) :, -1, 0] = 0  # where there is no key
+            _gather(v, self.v0, blocks, some, u[:, :, 1:])
+            total = total.plus(self._part(room.rows(count), inside))
+        total.count = n
+        return total
+
+    def _part(self, room: tuple[Any, ...], inside: int) -> Sums:
+        """Whole blocks: centred keys (n, d), room for their image, 1 and values, for features."""
+        centred, image, u, weighted = room
+        lens, width, xp = self.lens, self.lens.width, namespace(centred)
+        xp.matmul(centred, lens.key_map, out=image)
         image[:, width] -= lens.shift
-        u = empty((n, int(v.shape[1]) + 1), v)
-        u[:, 0] = 1
-        u[:, 1:] = v - self.v0
-        image, u = (_in_blocks(part, blocks, inside) for part in (image, u))
         y, exponents = image[:, :width], image[:, width]
-        weighted = features(y, self.top)
-        weighted *= namespace(k).exp(exponents)[:, None]
-        keys = Keys(y, exponents, weighted, u, inside, self.top)
-        norms, sizes = block_norms(keys)
-        high, _ = squares(y, 0)
-        far_y = up(math.sqrt(float(high.max())))
+        features(y, self.top, weighted)
+        weighted *= xp.exp(exponents)[:, None]
+        keys = Keys(y, exponents, weighted, u, inside, self.top, self.sharp)
+        norms, sizes, state = block_norms(keys)
         host = to_host(exponents)
         far_l = float(abs(host).max())
         if not (float(host.max()) < _FAR and far_l == far_l):
             norms = norms + np.inf
+        far_y = up(math.sqrt(float(squares(y, 0)[0].max())))
         most = float(abs(u).max())
-        state = self._products(weighted, u)
-        return Sums(state, norms, sizes, far_k, far_y, far_l, most, n)
+        return Sums(state, norms, sizes, self._farthest(centred), far_y, far_l, most)
 
     def _farthest(self, centred: Any) -> float:
         """Not below the largest |k - k0|: the computed difference is off by u of itself."""
         d, unit = int(centred.shape[1]), self.lens.unit
         square = float(light(row_squares(centred)).max()) + d * TINY[dtype_name(centred)]
         return up(math.sqrt(square) * (1 + (d + 8) * unit))
-
-    def _products(self, weighted: Any, u: Any) -> Array:
-        total = np.zeros((int(weighted.shape[1]), int(u.shape[1])))
-        for start in range(0, int(u.shape[0]), SUM):
-            part = slice(start, start + SUM)
-            total += to_host(weighted[part].T @ u[part])
-        return total
 
     def sums(self) -> Sums:
         """Over all keys seen so far, those that wait included, as a block of their own."""
@@ -175,10 +196,13 @@ class RecoveryState:
             self._all = self._done if waiting is None else self._done.plus(waiting)
         return self._all
 
-    def attend(self, q: Any, seen: ValueRange | None = None) -> tuple[Any, Array]:
+    def attend(
+        self, q: Any, seen: ValueRange | None = None, own: Open | None = None
+    ) -> tuple[Any, Array]:
         """Output (n, d_v) for q (n, d) over all keys added, and its bound (n,), infinite for none.
 
-        In units of the range of `seen`, by default that of the values added.
+        In units of the range of `seen`, by default that of the values added; (n, d_v) ranges are a
+        row's own. `own`: more keys, of which each query sees some; they are weighed exactly.
         """
         if self._range is None:
             raise InputError("attend: keys come first; call add")
@@ -186,39 +210,115 @@ class RecoveryState:
         seen = self._range if seen is None else seen
         with self._turns.one(), certifying(q):
             limits = Limits.of(self.sums(), seen, self.v0, self.parts, caster(q))
+            block = None if own is None else _Weighed(self, own)
             size = int(q.shape[0])
             out, error = empty((size, int(self.v0.shape[0])), q), np.empty(size)
-            for start in range(0, size, CHUNK):
-                part = slice(start, start + CHUNK)
-                error[part] = self._attend(q[part], out[part], limits)
-        seen.mend(out)
+            columns, width = int(out.shape[1]), int(q.shape[1])
+            widths = (width, self.lens.width, columns + 1, columns, self.rank if self.top else 0)
+            step = CHUNK if limits.shared and own is None else size
+            room = [empty((min(size, step), some), q) for some in widths]
+            for start in range(0, size, step):
+                part = slice(start, start + step)
+                here = [one[: len(q[part])] for one in room]
+                error[part] = self._attend(q[part], out[part], limits, block, *here)
+        if limits.shared:
+            seen.mend(out)
+        else:
+            same = seen.low == seen.high
+            light(out)[same] = seen.low[same]
         return out, error
 
-    def _attend(self, q: Any, out: Any, limits: Limits) -> Array:
-        lens = self.lens
-        centred, x = lens.queries(q)
+    def _attend(
+        self, q: Any, out: Any, limits: Limits, block: _Weighed | None,
+        centred: Any, x: Any, sums: Any, size: Any, f: Any,
+    ) -> Array:  # fmt: skip
+        lens, xp = self.lens, namespace(q)
+        xp.subtract(q, lens.q0, out=centred)
+        xp.matmul(centred, lens.query_map, out=x)
         unit, d = lens.unit, int(q.shape[1])
-        far_q = np.sqrt(np.asarray(to_host(row_squares(centred)), dtype=np.float64)
-                        + d * TINY[dtype_name(q)]) * (1 + (d + 8) * unit)  # fmt: skip
+        lengths = np.asarray(to_host(row_squares(centred)), dtype=np.float64)
+        far_q = np.sqrt(lengths + d * TINY[dtype_name(q)]) * (1 + (d + 8) * unit)
         high, low = squares(x, self.top)
         keys = self.sums()
         reach = (keys.far_k, keys.far_y, keys.far_l)
-        zeta = lens.logit_error(far_q, np.sqrt(high) * (1 + 4 * _U), *reach)
-        f = features(x, self.top) if self.top else None
+        far_x = np.sqrt(high) * (1 + 4 * _U)
+        extra = None
+        if block is not None:
+            far_k, far_y, far_l = block.reach
+            reach = (max(reach[0], far_k), max(reach[1], far_y), max(reach[2], far_l))
+            extra = block.of(x, far_x)
+        zeta = lens.logit_error(far_q, far_x, *reach)
+        if self.top:
+            features(x, self.top, f)
         root = np.sqrt(rest(high, low)) * (1 + 4 * _U)
-        return row_bounds(limits, x, f, root, length(high, self.top), zeta, out)
+        given = (x, f if self.top else None, root, length(high, self.top), zeta)
+        return row_bounds(limits, *given, out, sums, size, extra)
 
 
-def _in_blocks(array: Any, blocks: int, inside: int) -> Any:
-    """(n, c) -> (blocks * inside, c): key j goes to block j mod blocks; zeros fill the last."""
-    n, columns = int(array.shape[0]), int(array.shape[1])
-    if blocks == 1:
-        return array
-    if n < blocks * inside:
-        filled = empty((blocks * inside, columns), array)
-        filled[:n], filled[n:] = array, 0
-        array = filled
-    turned = array.reshape(inside, blocks, columns).swapaxes(0, 1)
-    made = empty((blocks, inside, columns), array)
-    made[...] = turned
-    return made.reshape(blocks * inside, columns)
+class _Weighed:
+    """The keys of an open block under a lens."""
+
+    def __init__(self, state: RecoveryState, own: Open) -> None:
+        lens, width = state.lens, state.lens.width
+        self.ends, self.unit = own.ends, lens.unit
+        centred = own.k - lens.k0
+        image = centred @ lens.key_map
+        image[:, width] -= lens.shift
+        self.y, self.exponents = image[:, :width], image[:, width]
+        self.u = empty((int(own.k.shape[0]), int(own.v.shape[1]) + 1), own.v)
+        self.u[:, 0] = 1
+        self.u[:, 1:] = own.v - state.v0
+        far_y = up(math.sqrt(float(squares(self.y, 0)[0].max())))
+        self.reach = (state._farthest(centred), far_y, float(abs(self.exponents).max()))
+        self.most = float(abs(self.u).max())
+
+    def of(self, x: Any, far_x: Array) -> tuple[Any, Array, Array]:
+        """Their part of the sums (n, d_v + 1), its error for |u| <= 1 (n,), mass from below."""
+        xp, unit, count = namespace(x), self.unit, int(self.y.shape[0])
+        weights = x @ self.y.swapaxes(0, 1)
+        weights += self.exponents
+        xp.exp(weights, out=weights)
+        weights[_mask(np.arange(count)[None, :] >= self.ends[:, None], x)] = 0
+        found = weights @ self.u
+        _, far_y, far_l = self.reach
+        slip = gamma(int(x.shape[1]) + 8, unit) * far_x * far_y + 4 * unit * far_l
+        slip = np.where(slip <= 0.05, 1.05 * slip, np.inf)
+        slip += gamma(count + 2 * EXP_ULPS + 8, unit)
+        mass = np.array(to_host(found[:, 0]), dtype=np.float64)
+        lost = count * TINY[dtype_name(x)] / unit
+        return found, slip * (mass * (1 + 2 * slip) + lost), mass * (1 - 2 * slip) - lost
+
+
+class _Room:
+    """Scratch for some blocks of keys: centred keys, their image, values, weighted features."""
+
+    def __init__(self, blocks: int, inside: int, widths: tuple[int, ...], like: Any) -> None:
+        self.parts = tuple(empty((blocks, inside, width), like) for width in widths)
+
+    def rows(self, count: int) -> tuple[Any, ...]:
+        """Of the first `count` blocks, (rows, width) each."""
+        return tuple(p[:count].reshape(count * p.shape[1], p.shape[2]) for p in self.parts)
+
+
+def _mask(mask: Array, like: Any) -> Any:
+    """In the backend of `like`."""
+    if isinstance(like, np.ndarray):
+        return mask
+    return namespace(like).as_tensor(mask, device=like.device)
+
+
+def _gather(array: Any, origin: Any, blocks: int, some: slice, out: Any) -> None:
+    """Rows of the blocks `some` less origin, (.., inside, c): key j is in block j mod blocks.
+
+    Where the last row of a block has no key, it is 0.
+    """
+    xp, columns = namespace(array), int(array.shape[1])
+    whole = int(out.shape[1]) - 1
+    last = whole * blocks
+    if whole:
+        rows = array[:last].reshape(whole, blocks, columns)[:, some].swapaxes(0, 1)
+        xp.subtract(rows, origin, out=out[:, :whole])
+    rest = array[last + some.start : last + some.stop]
+    out[len(rest) :, whole] = 0
+    if len(rest):
+        xp.subtract(rest, origin, out=out[: len(rest), whole])

@@ -1,0 +1,102 @@
+"""What a setting would do, judged on a few sampled tokens; nothing rests on it.
+
+Block norms of a sample of keys, at two block sizes, tell those of any size: with s_B(u) the norm of
+a sum of b vectors, (s_B/b)^2 is about mean^2 + variance/b. The bounds of sampled rows follow,
+without rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varnum.floats.arrays import to_numpy
+from varnum.lowrank.recovery.features import features, rest
+from varnum.lowrank.recovery.lens import Lens
+
+Array = npt.NDArray[Any]
+_LARGE, _SMALL = 256, 64  # block sizes that are looked at
+
+
+class Trial:
+    """Sampled q (n, d), k (m, d), v (m, d_v) under one lens, as NumPy arrays."""
+
+    def __init__(self, lens: Lens, q: Array, k: Array, v: Array, spread: Array) -> None:
+        width = lens.width
+        self.x = (q - to_numpy(lens.q0)) @ to_numpy(lens.query_map)
+        count = len(k) // _LARGE or 1
+        size = min(len(k), _LARGE)
+        k, v = (_turned(part, count, size) for part in (k, v))
+        image = (k - to_numpy(lens.k0)) @ to_numpy(lens.key_map)
+        self.y, exponents = image[..., :width], image[..., width:] - lens.shift
+        self.u = np.concatenate([np.ones_like(exponents), v - v.mean((0, 1))], 2)
+        self.weight = np.exp(exponents)
+        logits = self.y @ self.y.swapaxes(1, 2)
+        self.pairs = self.weight * self.weight.swapaxes(1, 2)
+        weighted = np.exp(logits + exponents + exponents.swapaxes(1, 2))
+        self.left = weighted - self.pairs * (1 + logits)
+        self.inverse = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 0)
+        self.keys = count * size
+
+    def with_products(self, top: int) -> Rows:
+        """With products of the first `top` coordinates."""
+        left = self.left
+        if top:
+            a = self.y[..., :top]
+            square = a @ a.swapaxes(1, 2)
+            left = left - 0.5 * self.pairs * square * square
+        size = left.shape[1]
+        whole = _norms(left, self.u)
+        parts = max(1, size // _SMALL)
+        inner = size // parts
+        some = [slice(i * inner, (i + 1) * inner) for i in range(parts)]
+        small = np.mean([_norms(left[:, s, s], self.u[:, s]) for s in some], 0)
+        slope = np.maximum(small - whole, 0) / max(1 / inner - 1 / size, 1e-9)
+        mean = np.maximum(whole - slope / size, 0)
+        flat = self.y.reshape(-1, self.y.shape[2])
+        weighted = features(flat, top) * self.weight.reshape(-1, 1)
+        state = weighted.T @ self.u.reshape(len(flat), -1) / self.keys
+        return Rows(self.x, top, state, mean, slope, self.inverse)
+
+
+class Rows:
+    """Bounds of the sampled rows for any block size; sums are per key."""
+
+    def __init__(
+        self, x: Array, top: int, state: Array, mean: Array, variance: Array, inverse: Array
+    ) -> None:
+        width = x.shape[1]
+        sums = features(x, top) @ state
+        high = np.square(x).sum(1).astype(np.float64)
+        low = np.square(x[:, :top]).sum(1).astype(np.float64)
+        self.root = np.sqrt(rest(high, low))
+        self.below = sums[:, 0].astype(np.float64)
+        self.jensen = state[0, 0] * np.exp((x @ state[1 : 1 + width, 0]) / state[0, 0])
+        self.shift = abs(sums[:, 1:] / sums[:, :1]) * inverse.astype(x.dtype)
+        self.mean, self.variance, self.inverse = mean, variance, inverse
+
+    def bounds(self, block: int) -> Array:
+        """(n,) expected."""
+        norms = np.sqrt(self.mean + self.variance / block)
+        scaled = (norms[1:] * self.inverse).astype(self.shift.dtype)
+        reach = (self.shift * self.shift.dtype.type(norms[0]) + scaled).max(1)
+        least = np.maximum(self.below - self.root * norms[0], self.jensen)
+        return np.asarray(self.root * reach / np.maximum(least, 1e-300))
+
+    def median(self, block: int) -> float:
+        """Of the expected bounds."""
+        return float(np.median(self.bounds(block)))
+
+
+def _turned(array: Array, count: int, size: int) -> Array:
+    """(count, size, c): block B takes rows B, B + count, .."""
+    whole = array[: count * size].reshape(size, count, -1)
+    return np.ascontiguousarray(whole.swapaxes(0, 1))
+
+
+def _norms(left: Array, u: Array) -> Array:
+    """Mean over blocks of (s_B(u)/b)^2, (d_v + 1,)."""
+    forms = ((left @ u) * u).sum(1)
+    return np.asarray(np.maximum(forms, 0).mean(0) / left.shape[1] ** 2, dtype=np.float64)
