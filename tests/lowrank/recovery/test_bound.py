@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.support.oracle import softmax
 from varnum.errors import InputError
 from varnum.lowrank.recovery import blocks, bound, state
 from varnum.lowrank.recovery.blocks import Keys, block_norms
@@ -17,20 +18,13 @@ from varnum.lowrank.recovery.state import RecoveryState
 LONG = np.longdouble
 
 
-def oracle(q, k, v, sigma):
-    """Softmax attention in long double."""
-    logits = q.astype(LONG) @ k.astype(LONG).T / LONG(sigma)
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    return weights @ v.astype(LONG) / weights.sum(1, keepdims=True)
-
-
 def ratios(q, k, v, sigma=1.0, block=4, top=0, lens=None):
     """True error over its bound, (n,): above 1 is a violation."""
     lens = lens or fit_lens(q.astype(float), k.astype(float), sigma, q)
     made = RecoveryState(lens, block, top, v.mean(0))
     made.add(k, v)
     out, error = made.attend(q)
-    true = abs(out - oracle(q, k, v, sigma)) / np.ptp(v.astype(LONG), axis=0)
+    true = abs(out - softmax(q, k, v, sigma)) / np.ptp(v.astype(LONG), axis=0)
     return (true.max(1) / np.maximum(error, 1e-300)).astype(float)
 
 

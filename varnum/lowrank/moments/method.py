@@ -12,7 +12,7 @@ from varnum.floats.arrays import empty, to_numpy
 from varnum.floats.guard import certifying
 from varnum.floats.values import Offset
 from varnum.lowrank.method import Answer
-from varnum.lowrank.moments.settings import Choice, carrying
+from varnum.lowrank.moments.settings import Choice, directions
 from varnum.lowrank.moments.state import MomentState
 from varnum.lowrank.problem import Problem, Promise
 from varnum.lowrank.scales import attend_scales, choose_setting
@@ -38,14 +38,17 @@ class Moments:
             return Unknown("moments certifies the output only")
         arrays = (problem.q, problem.k, problem.v)
         rest = (problem.view, problem.sigma, problem.target.error)
-        if problem.seconds is not None and (many := carrying(problem)) > _MANY:
-            return Unknown(f"{many} coordinates carry the logits")
+        if problem.seconds is not None:
+            if problem.beat >= 1:  # more features, better balanced, were not enough
+                return Unknown("not tried, as recovery does not pay")
+            if (many := directions(problem)) > _MANY:
+                return Unknown(f"not tried, as keys vary in about {many:.0f} directions")
         choice = choose_setting(*arrays, *rest, problem.beat)
         return choice if isinstance(choice, Unknown) else MomentFit(problem, choice)
 
 
 MOMENTS = Moments()
-_MANY = 16  # coordinates with which moments are worth a trial
+_MANY = 16  # directions with which moments are worth a trial
 
 
 class MomentFit:

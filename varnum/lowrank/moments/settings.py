@@ -62,8 +62,8 @@ def estimate_best(
     best, least, spent, answer = None, beat, 0.0, None
     reason = "no setting certifies enough rows"
     for size, top, centres in _settings(wide_q, wide_k, sigma, target):
-        if centres * 8 > len(wide_q):
-            continue
+        if centres * 8 > len(wide_q) or (centres > 1 and beat < 1):
+            continue  # another method does better than several centres
         count = (size, top, centres, d, values)
         work = _EXACT_RATE * _operations(*count, queries, keys) / exact
         if work >= least:
@@ -80,7 +80,7 @@ def estimate_best(
         if work + missing < least:
             best, least, answer = state, work + missing, (out, error)
             reason = f"about {100 * missing:.2g} % of the rows may need exact attention"
-        if missing == 0:
+        if missing == 0 or beat < 1:
             break
     if best is None:
         return Unknown(f"low rank does not pay here: {reason}")
@@ -96,10 +96,11 @@ def _settings(q: Array, k: Array, sigma: float, target: float) -> Iterator[tuple
         yield min(max(size, top), d), min(top, d), centres
 
 
-def carrying(problem: Problem) -> int:
-    """How many coordinates carry the logits of sampled tokens, for the problem's target."""
-    q, k = (_wide(sample(part, _SAMPLE)) for part in (problem.q, problem.k))
-    return _coordinates(q, k, problem.sigma, problem.target.error)
+def directions(problem: Problem) -> float:
+    """In how many directions sampled keys vary: (sum of variances)^2 over the sum of squares."""
+    k = to_numpy(sample(problem.k, _SAMPLE)).astype(np.float64)
+    moments = energy(k - k.mean(0))
+    return 1 / max(float(np.square(moments).sum()), 1e-300)
 
 
 @np.errstate(all="ignore")

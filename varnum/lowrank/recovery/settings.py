@@ -5,8 +5,10 @@ Nothing rests on it: every row is certified afterwards, and rows that miss go to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,9 @@ TOPS = (0, 8, 16, 32, 48)
 GROUPS = (4, 16, 64)
 _TRIED = 4  # groups whose trials stand for all
 _LONG = 0.3  # seconds of exact attention from which groups are tried
-_FAR = 3.0  # a median bound beyond this part of the target is given up
+_PATIENT = 2.0  # seconds that certifying all rows is worth where there is no limit
+_SHARE = 0.03  # of exact attention's time may go into looking at more products
+_FAR = 2.5  # a median bound beyond this part of the target is given up
 _ROOM = 0.95  # rows above this part of the target are counted as missing
 _RATE = 5e10  # operations of products a second, float32
 _PASS, _EXP = 4e-10, 1.5e-9  # seconds an entry
@@ -52,6 +56,7 @@ class Setting:
     sharp: bool = True
     centres: Array = field(default_factory=lambda: np.zeros((1, 1)))
     first: Lens | None = None  # in whose coordinates the centres are
+    grouping: Grouping | None = None  # whose lenses are still to be made
 
     @property
     def reason(self) -> str:
@@ -100,19 +105,25 @@ def estimate_best(
     tokens = Sample(q, k, v, problem.sigma)
     lens = tokens.lens()
     sizes = (int(q.shape[0]), int(k.shape[0]), lens.width, int(v.shape[1]))
-    slow = (2.0 if dtype_name(q) == "float64" else 1.0) / problem.exact_seconds
-    search = _Search(problem.target.error, sizes, slow, least)
+    limited = problem.seconds is not None
+    seconds = _SHARE * problem.exact_seconds if limited else math.inf
+    whole = problem.exact_seconds if limited else max(problem.exact_seconds, _PATIENT)
+    slow = (2.0 if dtype_name(q) == "float64" else 1.0) / whole
+    search = _Search(problem.target.error, sizes, slow, least, seconds)
     trial = tokens.trial(lens)
     search.over([trial], 1, lambda block, top: Setting((lens,), block, top, tokens.v0))
     if problem.exact_seconds > _LONG or problem.seconds is None:
         for count in GROUPS:
-            if count * 8 > len(tokens.wide_q) or search.best_missing == 0:
+            if count * 8 > len(tokens.wide_q) or not search.promising(count):
                 break
-            search.over(*_grouped(tokens, lens, count))
+            search.stop = perf_counter() + seconds
+            _try_groups(search, Grouping(tokens, lens, count))
     best = search.best
     if best is None or not best.work < least:
         said = f"{trial.with_products(0).median(BLOCKS[-1]):.2g}"
         return Unknown(f"low rank does not pay here: the median row would have {said}")
+    if best.grouping is not None:
+        return replace(best, lenses=best.grouping.lenses(), grouping=None)
     return best
 
 
@@ -125,59 +136,81 @@ def fixed(
     first = tokens.lens()
     if groups == 1:
         return Setting((first,), block, top, tokens.v0, sharp=sharp)
-    lenses, centres, _ = _lenses(tokens, first, groups)
-    return Setting(lenses, block, top, tokens.v0, sharp=sharp, centres=centres, first=first)
+    made = Grouping(tokens, first, groups)
+    rest = {"sharp": sharp, "centres": made.centres, "first": first}
+    return Setting(made.lenses(), block, top, tokens.v0, **rest)
 
 
-def _lenses(tokens: Sample, first: Lens, count: int) -> tuple[tuple[Lens, ...], Array, Array]:
-    x = (tokens.wide_q - to_double(first.q0)) @ to_double(first.query_map)
-    centres = centres_of(x, count)
-    owners = nearest(first, centres, tokens.q)
-    rows = [np.flatnonzero(owners == index) for index in range(count)]
-    kept = [index for index in range(count) if len(rows[index])]
-    within = np.concatenate([tokens.wide_q[rows[i]] - tokens.wide_q[rows[i]].mean(0) for i in kept])
-    prior = within.T @ within / len(within)
-    lenses = tuple(tokens.lens(rows[index], prior) for index in kept)
-    return lenses, centres[kept], nearest(first, centres[kept], tokens.q)
+class Grouping:
+    """Sampled queries in groups about centres in the coordinates of a first lens."""
+
+    def __init__(self, tokens: Sample, first: Lens, count: int) -> None:
+        self.tokens, self.first = tokens, first
+        x = (tokens.wide_q - to_double(first.q0)) @ to_double(first.query_map)
+        centres = centres_of(x, count)
+        owners = nearest(first, centres, tokens.q)
+        self.centres = centres[np.unique(owners)]
+        owners = nearest(first, self.centres, tokens.q)
+        self.rows = [np.flatnonzero(owners == index) for index in range(len(self.centres))]
+        self.rows = [rows if len(rows) else np.array([0]) for rows in self.rows]
+        within = [tokens.wide_q[rows] - tokens.wide_q[rows].mean(0) for rows in self.rows]
+        all_of_them = np.concatenate(within)
+        self.prior = all_of_them.T @ all_of_them / len(all_of_them)
+
+    def lens(self, index: int) -> Lens:
+        """Of one group."""
+        return self.tokens.lens(self.rows[index], self.prior)
+
+    def lenses(self) -> tuple[Lens, ...]:
+        """Of all."""
+        return tuple(self.lens(index) for index in range(len(self.rows)))
 
 
-def _grouped(
-    tokens: Sample, first: Lens, count: int
-) -> tuple[list[Trial], int, Callable[[int, int], Setting]]:
-    lenses, centres, owners = _lenses(tokens, first, count)
-    step = -(-len(lenses) // _TRIED)
+def _try_groups(search: _Search, grouping: Grouping) -> None:
+    """Judge by a few of the groups."""
+    tokens, count = grouping.tokens, len(grouping.rows)
     trials = [
-        tokens.trial(lenses[index], np.flatnonzero(owners == index))
-        for index in range(0, len(lenses), step)
+        tokens.trial(grouping.lens(index), grouping.rows[index])
+        for index in range(0, count, -(-count // _TRIED))
     ]
 
     def make(block: int, top: int) -> Setting:
-        return Setting(lenses, block, top, tokens.v0, centres=centres, first=first)
+        rest = {"centres": grouping.centres, "first": grouping.first, "grouping": grouping}
+        return Setting((), block, top, tokens.v0, **rest)
 
-    return trials, len(lenses), make
+    search.over(trials, count, make)
 
 
 class _Search:
     """The cheapest setting so far."""
 
     def __init__(
-        self, target: float, sizes: tuple[int, int, int, int], unit: float, least: float
-    ) -> None:
+        self, target: float, sizes: tuple[int, int, int, int], unit: float, least: float,
+        seconds: float,
+    ) -> None:  # fmt: skip
         self.target, self.sizes, self.unit, self.least = target, sizes, unit, least
-        self.sharp = target < _SHARP
         self.best: Setting | None = None
+        self.stop = perf_counter() + seconds  # for looking at more products
 
-    @property
-    def best_missing(self) -> float:
-        """Share of rows that the best setting so far is expected to miss."""
-        return 1.0 if self.best is None else self.best.missing
+    def promising(self, groups: int) -> bool:
+        """Can so many groups take less than the best so far?"""
+        return self._work(BLOCKS[0], 0, groups) < (self.best.work if self.best else self.least)
+
+    def _sharp(self, block: int) -> bool:
+        return self.target < _SHARP or block <= 64
+
+    def _work(self, block: int, top: int, groups: int) -> float:
+        return _work(*self.sizes, block, top, groups, self._sharp(block)) * self.unit
 
     def over(self, trials: list[Trial], groups: int, make: Callable[[int, int], Setting]) -> None:
         """Try all blocks and products with these trials."""
         for top in [t for t in TOPS if t <= self.sizes[2]]:
+            beat = self.best.work if self.best else self.least
+            if self._work(BLOCKS[0], top, groups) >= beat or (top and perf_counter() > self.stop):
+                break
             rows = [trial.with_products(top) for trial in trials]
             for block in BLOCKS:
-                cost = _work(*self.sizes, block, top, groups, self.sharp) * self.unit
+                cost = self._work(block, top, groups)
                 if cost >= (self.best.work if self.best else self.least):
                     break
                 bounds = np.concatenate([part.bounds(block) for part in rows])
@@ -185,7 +218,7 @@ class _Search:
                 if self.best is None or cost + missing < self.best.work:
                     self.best = replace(
                         make(block, top), work=cost + missing, missing=missing,
-                        median=float(np.median(bounds)), sharp=self.sharp,
+                        median=float(np.median(bounds)), sharp=self._sharp(block),
                     )  # fmt: skip
             if float(np.median([part.median(BLOCKS[-1]) for part in rows])) > _FAR * self.target:
                 break  # products of a few coordinates will not help that much
@@ -201,6 +234,7 @@ def _work(
     per_key += 2.0 * gram * (width + values + 1 + (rank if sharp else 0))
     per_query = 2.0 * (width * width + rank * (values + 1))
     passes = groups * keys * (2 * rank + 3 * width + 5 * values + 3 * gram)
+    passes += 0.0 if sharp else 3.0 * groups * keys * rank * (values + 1) / min(block, 512)
     passes += queries * (
         2 * width + 6 * values + (rank if top else 0) + (width if groups > 1 else 0)
     )
