@@ -39,7 +39,8 @@ def exact_rows_seeing(q: Array, k: Array, v: Array, sigma: float, ends: Array) -
         keys = int(end.max())
         logits = q[part] @ k[:keys].T
         logits *= 1 / sigma
-        logits[np.arange(keys) >= end[:, None]] = -np.inf
+        if (end < keys).any():
+            logits[np.arange(keys) >= end[:, None]] = -np.inf
         logits -= logits.max(1, keepdims=True)
         weights = np.exp(logits, out=logits)
         parts.append((weights @ v[:keys]) / weights.sum(1, keepdims=True))
@@ -55,9 +56,7 @@ def errors_of_rows(
     error is 0 where the output is that value, else infinite. Claim float-forward.
     """
     true = exact_rows_seeing(q, k, v, sigma, ends)
-    last = ends - 1
-    low = np.minimum.accumulate(v, 0)[last]
-    high = np.maximum.accumulate(v, 0)[last]
+    low, high = _seen(v, ends)
     spread = high - low
     biggest = np.maximum(abs(low), abs(high)) + TINY["float64"] / _U
     sizes = (float(row_norms(q).max()) / sigma, float(row_norms(k).max()), len(k))
@@ -72,3 +71,13 @@ def errors_of_rows(
     most[np.isnan(most)] = np.inf
     shrunk = np.nan_to_num(least, nan=0.0, posinf=np.inf, neginf=0.0).clip(0) * (1 - 16 * _U)
     return Errors(shrunk.max(1), np.array([up(float(row)) for row in most.max(1)]))
+
+
+def _seen(v: Array, ends: Array) -> tuple[Array, Array]:
+    """Least and largest value of each column among the first `ends` keys, (n, d_v) each."""
+    distinct, which = np.unique(ends, return_inverse=True)
+    starts = np.append(0, distinct[:-1])
+    part = v[: distinct[-1]]
+    low = np.minimum.accumulate(np.minimum.reduceat(part, starts, axis=0), 0)
+    high = np.maximum.accumulate(np.maximum.reduceat(part, starts, axis=0), 0)
+    return low[which], high[which]
