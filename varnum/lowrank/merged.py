@@ -32,8 +32,11 @@ def part_size(
 
 
 def on_cpu(array: Any) -> bool:
-    """Of a tensor: is torch's kernel for the CPU the one that runs?"""
-    return bool(array.device.type == "cpu")
+    """Of a tensor: is torch's kernel for the CPU there, and the one that runs?"""
+    import torch
+
+    name = "_scaled_dot_product_flash_attention_for_cpu"
+    return bool(array.device.type == "cpu" and hasattr(torch.ops.aten, name))
 
 
 def merged_rows(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
@@ -66,7 +69,8 @@ def _merge_torch(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
 
     fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     width = int(v.shape[1])
-    q, k, v = (_widen(part, max(width, int(q.shape[1]))) for part in (q, k, v))
+    columns = max(width, int(q.shape[1]))
+    q, k, v = (_widen(part.contiguous(), columns) for part in (q, k, v))  # it reads memory as rows
     high = torch.full((len(q), 1), -torch.inf, dtype=torch.float64)
     mass, total = torch.zeros_like(high), torch.zeros((len(q), width), dtype=torch.float64)
     for start in range(0, len(k), size):
