@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from varnum.proof.circuit_obligations import LEMMAS
+from varnum.proof.ensemble_obligations import ENSEMBLES
 from varnum.proof.evaluation_obligations import EVALUATION
 from varnum.proof.flowar_obligations import FLOWAR
 from varnum.proof.hardness_obligations import HARDNESS
@@ -17,7 +18,18 @@ from varnum.proof.softmax_obligations import SOFTMAX
 
 def all_obligations() -> tuple[Obligation, ...]:
     """Every obligation of every section, in ledger order."""
-    return (*SOFTMAX, *EVALUATION, *LAYERS, *HARDNESS, *LOOPS, *LEMMAS, *SERIES, *CACHES, *FLOWAR)
+    return (
+        *SOFTMAX,
+        *EVALUATION,
+        *LAYERS,
+        *HARDNESS,
+        *LOOPS,
+        *LEMMAS,
+        *SERIES,
+        *CACHES,
+        *FLOWAR,
+        *ENSEMBLES,
+    )
 
 
 def write(folder: Path) -> list[Path]:

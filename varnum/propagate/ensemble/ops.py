@@ -69,7 +69,7 @@ class Clouds:
         s = np.sqrt(s2)
         y = c0 / s
         off = np.abs(x.centre).mean(-1, keepdims=True) / s  # the mean's rounding, in units of s
-        if not (np.isfinite(off).all() and (g * off * np.sqrt(width) < 2.0**-34).all()):
+        if not (np.isfinite(off).all() and (g * (1 + off) < 2.0**-33).all()):
             raise ArithmeticError(f"{place}: LayerNorm loses all digits here")
         norm = self.ensemble.norm(x.samples, x.err, 0)
         ratio = norm / (s[:, 0] * np.sqrt(width)) * UP  # sqrt beta

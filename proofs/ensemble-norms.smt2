@@ -1,0 +1,16 @@
+; ensemble-norms: root >= c size - theta size bounds size by root/(c - theta)
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const c Real)
+(declare-const root Real)
+(declare-const size Real)
+(declare-const theta Real)
+(assert (> c theta))
+(assert (>= theta 0.0))
+(assert (>= size 0.0))
+(assert (>= root (* size (+ c (* (- 1.0) theta)))))
+; the conclusion, negated
+(assert (not (<= (* size (+ c (* (- 1.0) theta))) root)))
+(check-sat)
