@@ -221,6 +221,9 @@ def _guarantee(kernel: Any) -> dict[str, Any]:
         "reached": all(c.reached for c in made),
         "rows": sum(c.rows for c in made),
         "rows_exact": sum(c.rows_exact for c in made),
+        "method": "+".join(sorted({name for c in made for name in c.method.split("+")})),
+        "operations": kernel.operations,
+        "operations_exact": kernel.operations_exact,
     }
 
 
@@ -327,6 +330,12 @@ def _write(
     }
 
 
+def _saved(made: dict[str, Any]) -> str:
+    if not made["operations"] < made["operations_exact"]:
+        return ""
+    return f", {100 * made['operations'] / made['operations_exact']:.1f} % of its operations"
+
+
 def _print(summary: dict[str, Any]) -> None:
     from varnum.outward import at_most
 
@@ -347,6 +356,7 @@ def _print(summary: dict[str, Any]) -> None:
         print(
             f"attention: each output within {bound} of V's range, "
             f"{made['rows_exact']} of {made['rows']} rows exact"
+            + _saved(made)
             + ("" if made["reached"] else "; unknown: the error asked for was not reached")
         )
     if "t_int" in summary:
