@@ -88,19 +88,23 @@ def test_rows_that_float32_cannot_carry_are_done_in_float64():
 
 
 def test_a_smooth_head_runs_low_rank_and_is_counted():
-    q, k, v = (drawn(1, 2, 600, 16, seed=i) for i in range(3))
+    n = 4000
+    q, k, v = (drawn(1, 2, n, 16, seed=i) for i in range(3))
     q = q * 0.2
     q[:, 1] *= 30  # the second head is steep
-    keep = torch.arange(600) >= 60
-    for rest in ({}, {"attn_mask": keep}, {"attn_mask": keep[None, None, None]}):
+    keep = torch.arange(n) >= 60
+    for rest in ({}, {"attn_mask": keep[None, None, None]}):
         with vn.certificates() as made:
             out, bounds = vn.sdpa(q, k, v, output_error="1e-1", return_bound=True, **rest)
-        mask = rest.get("attn_mask", torch.ones(600, dtype=torch.bool))
-        errors = true_errors(out, q, k, v, mask[None, None, None, :] if mask.ndim == 1 else mask)
-        assert (errors <= bounds.numpy()).all()
-        assert made[0].method == "exact+moments"
-        assert 600 <= made[0].rows_exact < 1200
-        assert made[0].rows == 1200
+        wide = [part.double() for part in (q, k, v)]
+        moved = (out - plain(*wide, **rest)).abs()
+        seen = v[:, :, keep] if rest else v
+        errors = (moved / (seen.amax(2) - seen.amin(2)).double()[:, :, None]).amax((2, 3))
+        assert (errors <= bounds).all()
+        assert errors[0, 0] > 1e-4  # nothing exact about it
+        assert made[0].method in ("exact+moments", "exact+recovery")
+        assert n <= made[0].rows_exact < 1.2 * n
+        assert made[0].rows == 2 * n
         assert made[0].reached
 
 

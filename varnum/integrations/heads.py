@@ -11,7 +11,7 @@ from typing import Any
 
 from varnum.integrations.masks import View, of_head
 from varnum.integrations.request import Request
-from varnum.lowrank.choose import EXACT, choose
+from varnum.lowrank.choose import choose_low
 from varnum.lowrank.problem import Problem, Target
 from varnum.verdict import Unknown
 
@@ -66,8 +66,8 @@ def _whole(given: Request, view: View, head: tuple[int, int], target: float) -> 
         k, v = k[seen], v[seen]
         if int(k.shape[0]) < LEAST:
             return None
-    chosen = choose(Problem(q, k, v, 1 / given.scale, Target("output", target)))
-    if isinstance(chosen, Unknown) or chosen.method == EXACT:
+    chosen = choose_low(Problem(q, k, v, 1 / given.scale, Target("output", target)))
+    if isinstance(chosen, Unknown):
         return None
     answer = chosen.answer
     return Low(

@@ -40,12 +40,21 @@ def choose(problem: Problem, name: str = "auto") -> Chosen | Unknown:
     if name == EXACT:
         return _exactly(problem, "asked for", 0.0)
     began = perf_counter()
+    found = choose_low(problem, name)
+    if isinstance(found, Unknown) and name == "auto":
+        return _exactly(problem, found.reason, perf_counter() - began)
+    return found
+
+
+def choose_low(problem: Problem, name: str = "auto") -> Chosen | Unknown:
+    """As `choose`, but Unknown, and why, where exact attention would do it; nothing ran then."""
+    began = perf_counter()
     if name == "auto":
         if problem.target.of == "output" and problem.exact_seconds < _FEW:
-            return _exactly(problem, "too few tokens for low rank to pay", 0.0)
+            return Unknown("too few tokens for low rank to pay")
         seconds, d = seconds_to_fit(problem), int(problem.q.shape[1])
         if problem.target.of == "kernel" and _FRAME * d**3 > seconds:
-            return _exactly(problem, f"exact attention is over before a fit in {d} coordinates", 0)
+            return Unknown(f"exact attention is over before a fit in {d} coordinates")
         problem = replace(problem, seconds=seconds)
         asked = sorted(candidates(problem), key=lambda m: m.cost(problem))
     else:
@@ -58,11 +67,11 @@ def choose(problem: Problem, name: str = "auto") -> Chosen | Unknown:
     spent = perf_counter() - began
     fitted = [(one, found) for one, found in tried if not isinstance(found, Unknown)]
     if not fitted:
-        return _exactly(problem, said, spent) if name == "auto" else Unknown(said)
+        return Unknown(said)
     taken, best = min(fitted, key=lambda pair: (_work(pair[1]), pair[1].rank))
     few = min(int(problem.q.shape[0]), int(problem.k.shape[0]))
     if best.rank >= few and name == "auto":
-        return _exactly(problem, f"nothing pays: {said}, and there are {few} tokens", spent)
+        return Unknown(f"nothing pays: {said}, and there are {few} tokens")
     return _chosen(taken, best, said, spent)
 
 
