@@ -87,6 +87,20 @@ def test_normalisation(seed, noise):
     same(affine_layers._normalise(x, 0.1), *expected)
 
 
+@pytest.mark.parametrize("shrink", [0.85, 0.95, 1.05])
+def test_one_vector_that_may_vanish_is_enough_to_refuse(shrink):
+    """x = (1 - shrink w) c: above 0.9 the bounds blow up, from 1 on they mean nothing."""
+    rng = np.random.default_rng(0)
+    symbols = Symbols([(0, 1, 1)])
+    x = random_form(symbols, rng, (3, 4), 1e-3, 0.0)
+    x.matrix[1] = -shrink / UP**3 * x.centre[1][:, None]
+    if shrink < 0.9:
+        affine_layers._normalise(x, 0.0)
+        return
+    with pytest.raises(ArithmeticError, match="may vanish"):
+        affine_layers._normalise(x, 0.0)
+
+
 # --- F5 ------------------------------------------------------------------------------------------
 
 
@@ -131,6 +145,23 @@ def hidden(x, w1, b1, w2, b2):
         columns = (w2 * f.first) @ w1 @ g
         lines.append((w2 @ value + b2, columns, as_box if boxes[-1] else as_map, err))
     return [np.array(part) for part in zip(*lines, strict=True)], boxes
+
+
+def test_errors_of_gelu_grow_with_its_argument_and_its_slopes():
+    """Each from the argument of tanh, of size 1 + |x| + |u|, and the derivatives of that."""
+    for x in (-3.0, -0.2, 0.7, 2.5, 6.0):
+        found = affine_layers._gelu(np.array([x]))
+        root = np.sqrt(2 / np.pi)
+        u, g1, g2 = (
+            root * (x + 0.044715 * x**3),
+            root * (1 + 0.134145 * x * x),
+            root * 0.26829 * x,
+        )
+        size, growth = 1 + abs(x) + abs(u), 1 + g1 + abs(g2)
+        assert found.value_error[0] == pytest.approx(SLOP * size * abs(x), rel=1e-12)
+        assert found.first_error[0] == pytest.approx(SLOP * size**2 * growth, rel=1e-12)
+        due = SLOP * 4 * size**2 * growth**2
+        assert found.second_error[0] == pytest.approx(due, rel=1e-12)
 
 
 def test_hidden_units(slop):

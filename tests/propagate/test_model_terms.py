@@ -21,11 +21,12 @@ from varnum.model.random_weights import random_model
 from varnum.proof import checking
 from varnum.propagate import affine, discrete, exact, paper_model, var_model
 from varnum.propagate import transfer as t
-from varnum.propagate.budget import compose_run, teacher_forced_setting
+from varnum.propagate.budget import Budget, compose_run, teacher_forced_setting
 from varnum.propagate.checked import error_bound
 from varnum.propagate.forms import SLOP, UP, Form, Symbols
 from varnum.propagate.interpolation import extremal_input
 from varnum.propagate.transfer import Reach
+from varnum.verdict import Unknown
 
 EPS = Fraction(1, 1000)
 
@@ -268,6 +269,33 @@ def test_forms_keep_what_the_run_in_balls_has(model):
     for wrong in (few[:4], few[None]):
         with pytest.raises(InputError, match="expected"):
             affine.certify_blocks(w, config, wrong, vectors, EPS, lengths)
+
+
+def test_rounding_of_the_last_difference_is_counted(monkeypatch):
+    made = random_model(*preset("var-tiny-plain"), seed=0).to(Backend("numpy", "float64"))
+    w, config, lengths = made.var_weights, made.var, (1, 4)
+    tokens = np.random.default_rng(1).integers(0, config.vocab_size, config.length)
+    x, vectors = teacher_forced_setting(made, 1, tokens)
+    x, vectors = x[:5], [vectors[0], vectors[-1]]
+    eps = Fraction(1, 10**6)
+    monkeypatch.setattr(affine, "SLOP", 0.01)
+    found = affine.certify_blocks(w, config, x, vectors, eps, lengths)
+    below, above = bounds(exact.certify_ranges(w, config, x, vectors, lengths)[0])
+    moved = affine.forward(w, config, x, vectors, atanh(1e-6) * UP, lengths)
+    reach, centre = moved.radius(), moved.centre
+    size = 0.01 * (np.abs(centre) + np.abs(above) + np.abs(below) + reach)
+    assert found.low == pytest.approx(centre - above - reach - size, rel=1e-9)
+    assert found.high == pytest.approx(centre - below + reach + size, rel=1e-9)
+    wide = {**w, "extra": np.zeros((2, 5000))}
+    with pytest.raises(InputError, match="sums of 5000 terms"):
+        affine.certify_blocks(wide, config, x, vectors, eps, lengths)
+
+
+def test_a_budget_without_a_degree_is_shown():
+    some = Fraction(1, 2)
+    shown = Budget(some, some, some, Unknown("not asked for"), None, (), some)
+    assert shown.to_dict()["degree"] is None
+    assert "degree" not in str(shown)
 
 
 def test_sums_too_long_for_the_constants_are_refused(model, monkeypatch):
