@@ -280,3 +280,125 @@ def test_an_uncertain_sign_at_either_end_gives_no_bracket() -> None:
     for Uncertain.side in (1, -1):
         forms = Uncertain(TARGETS[0], Polynomial((0, 1), 0))
         assert supnorm.counted_brackets(forms, [ball(0)], 6) is None
+
+
+class Fake:
+    """Forms with any slope on an interval."""
+
+    def __init__(self, slope: Any, low: float = 0, high: float = 1) -> None:
+        self.slope = slope
+        self.target = additive(Fraction(1))
+        self.ends = (low, high)
+
+
+def unsure(*where: float) -> Any:
+    """x - 0.6, of no certain sign at and near these points."""
+
+    def slope(x: Any) -> Any:
+        near = any(abs(x - ball(p)) < 0.001 for p in where)
+        return ball(-1).union(ball(1)) if near else x - ball(0.6)
+
+    return slope
+
+
+@pytest.mark.parametrize(
+    "where", [(), (0.5,), (0.5, 0.4375), (0.5, 0.4375, 0.5625), (0.6,), (0.4375, 0.5625)]
+)
+def test_bisection_never_loses_the_zero(where: tuple[float, ...]) -> None:
+    """Where no point in the middle has a certain sign it stops; it never steps outside."""
+    for bits in (30, 120):
+        with precision(bits):
+            a, b = supnorm._bisected(Fake(unsure(*where)), ball(0), ball(1))  # type: ignore[arg-type]
+            assert a.is_exact()
+            assert b.is_exact()
+            assert 0 <= exact_value(a) <= Fraction(0.6) <= exact_value(b) <= 1
+            assert (b - a < 0.5) == (where != (0.5, 0.4375, 0.5625))
+
+
+def test_bisected_points_are_numbers_at_any_precision() -> None:
+    with precision(20):
+        third = (ball(1) / 3).mid()
+        a, b = supnorm._bisected(Fake(unsure()), third, ball(1))  # type: ignore[arg-type]
+        assert a.is_exact()
+        assert b.is_exact()
+
+
+def test_an_end_with_a_sign_is_kept_and_one_without_is_left_for_a_near_point() -> None:
+    forms: Any = Fake(unsure(0.5))
+    low, high = ball(0), ball(1)
+    assert supnorm._signed(forms, low, high) is low
+    assert supnorm._signed(forms, high, low) is high
+    for bits in (24, 200):
+        with precision(bits):
+            third = (ball(1) / 3).mid()
+            for end in (low, high):
+                forms = Fake(lambda x, z=third: x - z)
+                found = supnorm._signed(forms, third, end)
+                assert found is not None
+                assert found.is_exact()
+                assert 0 < abs(found - third) < 0.01
+                assert (found > third) == (end is high)
+    assert supnorm._signed(Fake(lambda _: ball(-1).union(ball(1))), low, high) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        (None, 0.75, [(0, 1)]),
+        (0.25, None, [(0, 1)]),
+        (0.75, 0.25, [(0, 1)]),
+        (0.25, 0.5, [(0, 0.25), (0.5, 1)]),
+        (0.0, 0.5, [(0.5, 1)]),
+    ],
+)
+def test_no_part_of_a_piece_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, left: Any, right: Any, expected: Any
+) -> None:
+    """The neighbourhoods of ends without a sign are brackets, or all of the piece is."""
+    forms: Any = Fake(unsure())
+    ends = ball(forms.target.low), ball(forms.target.high)
+    start, width = ends[0], ends[1] - ends[0]
+    bends = [(start + width, start + width)]
+
+    def signed(_: Any, a: Any, b: Any) -> Any:
+        part = left if a < b else right
+        if part is None:
+            return None
+        return a if part == 0 else start + width * ball(part)
+
+    monkeypatch.setattr(supnorm, "_signed", signed)
+    monkeypatch.setattr(forms, "slope", lambda _: ball(1))
+    found = supnorm._monotone_zeros(forms, bends)
+    shown = [tuple(float(((x - start) / width).mid()) for x in pair) for pair in found]
+    assert shown[: len(expected)] == expected
+
+
+def test_brackets_of_isolated_roots_hold_them() -> None:
+    """The root of 2, exactly: a^2 < 2 < b^2."""
+    from varnum.balls.scalar import fmpz_poly
+
+    forms = supnorm._Forms(relative(Fraction(4)), Polynomial((1,), 0))
+    for integers in (fmpz_poly([-2, 0, 1]), fmpz_poly([-2, 0, 9])):
+        found = supnorm._roots(forms, integers)
+        assert found
+        for a, b in found:
+            inner, outer = sorted((abs(exact_value(a)), abs(exact_value(b))))
+            c = int(integers[2])
+            assert inner < outer
+            assert c * inner**2 < 2 < c * outer**2
+
+
+def test_two_zeros_on_either_side_of_one_bend() -> None:
+    """P' a chord of exp: P quadratic, two critical points that no sign at the ends shows."""
+    target = additive(Fraction(4))
+    low, width = mpf(target.low), mpf(target.high - target.low)
+    u, v = low + width / 4, low + width * 3 / 4
+    slant = (mp.exp(v) - mp.exp(u)) / (v - u)
+    first = mp.exp(u) - slant * u
+    numbers = (0, int(first * 2**40), int(slant / 2 * 2**40))
+    poly = Polynomial(numbers, -40)
+    brackets = supnorm._isolated(supnorm._Forms(target, poly))
+    found = zeros(target, poly)
+    assert len(found) == 2
+    for z in found:
+        assert any(inside(z, pair) for pair in brackets)
