@@ -1,7 +1,6 @@
 """attention(): every method against exact softmax, its guarantees, refusals, the command line."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 
 import varnum as vn
 from tests.support.backends import BACKENDS, placed
+from tests.support.command import varnum
 from tests.support.heads import correlated as head
 from tests.support.oracle import ranges, softmax
 from varnum._attention import resolve_sigma
@@ -265,8 +265,7 @@ def test_generation_scale_by_scale_is_teacher_forcing():
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "varnum", "attention", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return varnum("attention", *arguments)
 
 
 def test_the_command_line(tmp_path):
@@ -309,8 +308,8 @@ def test_the_model_error_from_the_command_line(tmp_path):
     lowrank = ["--attention", "lowrank", "--model-error", "1e-2"]
     for name, options in (("a", lowrank), ("b", [])):
         path = tmp_path / f"{name}.npz"
-        command = [sys.executable, "-m", "varnum", "run", *common, str(path), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = varnum("run", *common, str(path), *options)
+        assert done.returncode == 0, done.stderr
         logits.append(np.load(path)["logits"])
         if options:
             made = json.loads(done.stdout)["attention"]
@@ -318,10 +317,7 @@ def test_the_model_error_from_the_command_line(tmp_path):
             assert made["kind"] == "eps"
             assert made["rows_exact"] < made["rows"]
     assert 0 < np.abs(logits[0] - logits[1]).max() <= 1e-2
-    refused = subprocess.run(
-        [sys.executable, "-m", "varnum", "run", "--random", "var-tiny", *lowrank],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    refused = varnum("run", "--random", "var-tiny", *lowrank)
     assert refused.returncode == 2
     assert "needs --attention lowrank and --tokens" in refused.stderr
 

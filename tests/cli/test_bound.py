@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,16 +10,7 @@ from pathlib import Path
 
 import pytest
 
-
-def varnum(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "varnum", *arguments],
-        capture_output=True,
-        text=True,
-        input=stdin,
-        check=False,
-        env=os.environ | {"COLUMNS": "80"},
-    )
+from tests.support.command import varnum
 
 
 def test_json_has_every_field() -> None:
@@ -108,7 +98,7 @@ def test_nothing_that_cannot_be_written_counts_as_refuted() -> None:
         assert run.stderr.count("\n") == 1
 
 
-def test_what_certify_writes_check_reads() -> None:
+def test_what_certify_writes_check_reads(tmp_path: Path) -> None:
     for arguments in (
         ["--M", "1", "--eps", "1e-200"],
         ["--W", "3", "--error", "additive", "--eps", "1/7"],
@@ -117,7 +107,13 @@ def test_what_certify_writes_check_reads() -> None:
     ):
         written = varnum("certify", *arguments)
         assert written.returncode == 0, written.stderr
-        assert varnum("check", "-", stdin=written.stdout).returncode == 0
+        path = tmp_path / "c.json"
+        path.write_text(written.stdout)
+        assert varnum("check", str(path)).returncode == 0
+    piped = subprocess.run(
+        [sys.executable, "-m", "varnum", "check", "-"], input=written.stdout, text=True, check=False
+    )
+    assert piped.returncode == 0
 
 
 def test_unproved_is_exit_3_and_still_answers() -> None:

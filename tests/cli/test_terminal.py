@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import typer
 
+from tests.support.command import varnum
 from varnum import __version__
 from varnum.cli import VERBS, build, main
 from varnum.text import filled
@@ -21,12 +22,6 @@ from varnum.text import filled
 PICTURES = ("degree", "rank", "error", "cost", "tightness", "budget", "phase")
 GROUPS = {"hardness": ("sat", "closest", "wrap"), "plot": ("degree", "budget", "phase")}
 COMMANDS = [[verb] for verb in VERBS] + [[g, c] for g, below in GROUPS.items() for c in below]
-
-
-def varnum(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "varnum", *arguments]
-    settings = os.environ | {"COLUMNS": "80"} | environment
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=settings)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids="-".join)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import varnum
 from varnum.propagate.paper_model import certify_closed_form, certify_norm_budget
 
 FIXTURES = Path(__file__).parents[1] / "data" / "var"
@@ -19,8 +18,7 @@ NORMS = ("--norms", "1,1,1", "--R", "1", "--d", "8", "--scales", "2")
 
 
 def _run(*arguments):
-    command = [sys.executable, "-m", "varnum", "bound", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return varnum("bound", *arguments)
 
 
 def test_given_weights():
