@@ -47,6 +47,7 @@ COMMANDS = {
     "check attention.json --inputs q.npy,k.npy,v.npy --output v.npy": "check-attention",
     "audit --random var-tiny --output-error 1e-1 --model-error 1e-2": "audit",
     "audit --arrays heads.npz --output-error 1e-1": "audit",
+    "audit --random flowar-tiny --heads 1 --num-steps 2 --evaluations 1": "audit",
     "hardness sat f.cnf": "hardness-sat",
     "hardness sat f.cnf --via hamming": "hardness-sat",
     "hardness closest words.txt": "hardness-closest",

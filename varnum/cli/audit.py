@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from varnum.cli.audit_calls import calls_of, say_unexplained
+from varnum.cli.audit_flowar import flow_source
 from varnum.cli.audit_input import Prompts, subjects_of
 from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.cli.complete import presets
@@ -39,6 +40,9 @@ def audit(
         list[str] | None,
         typer.Option(autocompletion=presets, help="Random weights of a preset; repeatable."),
     ] = None,
+    flowar: Annotated[
+        str | None, typer.Option(help="FlowAR: its state dict, .npz, .safetensors, .pth.")
+    ] = None,
     torch: Annotated[
         str | None, typer.Option(help="Any model: script.py:build returns (model, inputs).")
     ] = None,
@@ -49,10 +53,10 @@ def audit(
         str | None, typer.Option(help="No model: q, k, v (or q_NAME, ..) of a .npz file.")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Of --torch: so many batch entries; default: all.")
+        int | None, typer.Option(help="Of --torch, FlowAR: so many batch entries; default: all.")
     ] = None,
     heads: Annotated[
-        int | None, typer.Option(help="Of --torch: so many heads of each call; default: all.")
+        int | None, typer.Option(help="Of --torch, FlowAR: so many heads a call; default: all.")
     ] = None,
     labels: Annotated[str, typer.Option(help="One prompt per class label, e.g. 1,2.")] = "0",
     tokens: Annotated[
@@ -62,6 +66,14 @@ def audit(
     top_k: Annotated[int, typer.Option(help="Generating: keep the k largest; 0 keeps all.")] = 1,
     top_p: Annotated[str, typer.Option(help="Generating: keep mass p; 0 keeps all.")] = "0",
     seed: Annotated[int, typer.Option(help="Seed of random weights and of sampling.")] = 0,
+    num_steps: Annotated[int, typer.Option(help="FlowAR: of the sampler.")] = 25,
+    guidance: Annotated[str, typer.Option(help="FlowAR: guided at times up to this.")] = "0.9",
+    noise: Annotated[
+        str | None, typer.Option(help="FlowAR: .npz of latents to start from, noise_0, ..")
+    ] = None,
+    evaluations: Annotated[
+        int, typer.Option(help="FlowAR: so many evaluations of the flow net are looked at.")
+    ] = 3,
     output_error: Annotated[
         str,
         typer.Option(help="Attention's output error in units of V's range; several: 1e-1,1e-2."),
@@ -88,7 +100,8 @@ def audit(
 
     A VAR model runs in float64 on tokens from a file, or on tokens that it generates itself. With
     --torch any model runs once on inputs that a function of yours returns; its attention is
-    captured as it runs, and what is noticed and not captured is said on stderr.
+    captured as it runs, and what is noticed and not captured is said on stderr. FlowAR is looked at
+    while it samples; with guidance the batch entries past the labels are those without a class.
 
     Exit code 0: every row was computed, whatever it says.
 
@@ -104,7 +117,12 @@ def audit(
     asked = _asked(output_error, model_error, every_rank)
     others = {"--var": var, "--vae": vae, "--config": config, "--random": random,
               "--tokens": tokens}  # fmt: skip
-    calls = calls_of(torch, model, arrays, batch, heads, others)
+    flow = flow_source(
+        flowar, random, config, noise, seed, labels, (num_steps, cfg, guidance), evaluations,
+        (batch, heads), {"--var": var, "--vae": vae, "--tokens": tokens, "--torch": torch,
+                         "--model": model, "--arrays": arrays},
+    )  # fmt: skip
+    calls = flow or calls_of(torch, model, arrays, batch, heads, others)
     if calls is not None:
         return _audit_calls(calls, asked, out, resume, html, jobs, cluster, as_json)
     prompts = Prompts(labels, tokens, cfg, top_k, top_p, seed)
