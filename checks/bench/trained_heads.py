@@ -43,10 +43,10 @@ def lines(head, targets, method, repeats):
         else:
             above = "not finite"
         rows = "0 %" if low is None else f"{100 * low.low_rank:.1f} %"
-        times = "" if low is None else f"{low.speed:.2f}"
+        times = "" if low is None else f"{low.speed:.2g}"
         yield (
             name, kind, str(len(k)), target, f"{mean:.1e}", f"{first:.1e}", rows, times,
-            best.name, f"{best.speed:.2f}", above,
+            best.name, f"{best.speed:.2g}", above,
         )  # fmt: skip
 
 

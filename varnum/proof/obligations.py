@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from varnum.proof.attention_obligations import ATTENTION
 from varnum.proof.circuit_obligations import LEMMAS
 from varnum.proof.ensemble_obligations import ENSEMBLES
 from varnum.proof.evaluation_obligations import EVALUATION
@@ -29,6 +30,7 @@ def all_obligations() -> tuple[Obligation, ...]:
         *CACHES,
         *FLOWAR,
         *ENSEMBLES,
+        *ATTENTION,
     )
 
 
