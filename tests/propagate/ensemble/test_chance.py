@@ -157,3 +157,17 @@ def test_eigenvalues_are_above(n: int) -> None:
     assert (top <= truth * n ** (1 / 64) * 1.0001).all()
     gram[3] = np.nan
     assert np.isinf(largest_eigenvalue(gram)[3])
+
+
+def test_every_number_is_counted() -> None:
+    """Norms: one for the own part and one for the rest, a token; forms: so many times k."""
+    e = ensemble(5, 4)
+    cloud = e.inject(empty(e, 5, 3), "here")
+    e.norm(cloud.samples, cloud.err, 0)
+    assert e.forms_used == 10
+    e.forms(cloud.samples, cloud.err, 0)
+    assert e.forms_used == 10 + 2 * 5 * 3
+    both = ensemble(5, 4, 16)
+    cloud = both.inject(empty(both, 5, 3), "here")
+    both.forms(cloud.samples, cloud.err, 0)
+    assert both.forms_used == 15

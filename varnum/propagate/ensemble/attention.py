@@ -133,7 +133,7 @@ def _head(
         spread_v = np.stack([l2(v.centre[:end] - row) for row in o])  # (r, n)
         spread_v += 2 * wide * most_v
         part = Cloud(o, lin, np.zeros_like(o), np.zeros(length), err * UP)
-        form = ensemble.norm(lin, part.err, rows.start)
+        form = ensemble.norm(lin, part.err, rows.start) + l2(p @ v.entry[:end])
         b = scale * r_q[rows, None] * r_k[:end] * UP
         cbar, ball = sites.attention(sites.Row(p, dev, eta + own, b, spread_v, r_v[:end], form))
         weight = p * spread_v

@@ -129,10 +129,10 @@ class Ensemble:
         """A ball group per token that covers entry and ball; charges err to it."""
         rounding = l2(cloud.entry)
         least = 2.0**-70 * l2(cloud.centre)
-        if self.floor:
+        if self.floor and not self.ledger.certifies:
             used = self.forms_used
             least = np.maximum(least, self.floor * self.norm(cloud.samples, cloud.err, first))
-            self.forms_used = used  # no part of a bound: the pilot alone looks at it
+            self.forms_used = used  # no part of a bound
         radius = self.ledger.radius(where, rounding, cloud.ball, least)
         self._add_noise(cloud, radius, first)
         return Cloud(
@@ -198,7 +198,7 @@ class Ensemble:
             size = np.trace(gram, axis1=1, axis2=2)
             return np.asarray(np.sqrt(largest_eigenvalue(gram) + gamma(n + m + 4) * size) * UP)
 
-        return self._gauss(samples, err, first, root)
+        return self._gauss(samples, err, first, root, (-1,))
 
     def forms(self, values: Floats, err: Floats, first: int) -> Floats:
         """sup |u.delta| per form: (l, R, k), rounding of the rows (l, R) -> (l, k)."""
@@ -210,18 +210,24 @@ class Ensemble:
             square = np.einsum("lmk,lmk->lk", part, part) / part.shape[1]
             return np.asarray(np.sqrt(square) * UP)
 
-        return self._gauss(values, err, first, root)
+        return self._gauss(values, err, first, root, (-1, 1))
 
     def _gauss(
-        self, values: Floats, err: Floats, first: int, root: Callable[[Floats], Floats]
+        self,
+        values: Floats,
+        err: Floats,
+        first: int,
+        root: Callable[[Floats], Floats],
+        shape: tuple[int, ...],
     ) -> Floats:
-        """sqrt T (root + rms f)/(sqrt c - Theta), split where there are own rows."""
+        """sqrt T (root + rms f)/(sqrt c - Theta), split where there are own rows.
+
+        root: root of the largest second moment of samples, each number one form; shape: its own.
+        """
         here = slice(first, first + len(values))
-        extra = (1,) * (root(values[:1, self.gauss]).ndim - 1)
-        self.forms_used -= root(values[:1, self.gauss]).size * 2
 
         def over_tokens(x: Floats) -> Floats:
-            return x.reshape(-1, *extra)
+            return x.reshape(shape)
 
         scales = self.scale_of[here]
         total = np.sqrt(np.cumsum(self._total) * UP)[scales] * UP
@@ -244,10 +250,6 @@ class Ensemble:
         """sqrt(T)/(sqrt c - Theta), infinite where nothing is left."""
         left = self._c - total * _rms(theta) * UP
         return np.asarray(np.where(left > 0, total / np.where(left > 0, left, 1.0) * UP, np.inf))
-
-    def hidden(self, err: Floats, first: int) -> Floats:
-        """What rows' uncharged rounding (l, R) adds to any norm: zero samples with that error."""
-        return self.norm(np.zeros((*err.shape, 1)), err, first)
 
     def _cauchy_forms(self, values: Floats, err: Floats, first: int) -> Floats:
         count, _, k = values.shape
