@@ -1,0 +1,148 @@
+"""How deep the ensembles reach: rounding bound and kernel error of random models, and adversaries.
+
+    python checks/bench/ensemble_depth.py rounding var-d16 --samples 16
+    python checks/bench/ensemble_depth.py kernel --depth 16 --eps 5e-5
+
+`kernel`: width 64, 8 heads, L = 30 (scales 1, 2, 3, 4), plain logits unless --unit; random weights.
+The adversary climbs one logit at a time: errors of +-eps by the sign of its gradient, five steps,
+for the logits with the largest bounds. Prints bound, best adversary, their ratio, CPU seconds, GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import resource
+import time
+
+import numpy as np
+
+from varnum.model.config import VaeConfig, VarConfig, preset
+from varnum.model.random_weights import random_model
+from varnum.propagate.ensemble import protocol
+from varnum.propagate.ensemble.inputs import conditions, embedded
+from varnum.verdict import Unknown
+
+
+def start(model, tokens, eta=0.0):
+    """Where the walk starts, for class 3."""
+    x, error = embedded(model, 3, tokens)
+    return protocol.Start(model.var_weights, model.var, x, error, conditions(model, 3), eta)
+
+
+def drawn_tokens(config):
+    return np.random.default_rng(0).integers(0, config.vocab_size, config.length)
+
+
+def rounding(name, samples, seed):
+    """The exact logits of a float64 run."""
+    if name == "w128":
+        sides = (1, 2, 3, 4, 5)
+        var = VarConfig(sides, 4, 128, 4, vocab_size=256, Cvae=16, num_classes=10)
+        vae = VaeConfig(sides, vocab_size=256, Cvae=16, ch=32, ch_mult=(1, 2))
+    else:
+        var, vae = preset(name)
+    model = random_model(var, vae, seed)
+    return protocol.certify(start(model, drawn_tokens(var)), protocol.Plan(samples), say)
+
+
+def small(depth, unit, seed):
+    sides = (1, 2, 3, 4)
+    var = VarConfig(sides, depth, 64, 8, vocab_size=64, Cvae=8, num_classes=10, attn_l2_norm=unit)
+    vae = VaeConfig(sides, vocab_size=64, Cvae=8, ch=32, ch_mult=(1, 1, 2))
+    return random_model(var, vae, seed)
+
+
+def kernel(args):
+    """All models within a kernel error."""
+    model = small(args.depth, args.unit, args.seed)
+    tokens = drawn_tokens(model.var)
+    plan = protocol.Plan(args.samples, args.cauchy, slacks=(2.0, 3.0, 4.5), floor=2.0**-20)
+    found = protocol.certify(start(model, tokens, math.atanh(args.eps) * (1 + 1e-12)), plan, say)
+    if not isinstance(found, Unknown) and args.adversaries:
+        climb(model, tokens, args.eps, found, args.adversaries)
+    return found
+
+
+def climb(model, tokens, eps, found, count):
+    """Sign-gradient ascent of the logits with the largest bounds."""
+    import torch
+
+    from varnum.model.backend import Backend
+    from varnum.model.generate import teacher_forced_logits
+
+    placed, var = model.to(Backend("torch")), model.var
+    lengths, heads = var.lengths, var.num_heads
+    errors = [
+        torch.zeros(heads, var.length, var.length, dtype=torch.float64) for _ in range(var.depth)
+    ]
+    for e in errors:
+        e.requires_grad_(True)
+
+    def run():
+        layer = iter(errors)
+
+        def attend(q, k, v, scale, blocks):
+            e, parts, stop = next(layer), [], 0
+            for length in lengths:
+                rows, stop = slice(stop, stop + length), stop + length
+                z = scale * (q[:, :, rows] @ k[:, :, :stop].transpose(2, 3))
+                a = torch.exp(z - z.max(-1, keepdim=True)[0]) * (1 + e[:, rows, :stop])
+                parts.append(a @ v[:, :, :stop] / a.sum(-1, keepdim=True))
+            return torch.cat(parts, dim=2)
+
+        return teacher_forced_logits(placed, [3], tokens[None], attend)[0]
+
+    centre, bound = torch.from_numpy(found.end.centre), torch.from_numpy(found.end.bound)
+    best, violations, tries = 0.0, 0, 0
+    for flat in found.end.bound.reshape(-1).argsort()[::-1][:count]:
+        at = divmod(int(flat), var.vocab_size)
+        with torch.no_grad():
+            for e in errors:
+                e.zero_()
+        for _ in range(5):
+            gradient = torch.autograd.grad(run()[at], errors)
+            with torch.no_grad():
+                for e, g in zip(errors, gradient, strict=True):
+                    e.copy_(eps * torch.sign(g))
+                moved = (run() - centre).abs()
+                best = max(best, float(moved.max()))
+                violations += int((moved > bound).sum())
+                tries += moved.numel()
+    largest = float(found.end.bound.max())
+    print(f"adversary {best:.5g}, bound/adversary {largest / best:.3g}, "
+          f"{violations} violations in {tries} comparisons")  # fmt: skip
+
+
+def say(text):
+    print(f"  [{time.process_time():.0f} s] {text}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["rounding", "kernel"])
+    parser.add_argument("preset", nargs="?", default="w128", help="w128, var-small, var-d16, ..")
+    parser.add_argument("--samples", type=int)
+    parser.add_argument("--cauchy", type=int, default=256)
+    parser.add_argument("--depth", type=int, default=16)
+    parser.add_argument("--eps", type=float, default=5e-5)
+    parser.add_argument("--unit", action="store_true", help="l2-normalised heads")
+    parser.add_argument("--adversaries", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    args.samples = args.samples or (128 if args.what == "kernel" else 32)
+    found = (
+        kernel(args) if args.what == "kernel" else rounding(args.preset, args.samples, args.seed)
+    )
+    if isinstance(found, Unknown):
+        print(found.reason)
+    else:
+        bound = found.end.bound
+        print(f"bound {bound.max():.4g}, median {np.median(bound):.4g}, "
+              f"forms {found.forms}, try {found.tries}")  # fmt: skip
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"{time.process_time():.0f} CPU seconds, {memory:.3g} GB")
+
+
+if __name__ == "__main__":
+    main()
