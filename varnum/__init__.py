@@ -18,6 +18,7 @@ from varnum.verdict import Proved, Refuted, Unknown
 if TYPE_CHECKING:
     from varnum._attention import Attention, Certificate, attention
     from varnum._plan import Plan, plan
+    from varnum._plan_flowar import FlowPlan, plan_flowar
     from varnum._proofs import certify, check, verify
     from varnum._slot import GuaranteedKernel
     from varnum.audit.calls.bound import logit_bound
@@ -52,6 +53,8 @@ _LAZY = {
     "check": "varnum._proofs",
     "plan": "varnum._plan",
     "Plan": "varnum._plan",
+    "plan_flowar": "varnum._plan_flowar",
+    "FlowPlan": "varnum._plan_flowar",
     "GuaranteedKernel": "varnum._slot",
     "sdpa": "varnum.integrations.sdpa",
     "use": "varnum.integrations.use",
@@ -66,6 +69,7 @@ __all__ = [
     "Audit",
     "Call",
     "Certificate",
+    "FlowPlan",
     "GuaranteedKernel",
     "InputError",
     "MissingExtra",
@@ -88,6 +92,7 @@ __all__ = [
     "error_of",
     "logit_bound",
     "plan",
+    "plan_flowar",
     "sample_check",
     "sdpa",
     "triage",

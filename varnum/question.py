@@ -105,7 +105,8 @@ def released(model: str) -> Any:
     """The sizes of a released model: its heads are l2-normalised, so the cap bounds its logits."""
     known = {name: pair[0] for name, pair in PRESETS.items() if name.startswith("var-d")}
     if model not in known:
-        raise InputError(f"model: {model!r} is not known; one of {', '.join(known)}")
+        hint = "; FlowAR: plan_flowar" if str(model).startswith("flowar") else ""
+        raise InputError(f"model: {model!r} is not known; one of {', '.join(known)}{hint}")
     return known[model]
 
 

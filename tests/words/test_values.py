@@ -222,3 +222,15 @@ def test_targets_past_the_end_are_named(kind: str, target: Any) -> None:
     with pytest.raises(vn.InputError, match=f"{kind.replace('_', '-')}: .* above 1e-300 and below"):
         vn.attention(x, x, x, **{kind: target})
     vn.attention(x, x, x, **{kind: "1.0000000001e-300"})
+
+
+def test_a_flowar_plan_travels_too() -> None:
+    plan = vn.plan_flowar("flowar-l", M="1", eps="1e-2")
+    twin = pickle.loads(pickle.dumps(plan))
+    assert twin == plan
+    assert hash(twin) == hash(plan)
+    assert twin.to_dict() == plan.to_dict()
+    assert len(repr(plan)) < 200
+    assert plan != vn.plan_flowar("flowar-l", M="1/2", eps="1e-2")
+    assert not flint_inside(plan)
+    assert json.loads(json.dumps(plan.to_dict()))["schema"] == "varnum/bound-flowar/1"

@@ -53,3 +53,14 @@ continuous = Formula(
     source="1 + h Lambda <= e^(h Lambda), steps of sum 1",
     says="bound of the factor of a constant eps, whatever the grid",
 )
+
+w_q, w_k, Y_q, Y_k, d = sp.symbols("w_q w_k Y_q Y_k d", positive=True)
+b_q, b_k = sp.symbols("b_q b_k", nonnegative=True)
+
+logits = Formula(
+    claim="flowar-criteria",
+    left="M",
+    expr=(w_q * Y_q + b_q) * (w_k * Y_k + b_k) / sp.sqrt(d),
+    source="|W y + b| <= |W|_2 Y + |b|_2 on both sides, turned by RoPE without a change of length",
+    says="bound of |q.k|/sqrt(d) from spectral norms w and norms Y of normalised, modulated tokens",
+)
