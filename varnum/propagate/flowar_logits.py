@@ -56,7 +56,8 @@ def certify_flowar_logits(
 def _bounds(model: FlowModel, label: int, settings: FlowSettings) -> Iterator[ModuleLogits]:
     config, w = model.config, _Checked(model.weights)
     in_balls = model.to(Backend("balls"))
-    sixes = conditions(in_balls.weights, config, class_vector(in_balls.weights, config, [label]))
+    c = class_vector(in_balls.weights, config, np.array([label], dtype=np.int64))
+    sixes = conditions(in_balls.weights, config, c)
     for stage in AR_STAGES:
         for i, six in enumerate(sixes[stage]):
             y = _modulated(config.model_width, six[2], six[4])
