@@ -99,7 +99,7 @@ def run(
     where = Backend(backend, dtype, device)
     if attention != "exact" and where.name == "balls":
         raise InputError("attention: balls take exact alone; lowrank runs on numpy and torch")
-    kernel = attention_kernel(attention, output_error)
+    kernel, rests_on = attention_kernel(attention, output_error), "proved for this run"
     if flowar is not None or (random or "").startswith("flowar"):
         absent = {"var": var, "vae": vae, "tokens": tokens, "image": image}
         absent |= {"model-error": model_error}
@@ -110,7 +110,7 @@ def run(
         files = (flowar, config, random, seed)
         wanted = (labels, noise, seed, digits, max_bits, trace)
         result = _flowar(files, settings_flow, where, kernel, wanted)
-        raise typer.Exit(_finish(result, where, out, None, kernel, attention, as_json))
+        raise typer.Exit(_finish(result, where, out, None, kernel, attention, as_json, rests_on))
     if noise is not None or trace:
         raise InputError(f"{'trace' if noise is None else 'noise'}: of FlowAR; needs --flowar")
     settings = Settings(parse(cfg, "cfg"), top_k, parse(top_p, "top_p"), seed)
@@ -121,13 +121,13 @@ def run(
     chosen = parse_labels(labels, model.var.num_classes, seed)
     forced = None if tokens is None else read_tokens(tokens)
     if model_error is not None:
-        kernel = _kernel_for(model_error, model, chosen, forced)
+        kernel, rests_on = _kernel_for(model_error, model, chosen, forced)
     if forced is None:
         job = generation_job(chosen, settings, kernel, with_image=bool(image or out))
     else:
         job = teacher_job(chosen, forced, kernel)
     result = _compute(job, model, where, digits, max_bits)
-    raise typer.Exit(_finish(result, where, out, image, kernel, attention, as_json))
+    raise typer.Exit(_finish(result, where, out, image, kernel, attention, as_json, rests_on))
 
 
 def _flowar(files: Any, settings: Any, where: Backend, kernel: Any, wanted: Any) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _flowar(files: Any, settings: Any, where: Backend, kernel: Any, wanted: Any)
 
 def _finish(
     result: dict[str, Any], where: Backend, out: str | None, image: str | None, kernel: Any,
-    attention: str, as_json: bool,
+    attention: str, as_json: bool, rests_on: str,
 ) -> int:  # fmt: skip
     """Write files, print, and say the exit code."""
     summary = _write(result, where, out, image)
@@ -152,7 +152,7 @@ def _finish(
         bounded = where.name == "balls" or attention == "lowrank"
         return print_envelope(
             "varnum/run/2", summary, verdict="unknown" if code else "done",
-            assurance="proved for this run" if bounded else "measured", exit_code=code,
+            assurance=rests_on if bounded else "measured", exit_code=code,
         )  # fmt: skip
     _print(summary)
     return code
@@ -187,27 +187,33 @@ def attention_kernel(name: str, output_error: str = "1e-2") -> Any:
     raise InputError(f"attention: no {name!r}; known: exact, lowrank")
 
 
-def _kernel_for(model_error: str, model: Model, labels: Any, tokens: Any) -> Any:
-    """The kernel whose entrywise error keeps every logit within `model_error` (affine bound).
+def _kernel_for(model_error: str, model: Model, labels: Any, tokens: Any) -> tuple[Any, str]:
+    """The kernel whose entrywise error keeps every logit within `model_error`, and the label.
 
-    The bound is for exact arithmetic elsewhere. Exit code 3 where no kernel error can be certified.
+    By ensembles (`varnum error`). The bound is for exact arithmetic elsewhere. Exit code 3 where no
+    kernel error can be certified.
     """
+    from fractions import Fraction
+
     from varnum._slot import GuaranteedKernel
-    from varnum.balls import to_text
-    from varnum.propagate.budget import Budget, certify_affine_budget, teacher_forced_setting
+    from varnum.balls import parse, to_text
+    from varnum.propagate.ensemble.error import error_of
+    from varnum.verdict import up_to_chance
 
     if len(labels) not in (1, len(tokens)):
         raise InputError(f"labels: {len(labels)} given for {len(tokens)} rows of tokens")
     allowed = []
-    for row, sequence in enumerate(tokens):
+    for row in range(len(tokens)):
         label = int(labels[row % len(labels)])
-        setting = teacher_forced_setting(model, label, sequence)
-        found = certify_affine_budget(model_error, model, *setting, with_degree=False)
-        if not isinstance(found, Budget):
+        chance = Fraction(1, 10**6 * len(tokens))
+        found = error_of(
+            model, label, tokens[row : row + 1], model_error=model_error, chance=chance
+        )
+        if found.kernel_error is None:
             print(f"varnum: unknown: {found.reason}", file=sys.stderr)
             raise typer.Exit(3)
-        allowed.append(found.eps)
-    return GuaranteedKernel(eps=to_text(min(allowed)))
+        allowed.append(parse(found.kernel_error, "eps"))
+    return GuaranteedKernel(eps=to_text(min(allowed))), up_to_chance("1e-6")
 
 
 def _guarantee(kernel: Any) -> dict[str, Any]:

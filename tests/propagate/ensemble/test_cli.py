@@ -1,0 +1,102 @@
+"""`varnum error` and `varnum run --model-error`: what they print, and bad input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from varnum.cli import main
+from varnum.propagate.ensemble import error
+
+
+def run(command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    sys.argv = ["varnum", *command.split()]
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr()
+    return int(stop.value.code or 0), said.out, said.err
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> str:
+    path = tmp_path / "t.npz"
+    np.savez(path, tokens=np.random.default_rng(0).integers(0, 64, (1, 30)))
+    return str(path)
+
+
+def test_given_logits_are_bounded(
+    tokens: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The float64 run's own logits, written by `run`, then a little off in one entry."""
+    out = str(tmp_path / "run.npz")
+    base = f"--random var-tiny --labels 3 --tokens {tokens}"
+    assert run(f"run {base} --out {out}", capsys)[0] == 0
+    logits = np.load(out)["logits"]
+    code, text, _ = run(f"error {base} --logits {out} --samples 16 --json", capsys)
+    same: dict[str, Any] = json.loads(text)
+    assert (code, same["verdict"]) == (0, "proved")
+    assert same["assurance"] == "proved for this run, up to chance 1e-6"
+    assert same["measured"] < 1e-13
+    assert same["logit_error"] <= 1.01 * same["rounding_bound"] < 1e-7
+    assert "not the probability that a printed bound is false" in same["sentence"]
+    logits[0, 29, 7] += 0.5
+    np.save(tmp_path / "off.npy", logits)
+    bounds = str(tmp_path / "bounds.npz")
+    command = f"error {base} --logits {tmp_path}/off.npy --samples 16 --out {bounds}"
+    code, text, _ = run(command, capsys)
+    assert code == 0
+    assert text.startswith("logits within      0.501 of the exact model's")
+    kept = np.load(bounds)
+    assert kept["bound"].shape == kept["logits"].shape == logits.shape
+
+
+@pytest.mark.parametrize("eps", ["0.001", None])
+def test_a_run_takes_the_kernel_error_that_was_found(
+    eps: str | None,
+    tokens: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The search itself is tried in test_run.py."""
+    asked: dict[str, Any] = {}
+
+    def found(*_: Any, **given: Any) -> Any:
+        asked.update(given)
+        return SimpleNamespace(kernel_error=eps, reason="no kernel error keeps it")
+
+    monkeypatch.setattr(error, "error_of", found)
+    command = f"run --random var-tiny --labels 3 --tokens {tokens} --attention lowrank"
+    code, text, err = run(f"{command} --model-error 1e-2 --json", capsys)
+    assert (asked["model_error"], asked["chance"]) == ("1e-2", Fraction(1, 10**6))
+    if eps is None:
+        assert (code, text) == (3, "")
+        assert "no kernel error keeps it" in err
+        return
+    document = json.loads(text)
+    assert code == 0
+    assert document["assurance"] == "proved for this run, up to chance 1e-6"
+    assert (document["attention"]["kind"], document["attention"]["target"]) == ("eps", 0.001)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ("--logits x.npy --dtype float32", "--logits: give either"),
+        ("--samples 3", "--samples"),
+        ("--chance 2", "--chance: 2 is not allowed"),
+        ("--kernel-error 1e-3 --model-error 1e-3", "give one of"),
+        ("--backend balls", "--backend: balls enclose"),
+        ("--seed 3", "No such option"),
+    ],
+)
+def test_bad_input(options: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(f"error --random var-tiny --labels 3 {options}", capsys)
+    assert (code, out) == (2, "")
+    assert word in err
