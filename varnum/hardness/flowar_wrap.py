@@ -48,7 +48,7 @@ ONE_SIGN = Fraction(9, 10)  # least cosine of a turn where all products of a pai
 SPENT = Fraction(1, 20)  # logit change that turns may make where they have not
 _AREA = to_exact(forms.LEBESGUE**2, {})  # Lambda^2, both axes
 _STAGE = AR_STAGES[0]
-_ROUNDINGS = 64  # norms, projections and rotations on one product q_c k_c, each at most one u
+_ROUNDINGS = 64  # of one product q_c k_c, besides sums: roots, quotients, projections, turns
 
 
 @dataclass(frozen=True)
@@ -301,9 +301,8 @@ def evaluate_flowar_wrapped(wrapped: FlowWrapped, whole: bool = False) -> Output
 
     whole: every query and all that follows, with zero weights; otherwise the attention kernel
     answers the kept rows alone (the same numbers) and the run ends there. Sources and selecting
-    weights are 0, 1, -1, so up-sampling and z_proj are exact; norms, projections and rotations
-    round each product q_c k_c at most 64 times; outputs are means of values whose absolute mean is
-    at most 1.02.
+    weights are 0, 1, -1, so up-sampling and z_proj are exact; outputs are means of values whose
+    absolute mean is at most 1.02. Rounding: proofs/flowar-wrap.md.
     """
     rows = wrapped.kept[: len(wrapped.head.queries)]
     middle = run_transformer(wrapped, None if whole else rows)
@@ -314,8 +313,9 @@ def evaluate_flowar_wrapped(wrapped: FlowWrapped, whole: bool = False) -> Output
 def rounding_of(wrapped: FlowWrapped) -> Fraction:
     """Bound of |float64 - exact| of a kept output."""
     config = wrapped.config
-    error = softmax_head_error(wrapped.M, config.model_width + _ROUNDINGS, config.length)
-    return 2 * error + 2 * _ROUNDINGS * EXACT_U
+    count = config.model_width + _ROUNDINGS  # sums of squares, halved by the root, of two norms
+    error = softmax_head_error(wrapped.M, config.model_width + count, config.length)
+    return 2 * error + 2 * count * EXACT_U
 
 
 class _Reached(Exception):
