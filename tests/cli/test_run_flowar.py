@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.support.flowar import DATA, arrays_of, assert_close, official
 from varnum.cli import main
 from varnum.model.flowar.config import flow_preset
 from varnum.model.flowar.random_weights import flow_buffers, random_flow_model
+from varnum.model.flowar.statedict import flow_shapes
 
 TINY = flow_preset("flowar-tiny")
 
@@ -213,3 +215,16 @@ def test_each_block_has_its_own_frequencies(varnum, tmp_path, tiny):
         assert varnum("run", "--flowar", tiny(**changes), "--num-steps", 2, "--out", out)[0] == 0
         found.append(arrays_of(out)["map_2"])
     assert abs(found[0] - found[1]).max() > 1e-4
+
+
+def test_sizes_of_a_random_model_follow_the_configuration(varnum, tmp_path):
+    """Another width has another hidden width of its MLP too."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_width": 48, "flow_width": 128, "scales": [1, 2]}))
+    out = tmp_path / "out.npz"
+    options = ["--num-steps", 2, "--trace", "--out", out]
+    assert varnum("run", "--random", "flowar-tiny", "--config", path, *options)[0] == 0
+    assert arrays_of(out)["z_1"].shape == (1, 4, 48)
+    config = replace(TINY, model_width=48, flow_width=128)
+    assert flow_shapes(config)["encoder_blocks.0.mlp.fc1_g.weight"] == (128, 48)
+    assert flow_shapes(config)["flownet.res_blocks.0.mlp.fc1_g.weight"] == (341, 128)

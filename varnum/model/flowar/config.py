@@ -44,14 +44,10 @@ class FlowConfig:
         rising = all(a < b for a, b in pairwise(sides))
         if not sides or sides[0] != 1 or not rising or sides[-1] > 10_000:
             raise InputError(f"scales: need rising sides that start with 1, got {sides[:20]}")
-        if not self.mlp_hidden_ar:
-            object.__setattr__(self, "mlp_hidden_ar", gated_hidden(self.model_width))
-        if not self.mlp_hidden_flow:
-            object.__setattr__(self, "mlp_hidden_flow", gated_hidden(self.flow_width))
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and not 1 <= value <= _MOST:
-                raise InputError(f"{field.name}: must be 1 to {_MOST}, got {value}")
+            value, least = getattr(self, field.name), int(not field.name.startswith("mlp_hidden"))
+            if field.type == "int" and not least <= value <= _MOST:
+                raise InputError(f"{field.name}: must be {least} to {_MOST}, got {value}")
         for stage in (*AR_STAGES, FLOW_STAGE):
             width, heads = self.width(stage), self.heads(stage)
             if width % (4 * heads):
@@ -94,7 +90,8 @@ class FlowConfig:
 
     def hidden(self, stage: str) -> int:
         """Hidden width of a stage's MLPs."""
-        return self.mlp_hidden_flow if stage == FLOW_STAGE else self.mlp_hidden_ar
+        given = self.mlp_hidden_flow if stage == FLOW_STAGE else self.mlp_hidden_ar
+        return given or gated_hidden(self.width(stage))
 
 
 def _released(width: int, depth: int, heads: int, **changes: Any) -> FlowConfig:
