@@ -108,7 +108,7 @@ def through(w2, radii):
     """W2 times a box."""
     norms = np.sqrt((w2**2).sum(0))
     total = sum(n * r for n, r in zip(norms, radii, strict=True))
-    parts = [r / n * np.outer(w, w) for r, n, w in zip(radii, norms, w2.T, strict=True)]
+    parts = [r / n * np.outer(w, w) for r, n, w in zip(radii, norms, w2.T, strict=True) if n > 0]
     return raise_diagonal(total * sum(parts) * UP)
 
 
@@ -172,6 +172,7 @@ def test_hidden_units(slop):
         x = random_form(symbols, rng, (2, 3), 0.02 if seed % 2 else 0.3, 0.01)
         w1, b1 = rng.normal(size=(5, 3)) * 2, rng.normal(size=5)
         w2, b2 = rng.normal(size=(4, 5)), rng.normal(size=4)
+        w2[:, 0] *= seed % 3 > 0  # a unit that nothing reads
         expected, boxes = hidden(x, w1, b1, w2, b2)
         taken |= set(map(bool, boxes))
         same(affine_layers.mlp(x, w1, b1, w2, b2), *expected)
@@ -290,6 +291,38 @@ def test_rows_of_attention(slop):
         centre, columns, remainder, err, _ = (np.array(x) for x in zip(*due, strict=True))
         same(found, centre, columns, remainder, err)
     assert slop > 1e-3 or taken == {1, 2}  # the first was never the smallest
+
+
+def test_a_norm_is_by_the_ellipsoid_or_by_the_radii():
+    for err in (0.01, 3.0):
+        x = Form(Symbols([(0, 1, 1)]), np.zeros((2, 2)), np.zeros((2, 2, 1)), np.full((2, 2), err))
+        assert affine_layers._norm(x, slice(0, 2)) == pytest.approx(norms(x, 2), rel=1e-12)
+
+
+@pytest.mark.parametrize("far", [-700.0, 700.0])
+def test_logits_of_any_size(slop, far):
+    if slop > 1e-3:
+        return  # rounding alone would move them by more than 30
+    symbols = Symbols([(0, 1, 1)])
+    q, k, v = (
+        Form(symbols, np.array(x), np.zeros((2, 1, 1)), np.zeros((2, 1)))
+        for x in ([[1.0], [1]], [[far], [0]], [[3.0], [5]])
+    )
+    out = affine_layers.attention(q, k, v, 1e-6, (2,), 1.0)
+    assert out.centre == pytest.approx(3.0 if far > 0 else 5.0, abs=1e-3)
+    assert np.isfinite(out.radius()).all()
+
+
+def test_one_row_of_logits_that_moves_too_far_is_enough_to_refuse(slop):
+    symbols = Symbols([(0, 1, 1)])
+    q, k, v = (
+        Form(symbols, np.ones((2, 1)), np.zeros((2, 1, 1)), np.zeros((2, 1))) for _ in range(3)
+    )
+    k.centre[1] = 0
+    affine_layers.attention(q, k, v, 5.0, (2,), 1.0)
+    q.matrix[1] = 40
+    with pytest.raises(ArithmeticError, match="more than 30"):
+        affine_layers.attention(q, k, v, 5.0, (2,), 1.0)
 
 
 def test_the_exponential_remainder_is_bounded_closely():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from math import atanh, exp, sqrt
+from math import atanh, comb, exp, sqrt
 
 import numpy as np
 import pytest
@@ -21,7 +21,13 @@ from varnum.model.random_weights import random_model
 from varnum.proof import checking
 from varnum.propagate import affine, discrete, exact, paper_model, var_model
 from varnum.propagate import transfer as t
-from varnum.propagate.budget import Budget, compose_run, teacher_forced_setting
+from varnum.propagate.budget import (
+    Budget,
+    certify_affine_budget,
+    certify_budget,
+    compose_run,
+    teacher_forced_setting,
+)
 from varnum.propagate.checked import error_bound
 from varnum.propagate.forms import SLOP, UP, Form, Symbols
 from varnum.propagate.interpolation import extremal_input
@@ -250,6 +256,20 @@ def test_the_difference_of_two_runs():
     assert bits >= 128
 
 
+def test_a_difference_that_64_bits_leave_open_is_found_with_more():
+    """1/(sqrt(2)^2 - 2 + 2^-70): at 64 bits the divisor may be 0."""
+    kernel = exact.polynomial_kernel([Fraction(1)])
+
+    def run(attend):
+        two = t.ball(2)
+        found = 1 / (two.sqrt() ** 2 - 2 + two**-70)
+        return exact.BallArray([found if attend is kernel else t.ball(0)])
+
+    found, bits = exact.certify_run_difference(run, kernel, digits=5)
+    assert float(found.entries()[0].mid()) == pytest.approx(2.0**70, rel=1e-4)
+    assert bits >= 128
+
+
 def test_forms_keep_what_the_run_in_balls_has(model):
     """Kernel errors that are nearly none: what is left is rounding, and it covers the run."""
     made, x, vectors = model
@@ -266,6 +286,9 @@ def test_forms_keep_what_the_run_in_balls_has(model):
     reach = moved.radius()
     assert (np.abs(moved.centre - run) <= reach).all()
     assert (found.high - found.low >= 2 * (reach + SLOP * np.abs(run))).all()
+    for eps in (Fraction(0), Fraction(1), Fraction(3, 2)):
+        with pytest.raises(InputError, match="is not between 0 and 1"):
+            affine.certify_blocks(w, config, few, vectors, eps, lengths)
     for wrong in (few[:4], few[None]):
         with pytest.raises(InputError, match="expected"):
             affine.certify_blocks(w, config, wrong, vectors, EPS, lengths)
@@ -289,6 +312,25 @@ def test_rounding_of_the_last_difference_is_counted(monkeypatch):
     wide = {**w, "extra": np.zeros((2, 5000))}
     with pytest.raises(InputError, match="sums of 5000 terms"):
         affine.certify_blocks(wide, config, x, vectors, eps, lengths)
+
+
+def test_a_budget_is_rounded_down_and_counts_its_monomials():
+    def compose(eps):
+        step = var_model.Step("head", eps, 1.0, domain=Fraction(1, 3))
+        return var_model.Composition(Reach.of(1, 1, eps), (step,))
+
+    found = certify_budget("1/7", compose, 3)
+    assert Fraction(1, 7) * (1 - Fraction(1, 10**5)) < found.eps <= Fraction(1, 7)
+    assert found.error <= Fraction(1, 7)
+    assert Fraction(1, 3) <= found.domain < Fraction(1, 3) + Fraction(1, 10**5)
+    assert found.rank == comb(3 + found.least.degree, 3)
+    assert found.to_dict()["degree"] == found.least.degree
+    assert certify_budget("1/7", compose, 3, with_degree=False).rank is None
+    for wrong in ("0", "-1"):
+        with pytest.raises(InputError, match="model_error"):
+            certify_budget(wrong, compose, 3)
+        with pytest.raises(InputError, match="model_error"):
+            certify_affine_budget(wrong, None, None, ())
 
 
 def test_a_budget_without_a_degree_is_shown():
@@ -325,6 +367,7 @@ def test_forms_of_a_block_by_columns():
 def test_agreement_starts_with_certainty():
     assert discrete.certify_agreement([], []) == 1
     assert discrete.certify_agreement([Fraction(0)], [7]) == 1
+    assert discrete.certify_agreement([Fraction(1)], [0]) == 1
     lost = discrete.certify_sampling_tv(Fraction(1, 100))
     assert discrete.certify_agreement([Fraction(1, 100), Fraction(0)], [3, 5]) == 1 - 3 * lost
 
