@@ -171,3 +171,14 @@ def test_every_number_is_counted() -> None:
     cloud = both.inject(empty(both, 5, 3), "here")
     both.forms(cloud.samples, cloud.err, 0)
     assert both.forms_used == 15
+
+
+def test_rounding_travels_by_own_routes() -> None:
+    """theta of all and of own rows enter the rest times the own part, though the rest is zero."""
+    e = ensemble(1, 64, chance=Fraction(1, 10**9))
+    cloud = e.inject(empty(e, 1, 1), "here")
+    before = e.forms(cloud.samples, cloud.err, 0)[0, 0]
+    e._theta[:], e._own_theta[:] = 0.01, 0.01
+    own = before * e._c / (e._c - 0.01)
+    after = own + (0.01 + 0.01) * own / (e._c - 0.01)
+    assert e.forms(cloud.samples, cloud.err, 0)[0, 0] == pytest.approx(after, rel=1e-6)

@@ -48,6 +48,24 @@ def test_noise_is_fresh_and_the_chance_is_divided(monkeypatch: pytest.MonkeyPatc
     assert found.forms > 300
 
 
+def test_the_seed_has_bytes_of_the_system_drawn_after_the_commitment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same pilot and commitment, other bytes: another seed, and 32 of them asked for last."""
+    seeds = []
+    for last in (b"a", b"b"):
+        draws = iter([b"p" * 32, last * 32])
+        monkeypatch.setattr(protocol.os, "urandom", lambda n, d=draws: next(d)[:n])
+        kept = protocol.Noise
+        monkeypatch.setattr(
+            protocol, "Noise", lambda seed, *rest, k=kept: seeds.append(seed) or k(seed, *rest)
+        )
+        assert isinstance(certify(start_of(*small(0)), Plan(gauss=16)), Accepted)
+        monkeypatch.setattr(protocol, "Noise", kept)
+    assert seeds[0] == seeds[2]
+    assert seeds[1] != seeds[3]
+
+
 def test_a_refused_try_is_followed_by_one_with_half_the_budget(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
