@@ -68,7 +68,7 @@ def watch(
     the model's thread; `call` holds views, valid until it returns. keep: "all" (copies, up to
     `max_bytes` in all, then counted in `dropped`), "sample" (`sample` random query rows and keys
     per head), "none" (what was called, no tensors). modules: paths (exact, or with *) to watch.
-    verify: recompute about `sample` rows of each output, over its heads; a call that does not
+    verify: recompute `sample`/4 rows of each output, spread over its heads; a call that does not
     reproduce its output says verified=False and is listed as unexplained too.
 
     Sees: torch's fused kernels, the fast paths of nn.MultiheadAttention and TransformerEncoder,
@@ -144,6 +144,7 @@ class _Watcher:
         self.taken: list[Found] = []
         self.eager = Eager(self._written, self._report, names.here, names.is_parameter)
         self._parts: dict[Any, bool] = {}
+        self._kinds: dict[Any, str] = {}
 
     def close(self) -> None:
         self.names.close()
@@ -158,21 +159,22 @@ class _Watcher:
         return found
 
     def see(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
-        if not hasattr(func, "_schema"):
-            if "flex_attention" in str(func) and "backward" not in str(func):
-                with self._reading(self.names.here()):
-                    _readable(args)
-                    self.taken.append(flex(args, kwargs, out, self.names.here(), self.seen.count))
-        elif may_be_fused(func):
-            with self._reading(self.names.here()):
-                _readable(args)
-                here, index = self.names.here(), self.seen.count
-                self.taken += fused(func, args, kwargs, out, here, index)
-        else:
+        kind = self._kinds.get(func)
+        if kind is None:
+            kind = self._kinds[func] = _kind(func)
+        if kind == "eager":
             try:
                 self.eager.after(func, args, kwargs, out)
             except Exception as error:  # looking must not disturb the model
                 self._report(self.names.here(), f"cannot be followed ({type(error).__name__})")
+        elif kind != "none":
+            here, index = self.names.here(), self.seen.count
+            with self._reading(here):
+                _readable(args)
+                if kind == "flex":
+                    self.taken.append(flex(args, kwargs, out, here, index))
+                else:
+                    self.taken += fused(func, args, kwargs, out, here, index)
         while self.taken:
             self._take(self.taken.pop(0))
 
@@ -213,7 +215,7 @@ class _Watcher:
         self._keep(call)
 
     def _verified(self, call: Call, finish: Finish | None) -> Call:
-        good, off = reproduces(call, self.options.sample, finish)
+        good, off = reproduces(call, -(-self.options.sample // 4), finish)
         if good is False:
             what = f"captured, but q, k, v do not give its output (off by {off:.2g} of max |v|)"
             if call.notes:
@@ -236,6 +238,14 @@ class _Watcher:
             else:
                 self.bytes += call.bytes()
                 seen.calls.append(call.copied())
+
+
+def _kind(func: Any) -> str:
+    """How an operation is looked at."""
+    if not hasattr(func, "_schema"):
+        name = str(func)
+        return "flex" if "flex_attention" in name and "backward" not in name else "none"
+    return "fused" if may_be_fused(func) else "eager"
 
 
 def _readable(tensors: tuple[Any, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ _VIEWS = [
 ]  # fmt: skip
 _COPIES = ["clone", "_to_copy", "contiguous", "to", "lift_fresh", "copy"]
 _SOFTMAX = ["_softmax", "_safe_softmax", "softmax"]
+_BEGIN = ("bmm", "mm", "baddbmm", "baddbmm_", "bernoulli_")
 _EXP = ["exp", "exp2", "exp_", "exp2_"]
 
 
@@ -37,9 +39,9 @@ class Eager:
         self, emit: Callable[[Written], None], report: Callable[[str, str], None],
         here: Callable[[], str], is_parameter: Callable[[Any], bool],
     ) -> None:  # fmt: skip
-        from torch.utils.weak import WeakIdKeyDictionary
-
-        self.nodes = WeakIdKeyDictionary()
+        self.nodes: dict[int, Any] = {}  # by id; a tensor that dies takes its node along
+        self._alive: dict[int, Any] = {}
+        self._known: dict[Any, tuple[str, Any]] = {}
         self.pending: list[Probs] = []
         self._emit, self._report = emit, report
         self._here, self._is_parameter = here, is_parameter
@@ -63,13 +65,15 @@ class Eager:
 
     def after(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
         """See one operation that has run."""
-        name = func._schema.name[6:]  # without aten::
-        rule = self._rules.get(name)
-        if rule in (self._bmm, self._baddbmm, self._noise):
-            assert rule is not None
+        found = self._known.get(func)
+        if found is None:
+            name = func._schema.name[6:]  # without aten::
+            found = self._known[func] = name, self._rules.get(name)
+        name, rule = found
+        if rule is not None and name in _BEGIN:
             rule(func, args, kwargs, out)
             return
-        if not len(self.nodes) and name not in _SOFTMAX:
+        if not self.nodes and name not in _SOFTMAX:
             return
         node = self._node(args[0]) if args else None
         if node is None and name in ("add", "mul") and self._node(args[1]) is not None:
@@ -88,14 +92,23 @@ class Eager:
     def finish(self) -> None:
         """Forget everything."""
         self.nodes.clear()
+        self._alive.clear()
         self.pending.clear()
 
     def _node(self, t: Any) -> Any:
-        return self.nodes.get(t) if hasattr(t, "data_ptr") else None
+        return self.nodes.get(id(t))
 
     def _put(self, out: Any, node: Any) -> None:
-        if hasattr(out, "data_ptr"):
-            self.nodes[out] = node
+        if not hasattr(out, "data_ptr"):
+            return
+        key = id(out)
+        self.nodes[key] = node
+        if key not in self._alive:
+            self._alive[key] = weakref.ref(out, lambda _: self._gone(key))
+
+    def _gone(self, key: int) -> None:
+        self.nodes.pop(key, None)
+        self._alive.pop(key, None)
 
     # products
 

@@ -54,6 +54,9 @@ def queries_and_keys(scores: Scores, probs: Probs, layout: Layout) -> tuple[Any,
     _n, i, j = scores.product.sizes
     keys, (st_row, st_key) = place.shape[-1], place.stride()[-2:]
     b = b.transpose(1, 2)  # (N, J, D)
+    if place.is_contiguous() and place.shape[-2:] == (i, j) and int(place.storage_offset()) == 0:
+        lead = place.shape[:-2]
+        return a.reshape(*lead, *a.shape[1:]), b.reshape(*lead, *b.shape[1:])
     along_j = st_key < j if keys > 1 else st_row >= j
     if along_j:
         queries, keyed, unit = a, b, 1
@@ -114,6 +117,14 @@ def values_and_output(
     """
     import torch
 
+    plain = layout.order == tuple(range(len(layout.order)))
+    if plain and place.is_contiguous() and place.numel() == math.prod(probs.shape):
+        rest = place.shape[1] == layout.rows
+        if rest and int(place.storage_offset()) == 0:
+            return (
+                v.reshape(*layout.lead, *v.shape[1:]), out.reshape(*layout.lead, *out.shape[1:]),
+                None,
+            )  # fmt: skip
     strides = torch.tensor(strides_of(probs.shape))
     offsets = _offsets(place[..., :1])[..., 0]  # (N, rows)
     index = [(offsets // int(strides[a])) % probs.shape[a] for a in layout.order[:-1]]
