@@ -29,7 +29,7 @@ AttentionOption = Annotated[
     str,
     typer.Option(
         help="How the head is evaluated: exact, lowrank (varnum.attention), one of its methods "
-        f"({', '.join(name for name in METHODS if name != 'exact')}), var-wrap or flowar-wrap."
+        f"({', '.join(name for name in METHODS if name != 'exact')}), var-wrap, flowar-wrap or flowar-flow."
     ),
 ]
 

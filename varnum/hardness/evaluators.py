@@ -10,6 +10,7 @@ import numpy as np
 from varnum.errors import InputError
 from varnum.floats.rounding import EXACT_U
 from varnum.hardness.decide import Evaluate, Outputs, evaluate_exact
+from varnum.hardness.flowar_flow import evaluate_flowar_flow, flowar_flow
 from varnum.hardness.flowar_wrap import evaluate_flowar_wrapped, flowar_wrap
 from varnum.hardness.head import Head
 from varnum.hardness.wrap import evaluate_wrapped, wrap
@@ -40,6 +41,7 @@ EVALUATORS: dict[str, Evaluate] = {
     **{name: partial(evaluate_lowrank, method=name) for name in METHODS if name != "exact"},
     "var-wrap": lambda head: evaluate_wrapped(wrap(head)),
     "flowar-wrap": lambda head: evaluate_flowar_wrapped(flowar_wrap(head)),
+    "flowar-flow": lambda head: evaluate_flowar_flow(flowar_flow(head)),
 }
 
 

@@ -178,25 +178,24 @@ def _gates(rate: Fraction, width: int, cosine: Fraction, D: int, length: int) ->
         return math.ceil(upper(penalty / ball(rate)))
 
 
-def _slots(count: int, channels: int, cosine: Fraction, fast: bool) -> tuple[Any, int]:
-    """First channels of enough pairs whose turn has at least this cosine, and the root of d.
-
-    d = root^2 is the head's width, root even, and at least `channels`.
-    """
+def slow_slots(d: int, cosine: Fraction, fast: bool) -> Any:
+    """First channels of the pairs of a head of width d whose turn over a map has at least this
+    cosine; fast: of all pairs, those that turn most first."""
     with precision(128):
         turn = float(lower(ball(cosine).acos()))
-    root = 2
-    while root * root <= WIDEST:
-        d = root * root
-        if d >= channels:
-            far = EXTENT * rope_frequencies(d).astype(np.float64) * (1 + 2.0**-40)
-            pairs = np.arange(d // 4) if fast else np.nonzero(far <= turn)[0]
-            slots = np.concatenate([2 * pairs, d // 2 + 2 * pairs])
+    far = EXTENT * rope_frequencies(d).astype(np.float64) * (1 + 2.0**-40)
+    pairs = np.arange(d // 4) if fast else np.nonzero(far <= turn)[0]
+    both = np.stack([2 * pairs, d // 2 + 2 * pairs], axis=1)  # by the row, by the column
+    return both.ravel()
+
+
+def _slots(count: int, channels: int, cosine: Fraction, fast: bool) -> tuple[Any, int]:
+    """Slots of so many coordinates, and the root of d, the head's width: even, d >= channels."""
+    for root in range(2, math.isqrt(WIDEST) + 1, 2):
+        if root * root >= channels:
+            slots = slow_slots(root * root, cosine, fast)
             if len(slots) >= count:
-                if fast:
-                    slots = np.stack([2 * pairs, d // 2 + 2 * pairs], axis=1).ravel()
                 return slots[:count], root
-        root += 2
     raise InputError(
         f"side: {count} coordinates need more than {WIDEST} channels to turn slowly enough"
     )
