@@ -29,7 +29,8 @@ AttentionOption = Annotated[
     str,
     typer.Option(
         help="How the head is evaluated: exact, lowrank (varnum.attention), one of its methods "
-        f"({', '.join(name for name in METHODS if name != 'exact')}), var-wrap, flowar-wrap or flowar-flow."
+        f"({', '.join(name for name in METHODS if name != 'exact')}), "
+        "var-wrap, flowar-wrap or flowar-flow."
     ),
 ]
 
