@@ -1,9 +1,9 @@
 """Claim flowar-wrap, in the flow net of the first architecture: the condition writes the tokens.
 
 AdaLN's shift is a linear map of SiLU(te + cond_embed(z)), one vector per token, and its scale can
-be -1: what the attention of the first block sees is then whatever z says, at every evaluation. All n^2
-positions of the map hold a query and a key; the last one is the dummy. Only heads whose products
-have one sign and whose dummy key is 0 (ov-head) are taken.
+be -1: what the attention of the first block sees is then whatever z says, at every evaluation. All
+n^2 positions of the map hold a query and a key; the last one is the dummy. Only heads whose
+products have one sign and whose dummy key is 0 (ov-head) are taken.
 """
 
 from __future__ import annotations
