@@ -13,6 +13,7 @@ from varnum.proof.hardness_obligations import HARDNESS
 from varnum.proof.layer_obligations import LAYERS
 from varnum.proof.loop_obligations import LOOPS
 from varnum.proof.obligation import Obligation
+from varnum.proof.recovery_obligations import RECOVERY
 from varnum.proof.series_obligations import CACHES, SERIES
 from varnum.proof.softmax_obligations import SOFTMAX
 
@@ -31,6 +32,7 @@ def all_obligations() -> tuple[Obligation, ...]:
         *FLOWAR,
         *ENSEMBLES,
         *ATTENTION,
+        *RECOVERY,
     )
 
 

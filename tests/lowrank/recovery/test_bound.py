@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,6 +134,25 @@ def test_without_the_rounding_of_sums_it_is_false(monkeypatch):
     assert ratios(q, k, v, block=512).max() > 1
 
 
+def test_the_rounding_of_sums_is_in_every_bound(monkeypatch):
+    q, k, v = small(1)
+    lens = fit_lens(q, k, 1.0, q)
+    edit(monkeypatch, rounding=lambda g: 1e-3, norm_mass=lambda _: 0.0)
+    made = RecoveryState(lens, 4, 0, v.mean(0))
+    made.add(k * 1e-9, v)
+    assert (made.attend(q * 1e-9)[1] > 5e-4).all()
+
+
+def test_jensens_denominator_is_below_the_exact_one():
+    rng = np.random.default_rng(0)
+    exact, mean, slip = rng.uniform(0.9, 1.1, 500), rng.standard_normal(500) * 3, 1e-3
+    along = exact * mean + rng.uniform(-slip, slip, 500)
+    found = bound.jensen(SimpleNamespace(mass=(0.9, 1.1)), along, np.full(500, slip))
+    assert (found <= exact * np.exp(mean)).all()
+    assert np.median(found / (exact * np.exp(mean))) > 0.5
+    assert (bound.jensen(SimpleNamespace(mass=(-0.1, 1.0)), along, slip) < 0).all()
+
+
 def exact_norms(y, exponents, u, block, top):
     """s_B(u) in long double, summed over blocks."""
     y, u, exponents = (part.astype(LONG) for part in (y, u, exponents))
@@ -165,6 +185,20 @@ def test_block_norms_are_above_the_exact_ones(dtype, size):
         assert (found >= exact).all()
         if size >= 0.3:
             assert (found <= 1.2 * exact).all()
+
+
+@pytest.mark.parametrize("sharp", [True, False])
+def test_large_blocks_are_the_sum_of_their_square_parts(monkeypatch, sharp):
+    monkeypatch.setattr(blocks, "SIDE", 24)
+    monkeypatch.setattr(blocks, "SUM", 20)
+    for seed in range(4):
+        keys = replace(keys_of(seed, np.float64, block=64), sharp=sharp)
+        exact = exact_norms(keys.y, keys.exponents, keys.values, 64, 2)
+        found, sizes, state_ = block_norms(keys)
+        assert (found >= exact).all()
+        assert np.allclose(found, exact.astype(float), rtol=1e-6)
+        assert np.allclose(state_, keys.weighted.T @ keys.values)
+        assert (sizes >= abs(state_).max(0)).all()
 
 
 def test_block_norms_without_their_rounding_are_too_small(monkeypatch):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.support.oracle import softmax
+from varnum.floats.values import ValueRange
 from varnum.lowrank.problem import Problem, Target
 from varnum.lowrank.recovery import run, state
+from varnum.lowrank.recovery.groups import nearest
 from varnum.lowrank.recovery.method import RECOVERY, RecoveryFit
 from varnum.lowrank.recovery.settings import fixed
 from varnum.lowrank.recovery.state import Open, RecoveryState
@@ -82,8 +84,9 @@ def open_block(seed=0):
     made = RecoveryState(fixed(q, k, v, 1.0).lenses[0], 50, 2, v.mean(0))
     made.add(k[:200], v[:200])
     ends = 1 + np.arange(40)
-    out, error = made.attend(q[200:], None, Open(k[200:], v[200:], ends))
-    spread = np.ptp(v[:200].astype(LONG), axis=0)
+    seen = run._running(v[200:], ends, ValueRange.of(v[:200]))
+    out, error = made.attend(q[200:], seen, Open(k[200:], v[200:], ends))
+    spread = (seen.high - seen.low).astype(LONG)
     exact = np.array(
         [softmax(q[i : i + 1], k[: i + 1], v[: i + 1], 1.0)[0] for i in range(200, 240)]
     )
@@ -100,6 +103,43 @@ def test_an_open_block_that_rows_see_whole_is_noticed(monkeypatch):
     monkeypatch.setattr(state, "_mask", lambda mask, like: np.zeros_like(mask))
     true, error = open_block()
     assert (true > error).any()
+
+
+def partly_open(seed):
+    """Largest ratio of error to bound where a few keys are in the state and a few are not."""
+    rng = np.random.default_rng(seed)
+    q, k = rng.standard_normal((6, 1)) * 2, rng.standard_normal((5, 1)) * 2
+    v = rng.choice([-1.0, 1.0], (5, 1))
+    v[0] = -v[1]
+    made = RecoveryState(fixed(q, k[:2], v, 1.0).lenses[0], 2, 0, v.mean(0))
+    made.add(k[:2], v[:2])
+    out, error = made.attend(q, ValueRange.of(v), Open(k[2:], v[2:], np.full(6, 3)))
+    return float((abs(out - softmax(q, k, v, 1.0)).max(1) / 2 / np.maximum(error, 1e-300)).max())
+
+
+def test_few_keys_partly_open(monkeypatch):
+    assert 0.3 < max(partly_open(seed) for seed in range(150)) <= 1
+    plain = state._Weighed.of
+
+    def heavier(self, *given):
+        found, slip, mass = plain(self, *given)
+        return found, slip, 3 * mass
+
+    monkeypatch.setattr(state._Weighed, "of", heavier)
+    assert max(partly_open(seed) for seed in range(150)) > 1
+
+
+def test_each_row_has_the_bound_of_its_group():
+    q, k, v = head(300, 4)
+    made = fixed(q, k, v, 1.0, groups=3, block=64).state()
+    made.add(k, v)
+    out, error = made.attend(q)
+    owners = nearest(made.first, made.centres, q)
+    for index, alone in enumerate(made.states):
+        mine = owners == index
+        other, bound = alone.attend(q[mine])
+        assert np.allclose(out[mine], other, atol=1e-4)
+        assert np.allclose(error[mine], bound, rtol=1e-3)
 
 
 def test_rows_that_miss_run_exactly(monkeypatch):
@@ -147,3 +187,14 @@ def test_torch_and_numpy_agree():
     b, other = made[1].attend(torch.tensor(q))
     assert abs(a - b.numpy()).max() < 1e-3
     assert np.allclose(error, other, rtol=1e-2)
+
+
+def test_keys_that_wait_for_a_full_block_count():
+    q, k, v = head(300, 5, dtype=np.float64)
+    made = fixed(q, k, v, 1.0, block=1000).state()
+    for part in (slice(0, 200), slice(200, 300)):
+        made.add(k[part], v[part])
+    out, error = made.attend(q)
+    true = (abs(out - softmax(q, k, v, 1.0)) / np.ptp(v, axis=0)).max(1)
+    assert (true <= error).all()
+    assert np.median(error) < 0.2

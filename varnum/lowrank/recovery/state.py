@@ -201,13 +201,15 @@ class RecoveryState:
     ) -> tuple[Any, Array]:
         """Output (n, d_v) for q (n, d) over all keys added, and its bound (n,), infinite for none.
 
-        In units of the range of `seen`, by default that of the values added; (n, d_v) ranges are a
-        row's own. `own`: more keys, of which each query sees some; they are weighed exactly.
+        In units of the range of `seen`, by default that of the values added and of `own`; (n, d_v)
+        ranges are a row's own, of no less than it sees. `own`: more keys, of which each query sees
+        some; they are weighed exactly.
         """
         if self._range is None:
             raise InputError("attend: keys come first; call add")
         self._check("q", q, int(self.lens.q0.shape[0]))
-        seen = self._range if seen is None else seen
+        if seen is None:
+            seen = self._range if own is None else self._range.including(own.v)
         with self._turns.one(), certifying(q):
             limits = Limits.of(self.sums(), seen, self.v0, self.parts, caster(q))
             block = None if own is None else _Weighed(self, own)
@@ -270,7 +272,6 @@ class _Weighed:
         self.u[:, 1:] = own.v - state.v0
         far_y = up(math.sqrt(float(squares(self.y, 0)[0].max())))
         self.reach = (state._farthest(centred), far_y, float(abs(self.exponents).max()))
-        self.most = float(abs(self.u).max())
 
     def of(self, x: Any, far_x: Array) -> tuple[Any, Array, Array]:
         """Their part of the sums (n, d_v + 1), its error for |u| <= 1 (n,), mass from below."""

@@ -1,0 +1,26 @@
+; twin of recovery-block: 1 % less is false: parallel vectors
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const A Real)
+(declare-const R Real)
+(declare-const a1 Real)
+(declare-const a2 Real)
+(declare-const r1 Real)
+(declare-const r2 Real)
+(assert (>= R 0.0))
+(assert (>= A 0.0))
+(assert (= (* R R) (+ (* r1 r1) (* r2 r2))))
+(assert (= (* A A) (+ (* a1 a1) (* a2 a2))))
+; the witness
+(assert (= A 5.0))
+(assert (= R 5.0))
+(assert (= a1 3.0))
+(assert (= a2 4.0))
+(assert (= r1 3.0))
+(assert (= r2 4.0))
+; the conclusion, negated
+(assert (not (<= (+ (* a1 r1) (* a2 r2)) (* (/ 99.0 100.0) A R))))
+(check-sat)
+(get-model)

@@ -1,0 +1,26 @@
+; twin of recovery-denominator: 1 % less is false: the denominator is its bound
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const below Real)
+(declare-const f1 Real)
+(declare-const jensen Real)
+(declare-const t Real)
+(declare-const z Real)
+(assert (>= f1 below))
+(assert (>= f1 jensen))
+(assert (> below 0.0))
+(assert (>= jensen below))
+(assert (>= t 0.0))
+(assert (<= (* f1 z) t))
+; the witness
+(assert (= below (/ 1.0 2.0)))
+(assert (= f1 1.0))
+(assert (= jensen 1.0))
+(assert (= t 1.0))
+(assert (= z 1.0))
+; the conclusion, negated
+(assert (not (<= (* jensen z) (* (/ 99.0 100.0) t))))
+(check-sat)
+(get-model)

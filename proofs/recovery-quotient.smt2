@@ -1,0 +1,20 @@
+; recovery: z f1 - fu <= z e1 + eu + t where f1 and fu are off by e1, eu and z g1 - gu <= t
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status unsat)
+(declare-const e1 Real)
+(declare-const eu Real)
+(declare-const f1 Real)
+(declare-const fu Real)
+(declare-const g1 Real)
+(declare-const gu Real)
+(declare-const t Real)
+(declare-const z Real)
+(assert (>= z 0.0))
+(assert (<= (+ f1 (* (- 1.0) g1)) e1))
+(assert (<= (+ gu (* (- 1.0) fu)) eu))
+(assert (<= (+ (* (- 1.0) gu) (* g1 z)) t))
+; the conclusion, negated
+(assert (not (<= (+ (* (- 1.0) fu) (* f1 z)) (+ eu t (* e1 z)))))
+(check-sat)
