@@ -190,7 +190,7 @@ def test_torch_and_numpy_agree():
 
 
 def test_keys_that_wait_for_a_full_block_count():
-    q, k, v = head(300, 5, dtype=np.float64)
+    q, k, v = head(300, 5, 0.5, dtype=np.float64)
     made = fixed(q, k, v, 1.0, block=1000).state()
     for part in (slice(0, 200), slice(200, 300)):
         made.add(k[part], v[part])
