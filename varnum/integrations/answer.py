@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from varnum.floats.rounding import TINY, UNIT, dtype_name
-from varnum.integrations.exact import Exact, attend_exactly, cast_error
+from varnum.integrations.exact import Exact, Sizes, attend_exactly, cast_error, settle
 from varnum.integrations.heads import Low, low_rank
 from varnum.integrations.masks import View
+from varnum.integrations.parts import Merged
 from varnum.integrations.request import Request
 from varnum.lowrank.choose import EXACT
 
@@ -40,18 +41,24 @@ def answer(given: Request, target: float) -> tuple[Any, Any, Facts]:
         return nothing, bounds, Facts(EXACT, 0, 0, "nothing to attend to", 0.0, "")
     given = _with_width(given)
     view, within = View(given), target / 2 if given.half else target
-    low = low_rank(given, view, within)
+    sizes, ranges = Sizes(given, view), view.ranges(v)
+    low = low_rank(given, view, within, sizes, ranges)
     skip = torch.zeros(q.shape[:2], dtype=torch.bool, device=q.device)
     for head in low:
         skip[head] = True
-    found = attend_exactly(given, view, within, skip)
+    found = attend_exactly(given, view, within, sizes, ranges, skip)
+    exact = (int(skip.numel()) - len(low)) * int(q.shape[2])
     for head, one in low.items():
-        found.out[head] = one.out.to(v.dtype)
-        found.bound[head] = one.error + _narrowed(one.out, found, head)
+        if isinstance(one, Merged):
+            exact += settle(found, given, sizes, head, one, within)
+        else:
+            exact += one.exact
+            found.out[head] = one.out.to(v.dtype)
+            found.bound[head] = one.error + _narrowed(one.out, found, head)
     out = found.out.to(given.dtype)
     if given.half:
         found.bound = found.bound + cast_error(found, out)
-    return out, found.bound.amax(-1), _facts(low, found, skip)
+    return out, found.bound.amax(-1), _facts(low, found, skip, exact)
 
 
 def _with_width(given: Request) -> Request:
@@ -75,14 +82,12 @@ def _narrowed(out: Any, found: Exact, head: tuple[int, int]) -> Any:
     return (lost / spread).masked_fill(out.double() == found.out[head].double(), 0.0).amax(-1)
 
 
-def _facts(low: dict[tuple[int, int], Low], found: Exact, skip: Any) -> Facts:
+def _facts(low: dict[tuple[int, int], Low | Merged], found: Exact, skip: Any, exact: int) -> Facts:
     rows = int(found.out.shape[2])
-    heads = int(skip.numel()) - len(low)
-    exact = heads * rows + sum(one.exact for one in low.values())
-    names = {one.method for one in low.values()} | ({EXACT} if heads else set())
-    again = sum(len(rows) for _, rows, _, _ in found.sharper)
+    names = {one.method for one in low.values()} | ({EXACT} if len(low) < skip.numel() else set())
+    wide = sum(len(rows) for _, rows, _, _ in found.sharper)
     said = [f"{len(low)} of {skip.numel()} heads by low rank"]
-    said += [f"{again} rows exactly in float64"] if again else []
+    said += [f"{wide} rows again, of which some in float64"] if wide else []
     said += sorted({one.reason for one in low.values()})[:1]
     tested = (
         f"{exact} of {rows * skip.numel()} rows by torch's fused kernel, whose sums are its own"

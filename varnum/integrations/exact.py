@@ -38,14 +38,16 @@ class Exact:
     sharper: list[tuple[tuple[int, int], Any, Any, Any]] = field(default_factory=list)
 
 
-def attend_exactly(given: Request, view: View, target: float, skip: Any = None) -> Exact:
+def attend_exactly(
+    given: Request, view: View, target: float, sizes: Sizes, ranges: Ranges, skip: Any
+) -> Exact:
     """Attention of all heads but those of `skip` (B, H), whose part of the answer means nothing."""
     import torch
 
-    sizes, ranges, name = Sizes(given, view), view.ranges(given.v), dtype_name(given.q)
+    name = dtype_name(given.q)
     irregular = ~sizes.regular
     out = _kernel(given, view, skip)
-    over = ~(sizes.reach < _LARGEST[name]) | irregular
+    over = (~(sizes.reach < _LARGEST[name]) | irregular) & ~skip
     for b, h in over.nonzero().tolist():
         out[b, h] = _formula(given, view, (b, h))
         irregular[b, h] |= ~out[b, h].isfinite().all()
@@ -55,15 +57,29 @@ def attend_exactly(given: Request, view: View, target: float, skip: Any = None) 
     out.masked_fill_((none & ~irregular[..., None])[..., None], 0.0)
     bound = bound.masked_fill(none, 0.0)
     found = Exact(out, bound, ranges, irregular)
-    missed = ~(bound <= target) & ~irregular[..., None]
-    if skip is not None:
-        missed &= ~skip[..., None]
+    missed = ~(bound <= target) & ~(irregular | skip)[..., None]
     if name == "float64":  # no wider: what can be had is the range, where it is not known
         missed &= (bound == math.inf) & ~ranges.exact
     for b, h in missed.any(-1).nonzero().tolist():
-        _again(found, given, (b, h), missed[b, h].nonzero()[:, 0])
+        again(found, given, (b, h), missed[b, h].nonzero()[:, 0], "float64", target)
     found.bound = torch.where(irregular[..., None], math.nan, found.bound)
     return found
+
+
+def settle(
+    found: Exact, given: Request, sizes: Sizes, head: tuple[int, int], made: Any, target: float
+) -> int:
+    """A head by parts into `found`; rows that miss the target run exactly: how many."""
+    found.out[head] = made.out.to(found.out.dtype)
+    found.bound[head] = made.bound
+    _mend(found.out, found.ranges, sizes.constant, found.irregular)
+    missed = 0
+    for name in (dtype_name(given.q), "float64"):
+        rows = (~(found.bound[head] <= target)).nonzero()[:, 0]
+        missed = max(missed, len(rows))
+        if len(rows):
+            again(found, given, head, rows, name, target)
+    return missed
 
 
 class Sizes:
@@ -76,7 +92,7 @@ class Sizes:
         self.width, self.name = int(q.shape[-1]), dtype_name(q)
         seen = v
         if view.mask is not None:  # the weights of keys that nobody sees are 0, exactly
-            seen = torch.where(view.seen.any(2)[..., None], v, 0.0)
+            seen = torch.where(view.ever[..., None], v, 0.0)
         low, high = seen.amin(2), seen.amax(2)
         self.constant = low == high  # (B, H, d_v)
         self.largest = torch.maximum(high.double(), -low.double())
@@ -87,17 +103,20 @@ class Sizes:
                 part.isfinite().all(-1).all(-1)
             )
         if view.additive:
-            self.regular &= ~(view.mask.isnan() | (view.mask == math.inf)).any(-1).any(-1)
+            self.regular &= (view.top < math.inf).all(-1)
         self.mask = view.size(self.reach)  # of rows, (B|1, H|1, L_q|1)
 
     def bound(self, view: View, ranges: Ranges, unit: float) -> Any:
         """Output error per row (B, H, L_q) in units of the range of the keys that it sees."""
+        return self.rounding(view.counts, self.mask, self.of_rows(ranges), unit)
+
+    def of_rows(self, ranges: Ranges) -> Any:
+        """Largest max|v| / range per row (B, H, L_q); infinite where the range is not known."""
         import torch
 
         ratio, still = self.ratios(ranges.low, ranges.high)  # (B, H, R)
         unsure = still[..., ranges.group] & ~ranges.exact
-        ratio = torch.where(unsure, math.inf, ratio[..., ranges.group])
-        return self.rounding(view.counts, self.mask, ratio, unit)
+        return torch.where(unsure, math.inf, ratio[..., ranges.group])
 
     def ratios(self, low: Any, high: Any) -> tuple[Any, Any]:
         """Largest max|v| / range over columns that move, of low, high (B, H, R, d_v) -> (B, H, R).
@@ -120,9 +139,9 @@ class Sizes:
         counts, mask, ratio of max|v| to the range: of rows, (B, H, n) or axes of one.
         """
         reach = self.reach[..., None]
-        zeta = _gamma(self.width + 8.0, unit) * reach + 2 * FUSED_EXP_ULPS * unit
+        zeta = gammas(self.width + 8.0, unit) * reach + 2 * FUSED_EXP_ULPS * unit
         zeta = zeta + 8 * unit * (1 + 2 * (reach + mask))
-        sums = _gamma(3 * counts.double() + 16, unit)
+        sums = gammas(3 * counts.double() + 16, unit)
         rest = sums / (1 - sums).clamp(1e-30) * 3 * ratio + 4 * unit * ratio
         return ((zeta / 2).nan_to_num(1.0, 1.0).clamp(max=1.0) + rest + _NEGLIGIBLE) * _UP
 
@@ -192,29 +211,40 @@ def _mend(out: Any, ranges: Ranges, constant: Any, irregular: Any) -> None:
     out[:, :, slice(None) if rows is None else rows] = mended
 
 
-def _again(found: Exact, given: Request, head: tuple[int, int], rows: Any) -> None:
-    """Rows of a head in float64, written into `found` with their new bounds."""
+def again(
+    found: Exact, given: Request, head: tuple[int, int], rows: Any, name: str, target: float
+) -> None:
+    """Rows of a head exactly in a type, written into `found` with their new bounds."""
     import torch
 
-    q, k, v = (part[head].double()[None, None] for part in (given.q, given.k, given.v))
+    dtype = getattr(torch, name)
+    whole = View(given)
+    keys = whole.keys if whole.offset is None else max(1, int(whole.ends[rows].max()))
+    q, k, v = (part[head].to(dtype)[None, None] for part in (given.q, given.k, given.v))
     mask = None if given.mask is None else of_head(given.mask, head)[None, None]
     one = replace(given, q=q, k=k, v=v, mask=mask, lead=(1, 1))
     view = View(one)
-    if _MANY * len(rows) > view.rows:
-        rows = torch.arange(view.rows, device=q.device)
-    out = _fused(q[:, :, rows], k, v, given.scale, view.arguments_of(rows))
+    many = int(rows.max()) + 1
+    if _MANY * len(rows) > many:  # all up to the last one
+        rows, keys = torch.arange(many, device=q.device), min(view.keys, many)
+        keys = view.keys if view.offset != 0 else keys
+    arguments = view.arguments_of(rows, keys)
+    out = _fused(q[:, :, rows], k[:, :, :keys], v[:, :, :keys], given.scale, arguments)
     ranges = found.ranges
     low, high = (part[head][ranges.group[rows]] for part in (ranges.low, ranges.high))
-    unsure = ~of_head(ranges.exact, head)[rows]
-    if bool(unsure.any()):
-        low[unsure], high[unsure] = view.exact_ranges(given.v[head], (0, 0), rows[unsure])
     sizes = Sizes(one, view)
-    ratio, _ = sizes.ratios(low[None, None], high[None, None])
     counts, size = (_rows(part, rows) for part in (view.counts, sizes.mask))
-    bound = sizes.rounding(counts, size, ratio, UNIT["float64"])[0, 0]
+    ratio, still = sizes.ratios(low[None, None], high[None, None])
+    bound = sizes.rounding(counts, size, ratio, UNIT[name])
+    unsure = ~of_head(ranges.exact, head)[rows] & (still | ~(bound <= target))[0, 0]
+    if bool(unsure.any()):  # the range over all keys of a row, not only over some
+        low[unsure], high[unsure] = view.exact_ranges(given.v[head], (0, 0), rows[unsure])
+        ratio, _ = sizes.ratios(low[None, None], high[None, None])
+        bound = sizes.rounding(counts, size, ratio, UNIT[name])
+    bound = bound[0, 0]
     none = (counts == 0).expand(1, 1, len(rows))[0, 0]
     wide = out[0, 0].masked_fill(none[:, None], 0.0)
-    wide = torch.where((low == high) & ~none[:, None], low.double(), wide)
+    wide = torch.where((low == high) & ~none[:, None], low.to(dtype), wide)
     narrow = wide.to(found.out.dtype)
     bound = (bound + _moved(wide, narrow, low, high)).masked_fill(none, 0.0)
     found.out[head][rows], found.bound[head][rows] = narrow, bound
@@ -236,7 +266,7 @@ def _farthest(array: Any) -> Any:
     return square.sqrt() * (1 + 4 * d * UNIT[name]) * _UP
 
 
-def _gamma(operations: Any, unit: float) -> Any:
+def gammas(operations: Any, unit: float) -> Any:
     """n u / (1 - n u), of an array or a number; infinite from n u = 1/2 on (Higham, lemma 3.1)."""
     product = operations * unit
     if isinstance(product, float):

@@ -9,7 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from varnum.integrations.masks import View, of_head
+from varnum.integrations import parts
+from varnum.integrations.exact import Sizes
+from varnum.integrations.masks import Ranges, View, of_head
+from varnum.integrations.parts import Merged
 from varnum.integrations.request import Request
 from varnum.lowrank.choose import choose_low
 from varnum.lowrank.problem import Problem, Target
@@ -34,19 +37,31 @@ class Low:
     tested: str
 
 
-def low_rank(given: Request, view: View, target: float) -> dict[tuple[int, int], Low]:
-    """The heads that low rank does, within `target` or with the bound that it has."""
-    if min(view.rows, view.keys) < LEAST or not given.scale > 0 or not view.same or view.additive:
+def low_rank(
+    given: Request, view: View, target: float, sizes: Sizes, ranges: Ranges
+) -> dict[tuple[int, int], Low | Merged]:
+    """The heads that low rank does, within `target` or with the bound that each row has."""
+    if min(view.rows, view.keys) < LEAST or not given.scale > 0:
         return {}
-    found = {}
-    for head in likely(given, view, target):
-        low = _whole(given, view, head, target)
+    whole = view.same and not view.additive
+    if not whole and min(view.rows, view.keys) < parts.LEAST:
+        return {}
+    found: dict[tuple[int, int], Low | Merged] = {}
+    ratio = None
+    for head in likely(given, target):
+        if not bool(sizes.regular[head]):
+            continue
+        if whole:
+            low: Low | Merged | None = _whole(given, view, head, target)
+        else:
+            ratio = sizes.of_rows(ranges) if ratio is None else ratio
+            low = parts.by_parts(given, view, head, target, sizes, ratio[head])
         if low is not None:
             found[head] = low
     return found
 
 
-def likely(given: Request, view: View, target: float) -> list[tuple[int, int]]:
+def likely(given: Request, target: float) -> list[tuple[int, int]]:
     """Heads whose logits vary little, once what softmax and key weights do not see is taken off."""
     q, k = (_some(part, most) for part, most in ((given.q, _QUERIES), (given.k, _KEYS)))
     logits = given.scale * (q @ k.transpose(-1, -2))

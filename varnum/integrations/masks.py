@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from varnum.integrations.request import LOWER_RIGHT, Request
 
 _STEP = 64  # prefixes of a causal mask whose ranges are kept: each up to this, then every such one
 _SOME = 8  # keys per row whose values bound the range of a row under any other mask
 _FAR = 60.0  # a key whose logit is this far below another one's has a weight of at most e^-60
+_GONE = -1e4  # added to a logit: with |logit| <= 1e3 elsewhere its weight is below e^-7000
 _ENTRIES = 2**22  # of one temporary array
 
 
@@ -30,6 +33,20 @@ class Ranges:
     high: Any
     group: Any
     exact: Any
+
+
+@dataclass(frozen=True)
+class Part:
+    """Of some rows: a run of keys that all see, other keys (m,) and who sees them (n, m).
+
+    mask (n, L_k): what is added to the logits, if anything is; keys at `_GONE` or below are left
+    out, their weight is 0 beside any other key's.
+    """
+
+    common: slice
+    others: Any
+    seen: Any
+    mask: Any
 
 
 class View:
@@ -65,6 +82,11 @@ class View:
         return (torch.arange(self.rows, device=self.device) + 1 + self.offset).clamp(0, self.keys)
 
     @cached_property
+    def ever(self) -> Any:
+        """Keys that some row sees, (B|1, H|1, L_k); only where there is a mask."""
+        return _bytes(self.seen).amax(2).bool()
+
+    @cached_property
     def counts(self) -> Any:
         """How many keys each row sees, (B|1, H|1, L_q|1)."""
         import torch
@@ -73,7 +95,9 @@ class View:
             return self.ends[None, None]
         if self.mask is None:
             return torch.tensor([[[self.keys]]], device=self.device)
-        return self.seen.sum(-1)
+        step = max(1, _ENTRIES // max(1, self.seen[:, :, 0].numel()))
+        parts = self.seen.split(step, 2)
+        return torch.cat([_bytes(part).sum(-1, dtype=torch.int32) for part in parts], 2)
 
     def seen_by(self, head: tuple[int, int], rows: Any) -> Any:
         """What these rows of a head see, (n, L_k) of bool."""
@@ -101,16 +125,23 @@ class View:
         mask = self.mask if head is None else of_head(self.mask, head)[None, None]
         return {"attn_mask": mask}
 
-    def arguments_of(self, rows: Any) -> dict[str, Any]:
-        """For torch's kernel, of some rows of a request of one head."""
-        if self.same:
-            return self.arguments()
-        if self.mask is None:
-            return {"attn_mask": self.seen_by((0, 0), rows)}
-        return {"attn_mask": self.mask[:, :, rows]}
+    def arguments_of(self, rows: Any, keys: int) -> dict[str, Any]:
+        """For torch's kernel, of some rows of a request of one head; `keys`: the first ones."""
+        if self.offset == 0 and keys == min(self.keys, len(rows)) == int(rows[-1]) + 1:
+            return {"is_causal": True}  # the first rows, and the keys that these see
+        if self.offset == 0 and len(rows) == self.rows and keys == self.keys:
+            return {"is_causal": True}
+        if self.offset is not None:
+            return {"attn_mask": self.seen_by((0, 0), rows)[:, :keys]}
+        return self.arguments() if self.same else {"attn_mask": self.mask[:, :, rows]}
+
+    @cached_property
+    def top(self) -> Any:
+        """Largest entry of each row of a mask that is added, (B|1, H|1, L_q|1); nan if there is."""
+        return self.mask.amax(-1)
 
     def size(self, reach: Any) -> Any:
-        """Largest |mask| of a row's keys that matter, (B|1, H|1, L_q|1); reach bounds |logit|.
+        """Not below the |mask| of a row's keys that matter; reach (B, H) bounds |logit|.
 
         The others' logits, mask included, are below the row's largest by `_FAR` and ln L_k.
         """
@@ -122,9 +153,29 @@ class View:
         for axis in (0, 1):
             most = most.amax(axis, keepdim=True) if self.mask.shape[axis] == 1 else most
         gap = 2 * most + _FAR + torch.log(torch.tensor(1.0 + self.keys))
-        wide = self.mask.double()
-        near = wide >= wide.amax(-1, keepdim=True) - gap[..., None, None]
-        return torch.where(near & self.seen, wide.abs(), 0.0).amax(-1)
+        top = self.top.double()
+        return torch.where(top > -float("inf"), top.abs() + gap[..., None], 0.0)
+
+    # --- low rank by parts
+
+    def part(self, head: tuple[int, int], rows: slice) -> Part:
+        """Keys that all these rows see, one run of them, and the others that some see."""
+        import torch
+
+        if self.offset is not None:
+            ends = self.ends[rows]
+            first, last = int(ends[0]), int(ends[-1])
+            others = torch.arange(first, last, device=self.device)
+            return Part(slice(0, first), others, others < ends[:, None], None)
+        mask = of_head(self.mask, head)
+        mask = mask[rows] if mask.shape[0] > 1 else mask.expand(rows.stop - rows.start, -1)
+        near = mask > _GONE if self.additive else mask
+        common = _longest(_bytes(near).amin(0).bool())
+        some = _bytes(near).amax(0).bool()
+        some[common] = False
+        others = some.nonzero()[:, 0]
+        added = mask if self.additive else None
+        return Part(common, others, near[:, others], added)
 
     # --- ranges of values
 
@@ -161,22 +212,30 @@ class View:
     def _sampled(self, v: Any) -> Ranges:
         import torch
 
-        seen, counts = self.seen, self.counts
-        order = seen.cumsum(-1, dtype=torch.int32)  # (B|1, H|1, L_q, L_k)
-        steps = torch.arange(_SOME, device=self.device)  # all ranks where there are at most _SOME
-        last = (counts - 1).clamp(0)[..., None]
-        ranks = ((steps * last + (_SOME - 1) // 2) // (_SOME - 1)).int() + 1
-        places = torch.searchsorted(order, ranks).clamp(max=self.keys - 1)  # (B|1, H|1, L_q, some)
-        if counts.shape[-1] and int(counts.max()) > 0:
-            first = places[..., :1]
-            places = torch.where(torch.gather(seen, -1, places), places, first)
+        places = self._places()  # (B|1, H|1, L_q, some)
         low, high = (v.new_empty(*v.shape[:2], self.rows, v.shape[3]) for _ in range(2))
         for b in range(v.shape[0]):
             for h in range(v.shape[1]):
                 found = v[b, h][of_head(places, (b, h))]  # (L_q, some, d_v)
                 low[b, h], high[b, h] = found.amin(1), found.amax(1)
         whole = torch.arange(self.rows, device=self.device)
-        return Ranges(low, high, whole, counts <= _SOME)
+        return Ranges(low, high, whole, self.counts <= _SOME)
+
+    def _places(self) -> Any:
+        """Keys that each row sees, spread over them: all where there are at most `_SOME`."""
+        import torch
+
+        seen, counts = self.seen, self.counts
+        steps = torch.arange(_SOME, device=self.device)
+        last = (counts - 1).clamp(0)[..., None]
+        ranks = ((steps * last + (_SOME - 1) // 2) // (_SOME - 1)).int() + 1
+        step = max(1, _ENTRIES // max(1, self.keys * seen.shape[0] * seen.shape[1]))
+        parts = []
+        for start in range(0, self.rows, step):
+            order = seen[:, :, start : start + step].cumsum(-1, dtype=torch.int32)
+            found = torch.searchsorted(order, ranks[:, :, start : start + step])
+            parts.append(found.clamp(max=self.keys - 1))
+        return torch.cat(parts, 2)
 
     def exact_ranges(self, v: Any, head: tuple[int, int], rows: Any) -> tuple[Any, Any]:
         """Of values (L_k, d_v) of a head: over all keys that each row sees, (n, d_v) twice."""
@@ -189,6 +248,23 @@ class View:
         ]
         low, high = zip(*parts, strict=True)
         return torch.cat(low), torch.cat(high)
+
+
+def _bytes(seen: Any) -> Any:
+    """The same memory; torch reduces bytes several times faster than truth values."""
+    import torch
+
+    return seen.view(torch.uint8)
+
+
+def _longest(seen: Any) -> slice:
+    """The longest run of True (L,); an empty slice where there is none."""
+    edges = np.flatnonzero(np.diff(np.r_[0, seen.cpu().numpy().astype(np.int8), 0]))
+    if not len(edges):
+        return slice(0, 0)
+    starts, stops = edges[::2], edges[1::2]
+    best = int((stops - starts).argmax())
+    return slice(int(starts[best]), int(stops[best]))
 
 
 def extremes(v: Any, seen: Any = None) -> tuple[Any, Any]:
