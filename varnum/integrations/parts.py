@@ -66,6 +66,8 @@ def by_parts(
     setting = estimate_best(q, k, v, problem, _BEAT)
     if isinstance(setting, Unknown) or float(sizes.reach[head]) > _LARGEST_LOGIT:
         return None
+    if setting.first is not None:  # several groups of queries: sums of weights are read off one
+        return None
     work = _Head(given, view, head, sizes, ratio, (q, k, v), bias, setting)
     step = view.rows if view.same else _CHUNK
     tried = missed = 0
@@ -109,7 +111,7 @@ class _Head:
         self.reach, self.width = float(sizes.reach[head]), sizes.width
         self.out = self.v.new_zeros(view.rows, self.v.shape[1]).double()
         self.bound = self.v.new_full((view.rows,), np.inf).double()
-        self.state, self.begin, self.end = setting.state(), 0, 0
+        self.state, self.begin, self.end = _state(setting), 0, 0
         self.rank = self.state.rank
 
     def chunk(self, rows: slice) -> bool:
@@ -119,7 +121,7 @@ class _Head:
         if run.stop - run.start < max(_FEW, 2 * len(part.others)):
             return False
         if run.start != self.begin or run.stop < self.end:
-            self.state, self.begin, self.end = self.setting.state(), run.start, run.start
+            self.state, self.begin, self.end = _state(self.setting), run.start, run.start
         if run.stop > self.end:
             self.state.add(self.k[self.end : run.stop], self.v[self.end : run.stop])
             self.end = run.stop
@@ -195,6 +197,10 @@ class _Head:
         error = error + 8 * _U * self.ratio[rows]
         self.out[rows] = share[:, None] * low.out + rest[:, None] * few.out
         self.bound[rows] = (error * (1 + 2.0**-30)).nan_to_num(np.inf, np.inf)
+
+
+def _state(setting: Setting) -> RecoveryState:
+    return RecoveryState(setting.lenses[0], setting.block, setting.top, setting.v0, setting.sharp)
 
 
 @dataclass
