@@ -78,6 +78,17 @@ def test_every_module_is_named_and_what_its_slot_gets_is_handed_over():
     assert len(tasks) == sum(len(q) * q.shape[1] for _, q, *_ in expected.values())
 
 
+def test_bounds_from_the_weights_hold_per_class_and_head():
+    """No captured logit is above; the rows without a class have bounds of their own."""
+    tasks = tasks_of(source())
+    for task in tasks:
+        assert abs(task.q @ task.k.T).max() * task.scale <= task.bound
+        assert task.names["bound_from"] == "weights and class, in exact arithmetic"
+    ar = {t.names["batch"]: t.bound for t in tasks if t.names["module"] == "encoder_blocks.0.attn"}
+    assert set(ar) == {0, 1}
+    assert ar[0] != ar[1]
+
+
 def test_limits():
     tasks = tasks_of(source(evaluations=1, batch=1, heads=1))
     assert len(tasks) == 3 * (2 + 2 + 2)  # scales; two blocks, two self, two cross

@@ -55,24 +55,22 @@ def certify_flowar_logits(
 
 def _bounds(model: FlowModel, label: int, settings: FlowSettings) -> Iterator[ModuleLogits]:
     config, w = model.config, _Checked(model.weights)
-    in_balls = model.to(Backend("balls"))
-    c = class_vector(in_balls.weights, config, np.array([label], dtype=np.int64))
-    sixes = conditions(in_balls.weights, config, c)
+    balls = _Balls(model.weights)
+    c = class_vector(balls, config, np.array([label], dtype=np.int64))
+    sixes = conditions(balls, config, c)
     for stage in AR_STAGES:
         for i, six in enumerate(sixes[stage]):
             y = _modulated(config.model_width, six[2], six[4])
             name = f"{stage}.{i}.attn.qkv"
             yield from _heads(AR, stage, i, w.thirds(name), config.heads(stage), y, y)
-    te = time_embedding(in_balls.weights, indices(settings))  # (T, w) enclosures
+    te = time_embedding(balls, indices(settings))  # (T, w) enclosures
     z = _weighted(w["decoder_norm.weight"]) + _most(w["diffusion_pos_embed_learned"][0])
     condition = _norm_of(te) + _image(w, "flownet.cond_embed", z)
     for i in range(config.flow_depth):
         name = f"{FLOW_STAGE}.{i}"
         heads = config.heads(FLOW_STAGE)
         if config.cross:
-            three = condition_vectors(
-                in_balls.weights, f"{name}.ada_lin_attn", silu(te)[:, None, :], 3
-            )
+            three = condition_vectors(balls, f"{name}.ada_lin_attn", silu(te)[:, None, :], 3)
             y = _modulated(config.flow_width, three[1], three[2])
         else:
             y = _modulated_by_norm(w, f"{name}.ada_lin", config.flow_width, condition)
@@ -83,6 +81,16 @@ def _bounds(model: FlowModel, label: int, settings: FlowSettings) -> Iterator[Mo
             sides = (q, np.zeros(len(q))), (k, np.zeros(len(k)))
             y_q, y_k = (_weighted(w[f"{name}.norm2_{side}.weight"]) for side in (1, 2))
             yield from _heads(CROSS, FLOW_STAGE, i, sides, heads, y_q, y_k)
+
+
+class _Balls(dict[str, Any]):
+    """Weights as balls, one array at a time: those of a released model together fill a memory."""
+
+    def __init__(self, weights: Any) -> None:
+        self.weights = weights
+
+    def __missing__(self, name: str) -> Any:
+        return Backend("balls").array(self.weights[name])
 
 
 class _Checked:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from varnum.audit.calls.source import tasks_of
+from varnum.audit.calls.task import CallTask
 from varnum.audit.run import Asked, Say, Take
+from varnum.cost.flowar import AR, CROSS, SELF
 from varnum.errors import InputError
 from varnum.integrations.call import Call
 from varnum.model.attention import Kernel, exact_attention
@@ -24,7 +27,10 @@ from varnum.model.flowar.sampling import (
     indices,
     sample_maps,
 )
+from varnum.propagate.flowar_logits import certify_flowar_logits
 
+Bounds = dict[tuple[str, int], Fraction]
+NAMES = {AR: "attn", SELF: "attn", CROSS: "crossattn"}
 Look = Callable[[str, int, str, Array, Array, Array, float], None]
 
 
@@ -64,6 +70,8 @@ class FlowSource:
         if noise is None:
             noise = draw_noise(config, len(self.labels), self.seed)
         check_noise(config, noise, len(self.labels))
+        say(f"{self.name}, logits from the weights")
+        bounds = self._bounds(model)
         layers: dict[str, int] = {}
 
         def look(
@@ -74,12 +82,32 @@ class FlowSource:
             call = Call(module, index, via, sizes, q, k, v, factor)
             index += 1
             say(f"{self.name}, scale {scale}, {module}")
-            take(list(tasks_of(call, self.name, layer, asked, self.batch, self.heads, None)))
+            tasks = tasks_of(call, self.name, layer, asked, self.batch, self.heads, None)
+            take([_bounded(task, bounds) for task in tasks])
 
         places = Places(config, indices(self.settings), self.evaluations, look)
         arrays = [where.array(x) for x in noise]
         for _ in sample_maps(model, self.labels, arrays, self.settings, places.kernels()):
             pass
+
+    def _bounds(self, model: FlowModel) -> list[Bounds]:
+        """Per batch entry: (module, head) -> a bound of its logits for all maps and noise."""
+        guided = self.settings.cfg > 1 and len(model.config.scales) > 1
+        labels = [int(x) for x in self.labels] + [-1] * len(self.labels) * guided
+        known: dict[int, Bounds] = {}
+        for label in labels[: self.batch]:
+            if label not in known:
+                found = certify_flowar_logits(model, label, self.settings)
+                known[label] = {
+                    (f"{m.stage}.{m.block}.{NAMES[m.kind]}", m.head): m.M for m in found
+                }
+        return [known[label] for label in labels[: self.batch]]
+
+
+def _bounded(task: CallTask, bounds: Sequence[Bounds]) -> CallTask:
+    names = {**task.names, "bound_from": "weights and class, in exact arithmetic"}
+    bound = bounds[names["batch"]][names["module"], names["head"]]
+    return replace(task, names=names, bound=bound)
 
 
 class Places:
