@@ -2,7 +2,7 @@
 
 q = rms(x) w_q or layer(x) w_q + b_q per head, with |rms(x)|^2 = |layer(x)|^2 <= d. Then |q.k| s is
 at most d s max_i |w_q,i w_k,i| for "rms"; a rotation of pairs of coordinates in between makes it
-the maximum over pairs of the product of the largest two. l2: at most s.
+the maximum over pairs of the product of the largest two. l2: at most s. Claim normed-logits.
 """
 
 from __future__ import annotations
