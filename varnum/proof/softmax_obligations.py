@@ -164,6 +164,30 @@ SOFTMAX = (
         ),
     ),
     Obligation(
+        name="merge-parts-above",
+        claim="merge-parts",
+        says="odds off by E in [1/u, u], u = e^eta: the share is too large by s (1-s)(u-1) at most",
+        assume=(*_mass(_p), sp.Ge(_u, 1), sp.Gt(r1, 0), sp.Le(r1, _u), sp.Ge(r1 * _u, 1)),
+        conclude=sp.Le(r1 - 1, (_u - 1) * (_p + (1 - _p) * r1)),
+        twin=Twin(
+            conclude=sp.Le(r1 - 1, _99 * (_u - 1) * (_p + (1 - _p) * r1)),
+            witness={"p": Fraction(999, 1000), "r1": 2, "u": 2},
+            says="1 % less is false: nearly all in the first part",
+        ),
+    ),
+    Obligation(
+        name="merge-parts-below",
+        claim="merge-parts",
+        says="and too small by as much at most",
+        assume=(*_mass(_p), sp.Ge(_u, 1), sp.Gt(r1, 0), sp.Le(r1, _u), sp.Ge(r1 * _u, 1)),
+        conclude=sp.Le(1 - r1, (_u - 1) * (_p + (1 - _p) * r1)),
+        twin=Twin(
+            conclude=sp.Le(1 - r1, _99 * (_u - 1) * (_p + (1 - _p) * r1)),
+            witness={"p": Fraction(1, 1000), "r1": Fraction(1, 2), "u": 2},
+            says="1 % less is false: nearly all in the second part",
+        ),
+    ),
+    Obligation(
         name="sampling-tv",
         claim="sampling-tv",
         says="two samples agree with probability >= (1-q)(1-w) >= 1 - q - w: errors add up",
