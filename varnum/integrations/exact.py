@@ -54,8 +54,9 @@ def attend_exactly(
     bound = sizes.bound(view, ranges, UNIT[name])
     _mend(out, ranges, sizes.constant, irregular)
     none = (view.counts == 0).expand_as(bound)
-    out.masked_fill_((none & ~irregular[..., None])[..., None], 0.0)
-    bound = bound.masked_fill(none, 0.0)
+    if bool(none.any()):
+        out.masked_fill_((none & ~irregular[..., None])[..., None], 0.0)
+        bound = bound.masked_fill(none, 0.0)
     found = Exact(out, bound, ranges, irregular)
     missed = ~(bound <= target) & ~(irregular | skip)[..., None]
     if name == "float64":  # no wider: what can be had is the range, where it is not known
@@ -99,9 +100,9 @@ class Sizes:
         self.reach = _farthest(q) * _farthest(k) * abs(given.scale) * _UP  # of |logit|, (B, H)
         self.regular = torch.ones_like(self.reach, dtype=torch.bool)
         for part in (q, k, v):
-            self.regular &= (part.amax((-2, -1)) - part.amin((-2, -1))).isfinite() | (
-                part.isfinite().all(-1).all(-1)
-            )
+            spread = part.amax((-2, -1)) - part.amin((-2, -1))  # nan or inf where there is one
+            if not bool(spread.isfinite().all()):  # or the largest numbers are there
+                self.regular &= part.isfinite().all(-1).all(-1)
         if view.additive:
             self.regular &= (view.top < math.inf).all(-1)
         self.mask = view.size(self.reach)  # of rows, (B|1, H|1, L_q|1)
