@@ -37,6 +37,7 @@ def test_an_infinite_point_is_certain_of_nothing():
 def test_one_undefined_entry_leaves_the_maximum_open():
     assert questions._first_maximum([arb(2), NAN]) is None
     assert questions._first_maximum([arb(2), arb(1)]) == 0
+    assert questions._first_maximum([arb(2), UP]) is None
     assert questions._first_maximum([arb(1), arb(3, 2), arb(4)]) is None  # one is below, one not
     assert not kernels._hull_of_max([arb(2), NAN]).is_finite()
     with pytest.raises(ValueError, match="empty axis"):
@@ -86,6 +87,7 @@ def test_normal_equations():
     assert linear.solve([[2]], [3]) == [Fraction(3, 2)]
     assert linear.solve([[2, 0], [0, 5]], [0, 3]) == [0, Fraction(3, 5)]
     assert linear.solve([], []) == []
+    assert linear.solve([[1, 1], [1, 1]], [2, 2]) == [2, 0]  # what is free is 0
     with pytest.raises(ArithmeticError, match="contradict"):
         linear.solve([[1, 1], [1, 1]], [1, 2])
 
