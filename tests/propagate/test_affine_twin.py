@@ -299,7 +299,23 @@ def test_a_norm_is_by_the_ellipsoid_or_by_the_radii():
         assert affine_layers._norm(x, slice(0, 2)) == pytest.approx(norms(x, 2), rel=1e-12)
 
 
-@pytest.mark.parametrize("far", [-700.0, 700.0])
+def test_later_blocks_see_earlier_ones_and_each_starts_where_the_last_ended():
+    rng = np.random.default_rng(0)
+    symbols = Symbols([(0, 1, 1)])
+    q, k, v = (random_form(symbols, rng, (5, 2), 1e-9, 0.0) for _ in range(3))
+    out = affine_layers.attention(q, k, v, 1e-9, (1, 2, 2), 0.5)
+    weights = np.exp(0.5 * q.centre @ k.centre.T)
+    for row, seen in enumerate((1, 3, 3, 5, 5)):
+        due = weights[row, :seen] @ v.centre[:seen] / weights[row, :seen].sum()
+        assert out.centre[row] == pytest.approx(due, rel=0.03)
+
+
+def test_the_sum_of_noise_and_error_is_rounded_up():
+    x = Form(Symbols([(0, 1, 1)]), np.zeros((1, 1)), np.full((1, 1, 1), 2.0), np.full((1, 1), 3.0))
+    assert x.radius()[0, 0] == pytest.approx((2 * UP + 3) * UP, rel=1e-12)
+
+
+@pytest.mark.parametrize("far", [-720.0, 720.0])
 def test_logits_of_any_size(slop, far):
     if slop > 1e-3:
         return  # rounding alone would move them by more than 30
