@@ -36,7 +36,7 @@ Verdicts = dict[tuple[str, str, str, int], str]
 PRELOADED = ("numpy", "flint", "mpmath", "sympy", "z3", "hypothesis", "pytest", "array_api_compat")
 SELECTION = {  # the first prefix that fits; quick files first
     "varnum/checker/": "tests/checker",
-    "varnum/approx/supnorm.py": "tests/approx/test_supnorm.py",
+    "varnum/approx/supnorm.py": "tests/approx/test_supnorm_parts.py tests/approx/test_supnorm.py",
     "varnum/balls/": "tests/balls",
     "varnum/lowrank/": "tests/lowrank",
     "varnum/propagate/": "tests/propagate",

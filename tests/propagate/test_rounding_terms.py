@@ -65,20 +65,20 @@ def test_the_stated_ulps_and_no_underflow_unless_said():
     assert r.Arithmetic(Fraction(1, 8)).gamma(7) == 7
 
 
-def test_a_product_is_above_gamma_in_exact_numbers():
+@pytest.mark.parametrize(("terms", "cases"), [(3, 50), (2000, 8)])
+def test_a_product_is_above_gamma_in_exact_numbers(terms, cases):
     rng = np.random.default_rng(0)
-    for _ in range(50):
-        a, b = rng.random((1, 3)), rng.random((3, 1))
+    u = Fraction(1, 2**53)
+    gamma_k = terms * u / (1 - terms * u)
+    for case in range(cases):
+        a, b = rng.random((1, terms)), rng.random((terms, 1))
+        if case % 2:  # what is added to the first is lost
+            a[:], b[:] = 2.0**-53 * 0.99, 1
+            a[0, 0] = 1
         bound = r.certify_product_rounding(a, b, r.Arithmetic.of("float64"))[0, 0]
-        exact = sum(
-            Fraction(float(x)) * Fraction(float(y)) for x, y in zip(a[0], b[:, 0], strict=True)
-        )
-        u = Fraction(1, 2**53)
-        assert (
-            exact * 3 * u / (1 - 3 * u)
-            <= Fraction(float(bound))
-            <= exact * 3 * u * (1 + Fraction(1, 10**8))
-        )
+        pairs = zip(a[0].tolist(), b[:, 0].tolist(), strict=True)
+        exact = gamma_k * sum(Fraction(x) * Fraction(y) for x, y in pairs)
+        assert exact <= Fraction(float(bound)) <= exact * (1 + Fraction(1, 10**8))
 
 
 def test_rounding_again_is_relative_to_what_is_there():

@@ -181,8 +181,7 @@ def _plan(q: Array, k: Array, sigma: float, eps: float, centre: bool) -> _Plan |
     x, y = frame.queries(q), frame.keys(k)
     weights, slip = key_weights(frame, k, y, squares=False)
     base = bound_logit_residual(frame, q, k, x, y) + slip
-    kept = prefix_norms(x) * prefix_norms(y)
-    left = (prefix_norms(x[:, ::-1]) * prefix_norms(y[:, ::-1]))[::-1]
+    kept, left = _reaches(x, y)
     best: _Plan | None = None
     for size in range(1, q.shape[1] + 1):
         zeta, reach = up(base + float(left[size])), up(float(kept[size]))
@@ -199,11 +198,8 @@ def _certified(plan: _Plan, eps: float) -> PolynomialKernel | Unknown:
     zeta = plan.zeta
     room = ((1 + eps) / exp_up(zeta) - 1) * _SHARE
     reach = max(plan.reach, _LEAST_REACH)
-    rounding = gamma(4) * (1 - room) * float(np.exp(2 * reach))  # P_abs(M) is not below P(M)
-    if rounding > eps:
-        return Unknown(
-            f"rounding in float64 leaves {rounding:.3g} or more, with logits {reach:.3g}"
-        )
+    if _least_rounding(reach, room) > eps:
+        return Unknown(f"rounding in float64 leaves more than {eps:.3g}, with logits {reach:.3g}")
     found = certify_least_degree(relative(Fraction(reach)), Fraction(room))
     if isinstance(found, Unknown):
         return found
@@ -227,6 +223,11 @@ def _certified(plan: _Plan, eps: float) -> PolynomialKernel | Unknown:
             f"rounding in float64 leaves {kernel.certified:.3g} at degree {kernel.degree}"
         )
     return kernel
+
+
+def _least_rounding(reach: float, room: float) -> float:
+    """About the least that rounding costs at any degree: P_abs(M) is not below P(M)."""
+    return gamma(4) * (1 - room) * float(np.exp(2 * reach))
 
 
 def _whole(error: float, zeta: float) -> float:
@@ -266,6 +267,13 @@ def _rotated(frame: Frame, q: Array, k: Array) -> Frame:
     energy = energy if np.isfinite(energy).all() else np.eye(len(energy))  # valid, if not good
     turn = np.linalg.eigh(energy)[1][:, ::-1]
     return Frame(frame.q0, frame.k0, frame.a @ turn, frame.b @ turn, frame.sigma)
+
+
+def _reaches(x: Array, y: Array) -> tuple[Array, Array]:
+    """Not below |x.y| over the first 0, 1, .., d coordinates, over the others: (d + 1,) each."""
+    kept = prefix_norms(x) * prefix_norms(y)
+    left = prefix_norms(x[:, ::-1]) * prefix_norms(y[:, ::-1])
+    return kept, left[::-1]
 
 
 def _far(side: Array) -> float:
