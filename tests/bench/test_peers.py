@@ -16,6 +16,7 @@ BENCH = Path(__file__).parents[2] / "checks" / "bench"
 @pytest.fixture(autouse=True)
 def path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(BENCH), *sys.path])
+    monkeypatch.setattr(sys, "argv", sys.argv)
 
 
 def head(length: int = 600, d: int = 6) -> tuple[Any, ...]:
@@ -69,3 +70,17 @@ def test_all_landmarks_are_exact() -> None:
     q, k, v = head(40)
     assert error("nystromformer", 40, (3 * q, k, v)) < 0.1
     assert error("nystrom", 40, (q, k, v)) < 1e-3
+
+
+def test_the_table_of_heads_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    table = importlib.import_module("trained_heads")
+    heads = BENCH.parents[1] / "tests" / "data" / "heads" / "text_L160_d32.npz"
+    sys.argv = ["trained_heads.py", str(heads), "--targets", "1e-1", "--repeats", "1"]
+    threads = torch.get_num_threads()
+    try:
+        assert table.main() == 0
+    finally:
+        torch.set_num_threads(threads)
+    header, _, line = capsys.readouterr().out.splitlines()
+    assert header.count("|") == line.count("|") == 12
+    assert "| text 2.5 | trained | 160 | 1e-1 |" in line
