@@ -24,12 +24,12 @@ from varnum.circuit.file import circuit_file
 class Deaf:
     """A stream whose reader is gone, or whose disk is full."""
 
-    def __init__(self, error: type[OSError]) -> None:
+    def __init__(self, error: type[OSError], path: Path) -> None:
         self.error = error
-        self.fd = os.open(os.devnull, os.O_WRONLY)
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT)
 
-    def write(self, _: str) -> int:
-        raise self.error
+    def write(self, text: str) -> int:
+        return len(text)  # it is noticed when what was written is sent on
 
     def flush(self) -> None:
         raise self.error
@@ -40,13 +40,16 @@ class Deaf:
 
 @pytest.mark.parametrize(("code", "full", "gone"), [(0, 3, 141), (1, 3, 141), (2, 2, 2)])
 def test_an_answer_that_does_not_arrive_says_nothing_of_the_file(
-    code: int, full: int, gone: int
+    code: int, full: int, gone: int, tmp_path: Path
 ) -> None:
+    here = tmp_path / "out"
     streams: list[tuple[Any, int]] = [
-        (None, full), (Deaf(OSError), full), (Deaf(BrokenPipeError), gone),
+        (None, full), (Deaf(OSError, here), full), (Deaf(BrokenPipeError, here), gone),
     ]  # fmt: skip
     for stream, said in streams:
         assert say("text", stream, code) == said
+        if stream is not None:  # what is left in it goes nowhere, and raises nothing
+            assert os.path.samestat(os.fstat(stream.fd), os.stat(os.devnull))
 
 
 def test_a_circuit_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,6 +65,8 @@ def test_a_circuit_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "not proved" in capsys.readouterr().out
     assert main([str(path), str(path)]) == 2
     assert main([]) == 2
+    path.write_text("{}")
+    assert main([str(path)]) == 2
     assert "usage" in capsys.readouterr().err
 
 
