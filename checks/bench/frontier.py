@@ -17,6 +17,8 @@ from attention_heads import capped_heads, random_heads, synthetic, trained
 from attention_race import Race
 from peers import PEERS
 
+from varnum.outward import at_most
+
 TARGETS = ("1e-1", "3e-2", "1e-2", "3e-3", "1e-3")
 _MARKS = ("o", "s", "^", "v", "D", "P", "X", "*")
 _COLOURS = ("#999999", "#000000", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#F0E442", "#0072B2")
@@ -37,7 +39,7 @@ def run(head, repeats):
         made, _ = race.guaranteed(target)
         found.append(made)
     for r in found:
-        bound = "none" if r.certified is None else f"{r.certified:.1e}"
+        bound = "none" if r.certified is None else at_most(r.certified, 2)
         share = "" if r.low_rank is None else f"{100 * r.low_rank:.0f} %"
         print(f"{r.name:20} {r.size:5} {r.speed:12.2f}  {r.error:9.1e}  {bound:>9}  {share:>6}")
     return f"{name}, L = {len(k)} ({kind})", found

@@ -13,12 +13,14 @@ attention's over these, processor seconds of one thread.
 from __future__ import annotations
 
 import argparse
+from fractions import Fraction
 
 import torch
 from attention_heads import capped_heads, random_heads, trained
 from attention_race import Race
 
 import varnum as vn
+from varnum.outward import at_most
 
 COLUMNS = (
     "head", "kind", "L", "target", "mean V", "degree 1", "recovery: rows at low rank", "times",
@@ -39,7 +41,7 @@ def lines(head, targets, method, repeats):
             sampled = vn.sample_check(
                 race.q, race.k, race.v, nystrom, output_error=target, sigma=sigma
             )
-            above = f"at most {100 * sampled.share_above:.1f} %"
+            above = f"at most {at_most(100 * Fraction(sampled.share_above), 2)} %"
         else:
             above = "not finite"
         rows = "0 %" if low is None else f"{100 * low.low_rank:.1f} %"
