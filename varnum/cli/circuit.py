@@ -40,7 +40,10 @@ Bits = Annotated[int, Option("--bits", help="Bits of every number.")]
 def circuit(
     context: typer.Context,
     model: Annotated[
-        str | None, Option(help="Depth of this model's operation graph: var-d16 .. d36, paper.")
+        str | None,
+        Option(
+            help="Depth of this model's operation graph: var-d16 .. d36, flowar-s, l, h, paper."
+        ),
     ] = None,
     bits: Annotated[int, Option("--bits", help="Bits of q, k, v and exp, with --model.")] = 8,
     scales: Annotated[
