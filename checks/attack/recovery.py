@@ -59,11 +59,17 @@ def draw(rng):
     return q, k, v, float(rng.choice([1.0, 0.3, 8.0]))
 
 
+def some(rng, d):
+    """How many coordinates the products of each degree have."""
+    counts = rng.integers(0, min(d, 5) + 1, rng.integers(0, 5))
+    return tuple(sorted((int(n) for n in counts), reverse=True))
+
+
 def how(rng, tokens):
     """Block size, products, groups, and so on: everything that is not a token."""
     q, k, _, _ = tokens
     return {
-        "block": int(rng.integers(1, 2 * len(k) + 1)), "top": int(rng.integers(0, q.shape[1] + 1)),
+        "block": int(rng.integers(1, 2 * len(k) + 1)), "tops": some(rng, q.shape[1]),
         "sharp": bool(rng.random() < 0.5), "dtype": rng.choice(["float32", "float64"]),
         "groups": int(rng.choice([1, 1, 1, 2, 4])), "foreign": bool(rng.random() < 0.2),
         "parts": int(rng.integers(1, 4)), "torch": bool(rng.random() < 0.3),
@@ -83,7 +89,7 @@ def ratios(tokens, setting, lens_of=None):
 
         q, k, v = (torch.tensor(part) for part in host)
     with certifying(q):
-        shape = {n: setting[n] for n in ("block", "top", "sharp", "groups")}
+        shape = {n: setting[n] for n in ("block", "tops", "sharp", "groups")}
         source = (q, k, v)
         if setting["foreign"]:
             half = max(1, len(host[1]) // 2)

@@ -150,7 +150,8 @@ def recovery(rng: Any, adversarial: bool) -> tuple[float, float]:
     q, k, sigma = head(rng, adversarial, tokens=200)
     v = np.sign(k[:, :1]) * np.array([1.0, -1.0]) + 0.3 * rng.standard_normal((len(k), 2))
     lens = fit_lens(q, k, sigma, q)
-    state = RecoveryState(lens, int(rng.integers(1, 200)), int(rng.integers(0, 3)), v.mean(0))
+    tops = ((), (1,), (2,), (2, 1))[int(rng.integers(4))]
+    state = RecoveryState(lens, int(rng.integers(1, 200)), tops, v.mean(0))
     state.add(k, v)
     out, claimed = state.attend(q)
     logits = q @ k.T / sigma

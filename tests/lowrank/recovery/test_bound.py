@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import factorial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,17 +13,17 @@ from tests.support.oracle import softmax
 from varnum.errors import InputError
 from varnum.lowrank.recovery import blocks, bound, state
 from varnum.lowrank.recovery.blocks import Keys, block_norms
-from varnum.lowrank.recovery.features import features, rest, squares
+from varnum.lowrank.recovery.features import features, length, rank_of, rest, squares
 from varnum.lowrank.recovery.lens import Lens, fit_lens
 from varnum.lowrank.recovery.state import RecoveryState
 
 LONG = np.longdouble
 
 
-def ratios(q, k, v, sigma=1.0, block=4, top=0, lens=None):
+def ratios(q, k, v, sigma=1.0, block=4, tops=(), lens=None):
     """True error over its bound, (n,): above 1 is a violation."""
     lens = lens or fit_lens(q.astype(float), k.astype(float), sigma, q)
-    made = RecoveryState(lens, block, top, v.mean(0))
+    made = RecoveryState(lens, block, tops, v.mean(0))
     made.add(k, v)
     out, error = made.attend(q)
     true = abs(out - softmax(q, k, v, sigma)) / np.ptp(v.astype(LONG), axis=0)
@@ -46,7 +47,11 @@ def small(seed, dtype=np.float64):
 
 def worst(cases=250, dtype=np.float64, **options):
     """Largest ratio over small problems, with blocks of one to four keys."""
-    found = [ratios(*small(s, dtype), block=1 + s % 4, top=s % 2, **options) for s in range(cases)]
+    tops = ((), (1,), (2, 1), ())
+    found = [
+        ratios(*small(s, dtype), block=1 + s % 4, tops=tops[s // 4 % 4], **options)
+        for s in range(cases)
+    ]
     return float(np.nanmax([part.max() for part in found]))
 
 
@@ -55,14 +60,14 @@ def test_no_violation_and_the_bound_is_not_idle():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("top", [0, 3, 8])
+@pytest.mark.parametrize("tops", [(), (3,), (8,), (6, 3, 2, 1)])
 @pytest.mark.parametrize("size", [0.2, 1.0, 2.5])
-def test_bounds_hold_on_heads(dtype, top, size):
+def test_bounds_hold_on_heads(dtype, tops, size):
     rng = np.random.default_rng(3)
     q, k = (rng.standard_normal((300, 8)) * size * 0.8 ** np.arange(8) + 0.5 for _ in "qk")
     v = np.tanh(k[:, :3]) + 0.1 * rng.standard_normal((300, 3))
     q, k, v = (part.astype(dtype) for part in (q, k, v))
-    found = ratios(q, k, v, 2.0, 64, top)
+    found = ratios(q, k, v, 2.0, 64, tops)
     assert found.max() <= 1
     if size < 1:
         assert found.max() > 1e-2
@@ -87,7 +92,7 @@ def test_without_a_term_of_the_numerator_it_is_false(monkeypatch, term):
 
 
 def test_a_smaller_diagonal_is_false(monkeypatch):
-    monkeypatch.setattr(state, "rest", lambda high, low: rest(high, low) * 0.05)
+    monkeypatch.setattr(state, "rest", lambda high, lows: rest(high, lows) * 0.05)
     assert worst() > 1
 
 
@@ -113,13 +118,13 @@ def test_without_the_logits_own_error_it_is_false():
     d = q.shape[1]
     skew = replace(lens, query_map=lens.query_map * 1.1, size_a=lens.size_a * 1.1)
     honest = replace(skew, defect=lens.defect * 1.1 + 0.1001 * d**0.5)
-    assert ratios(q, k, v, block=32, top=d, lens=honest).max() <= 1
+    assert ratios(q, k, v, block=32, tops=(d,), lens=honest).max() <= 1
     cases = [small(s) for s in range(60)]
     found = []
     for q, k, v in cases:
         lens = fit_lens(q * 0.1, k, 1.0, q)
         skew = replace(lens, query_map=lens.query_map * 1.1)
-        found.append(ratios(q * 0.1, k, v, block=8, top=2, lens=skew).max())
+        found.append(ratios(q * 0.1, k, v, block=8, tops=(2,), lens=skew).max())
     assert max(found) > 1
 
 
@@ -138,7 +143,7 @@ def test_the_rounding_of_sums_is_in_every_bound(monkeypatch):
     q, k, v = small(1)
     lens = fit_lens(q, k, 1.0, q)
     edit(monkeypatch, rounding=lambda g: 1e-3, norm_mass=lambda _: 0.0)
-    made = RecoveryState(lens, 4, 0, v.mean(0))
+    made = RecoveryState(lens, 4, (), v.mean(0))
     made.add(k * 1e-9, v)
     assert (made.attend(q * 1e-9)[1] > 5e-4).all()
 
@@ -153,26 +158,28 @@ def test_jensens_denominator_is_below_the_exact_one():
     assert (bound.jensen(SimpleNamespace(mass=(-0.1, 1.0)), along, slip) < 0).all()
 
 
-def exact_norms(y, exponents, u, block, top):
+def exact_norms(y, exponents, u, block, tops):
     """s_B(u) in long double, summed over blocks."""
     y, u, exponents = (part.astype(LONG) for part in (y, u, exponents))
     total = 0
     for start in range(0, len(y), block):
         part = slice(start, start + block)
-        s, a = y[part] @ y[part].T, y[part, :top] @ y[part, :top].T
-        left = np.exp(s) - 1 - s - a * a / 2
+        s = y[part] @ y[part].T
+        left = np.exp(s) - 1 - s
+        for m, n in enumerate(tops, start=2):
+            left = left - (y[part, :n] @ y[part, :n].T) ** m / factorial(m)
         w = u[part] * np.exp(exponents[part])[:, None]
         total = total + np.sqrt(np.maximum((w * (left @ w)).sum(0), 0))
     return total
 
 
-def keys_of(seed, dtype=np.float32, size=0.4, top=2, block=32):
+def keys_of(seed, dtype=np.float32, size=0.4, tops=(2,), block=32):
     rng = np.random.default_rng(seed)
     y = (rng.standard_normal((128, 6)) * size).astype(dtype)
     exponents = (-abs(rng.standard_normal(128))).astype(dtype)
-    weighted = features(y, top) * np.exp(exponents)[:, None]
+    weighted = features(y, tops) * np.exp(exponents)[:, None]
     u = np.column_stack([np.ones(128), rng.standard_normal((128, 3))]).astype(dtype)
-    return Keys(y, exponents, weighted, u, block, top)
+    return Keys(y, exponents, weighted, u, block, tops)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -180,7 +187,7 @@ def keys_of(seed, dtype=np.float32, size=0.4, top=2, block=32):
 def test_block_norms_are_above_the_exact_ones(dtype, size):
     for seed in range(6):
         keys = keys_of(seed, dtype, size)
-        exact = exact_norms(keys.y, keys.exponents, keys.values, 32, 2)
+        exact = exact_norms(keys.y, keys.exponents, keys.values, 32, (2,))
         found, *_ = block_norms(keys)
         assert (found >= exact).all()
         if size >= 0.3:
@@ -193,7 +200,7 @@ def test_large_blocks_are_the_sum_of_their_square_parts(monkeypatch, sharp):
     monkeypatch.setattr(blocks, "SUM", 20)
     for seed in range(4):
         keys = replace(keys_of(seed, np.float64, block=64), sharp=sharp)
-        exact = exact_norms(keys.y, keys.exponents, keys.values, 64, 2)
+        exact = exact_norms(keys.y, keys.exponents, keys.values, 64, (2,))
         found, sizes, state_ = block_norms(keys)
         assert (found >= exact).all()
         assert np.allclose(found, exact.astype(float), rtol=1e-6)
@@ -206,29 +213,45 @@ def test_block_norms_without_their_rounding_are_too_small(monkeypatch):
     low = 0
     for seed in range(6):
         keys = keys_of(seed, size=0.03)
-        exact = exact_norms(keys.y, keys.exponents, keys.values, 32, 2)
+        exact = exact_norms(keys.y, keys.exponents, keys.values, 32, (2,))
         low += int((block_norms(keys)[0] < exact).sum())
     assert low > 0
 
 
-@pytest.mark.parametrize("top", [0, 2])
-def test_the_diagonal_is_above_the_exact_one(top):
+def test_features_are_those_of_the_powers():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 50, 5))
+    for tops in ((), (3,), (5, 5, 5, 5), (4, 3, 1)):
+        exact = 1 + (x * y).sum(1)
+        for m, n in enumerate(tops, start=2):
+            exact = exact + (x[:, :n] * y[:, :n]).sum(1) ** m / factorial(m)
+        one, other = features(x, tops), features(y, tops)
+        assert one.shape[1] == rank_of(5, tops)
+        assert np.allclose((one * other).sum(1), exact, rtol=1e-12, atol=1e-12)
+        high, _ = squares(x, tops)
+        assert (np.linalg.norm(one, axis=1) <= length(high, tops)).all()
+
+
+@pytest.mark.parametrize("tops", [(), (2,), (4, 2, 2, 1)])
+def test_the_diagonal_is_above_the_exact_one(tops):
     rng = np.random.default_rng(0)
     for size in (1e-6, 1e-2, 0.5, 2.0):
         x = (rng.standard_normal((200, 5)) * size).astype(np.float32)
         wide = x.astype(LONG)
-        t, a = (wide**2).sum(1), (wide[:, :top] ** 2).sum(1)
-        exact = np.expm1(t) - t - a * a / 2
-        found = rest(*squares(x, top))
+        t = (wide**2).sum(1)
+        exact = np.expm1(t) - t
+        for m, n in enumerate(tops, start=2):
+            exact = exact - (wide[:, :n] ** 2).sum(1) ** m / factorial(m)
+        found = rest(*squares(x, tops))
         assert (found >= exact).all()
-        assert (found <= exact * 1.01 + 1e-13).all()
+        assert (found <= exact * 1.01 + 1e-5 * t * t + 1e-13).all()
 
 
 def test_what_overflows_certifies_nothing():
     q, k, v = small(0, np.float32)
     for factor in (1e3, 1e15, 1e25):
         lens = fit_lens(q.astype(float), k.astype(float), 1.0, q)
-        made = RecoveryState(lens, 4, 0, v.mean(0))
+        made = RecoveryState(lens, 4, (), v.mean(0))
         made.add(k * np.float32(factor), v)
         _, error = made.attend(q * np.float32(factor))
         assert not np.isnan(error).any()
@@ -237,7 +260,7 @@ def test_what_overflows_certifies_nothing():
 
 def test_wrong_arrays_are_refused():
     q, k, v = small(0)
-    made = RecoveryState(fit_lens(q, k, 1.0, q), 4, 0, v.mean(0))
+    made = RecoveryState(fit_lens(q, k, 1.0, q), 4, (), v.mean(0))
     with pytest.raises(InputError, match="keys come first"):
         made.attend(q)
     for wrong in (k[:, :0], k[:0], k.astype(np.float32), k.tolist()):

@@ -81,7 +81,7 @@ def open_block(seed=0):
     """A state of 200 keys and an open block of 40 that rows see in part."""
     q, k, v = head(240, seed, dtype=np.float64)
     v[-1] += 1000  # a key that only the last row sees
-    made = RecoveryState(fixed(q, k, v, 1.0).lenses[0], 50, 2, v.mean(0))
+    made = RecoveryState(fixed(q, k, v, 1.0).lenses[0], 50, (2,), v.mean(0))
     made.add(k[:200], v[:200])
     ends = 1 + np.arange(40)
     seen = run._running(v[200:], ends, ValueRange.of(v[:200]))
@@ -111,7 +111,7 @@ def partly_open(seed):
     q, k = rng.standard_normal((6, 1)) * 2, rng.standard_normal((5, 1)) * 2
     v = rng.choice([-1.0, 1.0], (5, 1))
     v[0] = -v[1]
-    made = RecoveryState(fixed(q, k[:2], v, 1.0).lenses[0], 2, 0, v.mean(0))
+    made = RecoveryState(fixed(q, k[:2], v, 1.0).lenses[0], 2, (), v.mean(0))
     made.add(k[:2], v[:2])
     out, error = made.attend(q, ValueRange.of(v), Open(k[2:], v[2:], np.full(6, 3)))
     return float((abs(out - softmax(q, k, v, 1.0)).max(1) / 2 / np.maximum(error, 1e-300)).max())
@@ -155,9 +155,9 @@ def test_rows_that_miss_run_exactly(monkeypatch):
 
 def test_both_ways_to_the_block_norms_bound_the_same():
     q, k, v = head(600, 3)
-    for block, top in ((20, 0), (600, 3)):
+    for block, tops in ((20, ()), (600, (3, 2))):
         one, other = (
-            fixed(q, k, v, 1.0, block=block, top=top, sharp=sharp).state()
+            fixed(q, k, v, 1.0, block=block, tops=tops, sharp=sharp).state()
             for sharp in (True, False)
         )
         for made in (one, other):
@@ -179,7 +179,7 @@ def test_where_it_cannot_pay_the_estimate_says_so():
 def test_torch_and_numpy_agree():
     torch = pytest.importorskip("torch")
     q, k, v = head(700)
-    made = [fixed(*part, 1.0, groups=3, block=40, top=2).state()
+    made = [fixed(*part, 1.0, groups=3, block=40, tops=(2, 1)).state()
             for part in ((q, k, v), [torch.tensor(x) for x in (q, k, v)])]  # fmt: skip
     made[0].add(k, v)
     made[1].add(torch.tensor(k), torch.tensor(v))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from varnum.floats.arrays import caster, empty, light, namespace
 from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, unit_of
-from varnum.lowrank.recovery.features import length, rest, squares
+from varnum.lowrank.recovery.features import Tops, length, rest, squares
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
@@ -24,7 +24,7 @@ SUM = 512  # keys whose products are summed in the working dtype; float64 from t
 SIDE = 512  # of the largest Gram matrix, likewise
 _ENTRIES = 2**18  # of Gram blocks at a time: they stay in the cache
 _SMALL = 0.03
-_STEPS = 2 * EXP_ULPS + 32  # roundings of one entry beside its inner products: exp, products, sums
+_STEPS = 2 * EXP_ULPS + 48  # roundings of one entry beside its inner products: exp, products, sums
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Keys:
     weighted: Any
     values: Any
     block: int
-    top: int
+    tops: Tops
     sharp: bool = True
 
     def sizes(self) -> tuple[Array, Array]:
@@ -49,13 +49,13 @@ class Keys:
         unit, tiny = unit_of(self.y), TINY[dtype_name(self.y)]
         width, rank = int(self.y.shape[1]), int(self.weighted.shape[1])
         exponents = np.asarray(to_host(self.exponents), dtype=np.float64)
-        high, low = squares(self.y, self.top)
+        high, lows = squares(self.y, self.tops)
         own = np.exp(0.5 * high + exponents) * (1 + 16 * _U * (2 + high + abs(exponents)))  # t
         weight = np.exp(exponents) * (1 + 16 * _U * (2 + abs(exponents)))
-        left = np.fmin(np.sqrt(rest(high, low)) * weight, own)  # sqrt of the diagonal of R
+        left = np.fmin(np.sqrt(rest(high, lows)) * weight, own)  # sqrt of the diagonal of R
         slips = (_STEPS + 2 * abs(exponents)) / np.sqrt(_STEPS)
         entry = gamma(width + 8, unit) * high + unit * slips * slips
-        size = (weight + tiny / unit) * length(high, self.top)
+        size = (weight + tiny / unit) * length(high, self.tops)
         sums = gamma(2 * min(self.block, SIDE) + 8, unit)
         if self.sharp:
             square = own * own * entry + gamma(rank + 8, unit) * size * size + sums * left * left

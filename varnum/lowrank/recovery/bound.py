@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
-_STEPS = 2 * EXP_ULPS + 16  # of a weighted feature and of the last quotient and sums
+_STEPS = 2 * EXP_ULPS + 32  # of a weighted feature and of the last quotient and sums
 
 
 @dataclass(frozen=True)

@@ -1,67 +1,105 @@
-"""Features with a positive semidefinite rest: degree 1, and products of a few coordinates.
+"""Features with a positive semidefinite rest: degree 1, and products of the first coordinates.
 
-    k(x, y) = e^(x.y),  f(x) = (1, x, x_i x_j (i < j <= top), x_i^2/sqrt 2),  R = k - f.f
-    f(x).f(y) = 1 + s + s_a^2/2,   R(x, x) = e^t - 1 - t - t_a^2/2,   t = |x|^2
+    k(x, y) = e^(x.y),  f(x).f(y) = 1 + s + sum over m = 2, 3, .. of s_m^m/m!
+    R = k - f.f,  R(x, x) = e^t - 1 - t - sum over m of t_m^m/m!,  t = |x|^2
 
-s_a and t_a are s = x.y and t over the first `top` coordinates. R is positive semidefinite:
-s^2 - s_a^2 is, and so is the rest of the series.
+s = x.y; s_m and t_m are s and t over the first n_m coordinates, tops = (n_2, n_3, ..), none larger
+than the one before. The features of degree m are x^alpha/sqrt(alpha!). R is positive semidefinite:
+s^m - s_m^m is a sum of products of such kernels, and so is the rest of the series.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+from itertools import combinations_with_replacement
+from math import comb, factorial, prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from varnum.floats.arrays import empty, light, namespace, row_squares
+from varnum.floats.arrays import caster, empty, light, namespace, row_squares
 from varnum.floats.rounding import TINY, UNIT, dtype_name, gamma, unit_of
 
 Array = npt.NDArray[Any]
+Tops = tuple[int, ...]
 _U = UNIT["float64"]
+DEGREE = 5  # the largest: a feature is then off by at most 6 u
 
 
-def rank_of(width: int, top: int) -> int:
+def rank_of(width: int, tops: Tops) -> int:
     """Number of features."""
-    return 1 + width + top * (top + 1) // 2
+    return 1 + width + sum(comb(n + m - 1, m) for m, n in enumerate(tops, start=2))
 
 
-def features(x: Any, top: int, out: Any = None) -> Any:
+def within(tops: Tops, width: int) -> Tops:
+    """No more coordinates than there are, no more of them than the degree before has."""
+    found: list[int] = []
+    for n in tops[: DEGREE - 1]:
+        found.append(min([n, width, *found[-1:]]))
+    return tuple(n for n in found if n > 0)
+
+
+def features(x: Any, tops: Tops, out: Any = None) -> Any:
     """f(x) for x (n, m) -> (n, rank), in the arithmetic of x."""
     width = int(x.shape[1])
-    made = empty((int(x.shape[0]), rank_of(width, top)), x) if out is None else out
+    made = empty((int(x.shape[0]), rank_of(width, tops)), x) if out is None else out
     made[:, 0] = 1
     made[:, 1 : 1 + width] = x
-    xp, start = namespace(x), 1 + width
-    for i in range(top):
-        part = made[:, start : start + i + 1]
-        xp.multiply(x[:, : i + 1], x[:, i : i + 1], out=part)
-        part[:, i] *= 0.5**0.5
-        start += i + 1
+    xp, start, below = namespace(x), 1 + width, x
+    for m, n in enumerate(tops, start=2):
+        first = start
+        for i in range(n):  # degree m - 1 in the coordinates up to i comes first in `below`
+            count = comb(i + m - 1, m - 1)
+            xp.multiply(below[:, :count], x[:, i : i + 1], out=made[:, start : start + count])
+            start += count
+        below = made[:, first:start]
+    if tops:
+        made[:, 1 + width :] *= caster(x)(_weights(tops))
     return made
 
 
-def squares(x: Any, top: int) -> tuple[Array, Array]:
-    """|x|^2 from above, and |x_a|^2 of the first `top` coordinates from below, float64 (n,)."""
+@cache
+def _weights(tops: Tops) -> Array:
+    """1/sqrt(alpha!) of each product, in the order of `features`."""
+    found = [1 / prod(map(factorial, _powers(alpha))) ** 0.5 for alpha in _products(tops)]
+    made = np.array(found)
+    made.flags.writeable = False
+    return made
+
+
+def _products(tops: Tops) -> Iterator[tuple[int, ...]]:
+    """Their coordinates, the largest last: sorted by the largest, then by the one before."""
+    for m, n in enumerate(tops, start=2):
+        yield from sorted(combinations_with_replacement(range(n), m), key=lambda a: a[::-1])
+
+
+def _powers(alpha: tuple[int, ...]) -> list[int]:
+    return [alpha.count(i) for i in set(alpha)]
+
+
+def squares(x: Any, tops: Tops) -> tuple[Array, list[Array]]:
+    """|x|^2 from above; those of the first n_m coordinates from below: float64 (n,) each."""
     some, tiny = gamma(int(x.shape[1]) + 4, unit_of(x)), TINY[dtype_name(x)] * int(x.shape[1])
     high = _double(row_squares(x)) * (1 + some) + tiny
-    if not top:
-        return high, np.zeros(len(high))
-    low = _double(row_squares(x[:, :top])) * (1 - some) - tiny
-    return high, np.maximum(low, 0.0)
+    lows = [_double(row_squares(x[:, :n])) * (1 - some) - tiny for n in tops]
+    return high, [np.maximum(low, 0.0) for low in lows]
 
 
-def rest(high: Array, low: Array) -> Array:
-    """Not below R(x, x): |x|^2 <= high, |x_a|^2 >= low."""
+def rest(high: Array, lows: list[Array]) -> Array:
+    """Not below R(x, x): |x|^2 <= high, t_m >= lows[m - 2]."""
     grown = np.expm1(high)
-    exact = grown - high - 0.5 * low * low
-    return np.asarray(np.maximum(exact, 0.0) + 16 * _U * (grown + high))
+    taken = sum((low**m / factorial(m) for m, low in enumerate(lows, start=2)), 0.0 * high)
+    return np.asarray(np.maximum(grown - high - taken, 0.0) + 32 * _U * (grown + high))
 
 
-def length(high: Array, top: int) -> Array:
+def length(high: Array, tops: Tops) -> Array:
     """Not below |f(x)|."""
-    square = 1 + high + (0.5 * high * high if top else 0.0)
-    return np.asarray(np.sqrt(square) * (1 + 8 * _U))
+    square = 1 + high
+    for m in range(2, 2 + len(tops)):
+        square = square + high**m / factorial(m)
+    return np.asarray(np.sqrt(square) * (1 + 16 * _U))
 
 
 def _double(array: Any) -> Array:

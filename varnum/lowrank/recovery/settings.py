@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from varnum.floats.arrays import extremes, to_double, to_numpy
 from varnum.floats.rounding import dtype_name
 from varnum.lowrank.problem import Problem
-from varnum.lowrank.recovery.features import rank_of
+from varnum.lowrank.recovery.features import Tops, rank_of, within
 from varnum.lowrank.recovery.groups import GroupedState, centres_of, nearest
 from varnum.lowrank.recovery.lens import Lens, fit_lens
 from varnum.lowrank.recovery.state import RecoveryState
@@ -28,13 +28,15 @@ Array = npt.NDArray[Any]
 FITTED = 1024  # tokens that shape the lens
 KEYS, QUERIES = 512, 256  # sampled to judge a setting
 BLOCKS = (16, 32, 64, 128, 256, 512, 1024, 2048)
-TOPS = (0, 8, 16, 32, 48)
+TOPS: tuple[Tops, ...] = (
+    (), (8,), (8, 4), (16,), (12, 6, 4), (16, 8, 5, 4), (32,), (48,),
+)  # fmt: skip
 GROUPS = (4, 16, 64)
 _TRIED = 4  # groups whose trials stand for all
 _LONG = 0.3  # seconds of exact attention from which groups are tried
 _PATIENT = 2.0  # seconds that certifying all rows is worth where there is no limit
 _SHARE = 0.03  # of exact attention's time may go into looking at more products
-_FAR = 2.5  # a median bound beyond this part of the target is given up
+_FAR, _FARTHER = 2.5, 20.0  # times the target: a median bound that is given up, while it falls
 _ROOM = 0.95  # rows above this part of the target are counted as missing
 _RATE = 5e10  # operations of products a second, float32
 _PASS, _EXP = 4e-10, 1.5e-9  # seconds an entry
@@ -48,7 +50,7 @@ class Setting:
 
     lenses: tuple[Lens, ...]
     block: int
-    top: int
+    tops: Tops
     v0: Any
     work: float = 1.0  # expected, as a part of exact attention's, rows that miss included
     missing: float = 0.0  # expected share of rows that miss the target
@@ -66,7 +68,7 @@ class Setting:
     def state(self) -> RecoveryState | GroupedState:
         """Without keys."""
         made = [
-            RecoveryState(lens, self.block, self.top, self.v0, self.sharp) for lens in self.lenses
+            RecoveryState(lens, self.block, self.tops, self.v0, self.sharp) for lens in self.lenses
         ]
         return made[0] if self.first is None else GroupedState(self.first, self.centres, made)
 
@@ -111,16 +113,16 @@ def estimate_best(
     slow = (2.0 if dtype_name(q) == "float64" else 1.0) / whole
     search = _Search(problem.target.error, sizes, slow, least, seconds)
     trial = tokens.trial(lens)
-    search.over([trial], 1, lambda block, top: Setting((lens,), block, top, tokens.v0))
+    search.over([trial], 1, lambda block, tops: Setting((lens,), block, tops, tokens.v0))
     if problem.exact_seconds > _LONG or problem.seconds is None:
         for count in GROUPS:
             if count * 8 > len(tokens.wide_q) or not search.promising(count):
                 break
-            search.stop = perf_counter() + seconds
+            search.stop = thread_time() + seconds
             _try_groups(search, Grouping(tokens, lens, count))
     best = search.best
     if best is None or not best.work < least:
-        said = f"{trial.with_products(0).median(BLOCKS[-1]):.2g}"
+        said = f"{trial.with_products(()).median(BLOCKS[-1]):.2g}"
         return Unknown(f"low rank does not pay here: the median row would have {said}")
     if best.grouping is not None:
         return replace(best, lenses=best.grouping.lenses(), grouping=None)
@@ -128,17 +130,18 @@ def estimate_best(
 
 
 def fixed(
-    q: Any, k: Any, v: Any, sigma: float, *, groups: int = 1, block: int = 128, top: int = 0,
+    q: Any, k: Any, v: Any, sigma: float, *, groups: int = 1, block: int = 128,
+    tops: Tops = (),
     sharp: bool = True,
 ) -> Setting:  # fmt: skip
     """A setting of given sizes; lenses and centres from the tokens q, k (n, d), v (n, d_v)."""
     tokens = Sample(q, k, v, sigma, max(FITTED, 64 * groups))
     first = tokens.lens()
     if groups == 1:
-        return Setting((first,), block, top, tokens.v0, sharp=sharp)
+        return Setting((first,), block, tops, tokens.v0, sharp=sharp)
     made = Grouping(tokens, first, groups)
     rest = {"sharp": sharp, "centres": made.centres, "first": first}
-    return Setting(made.lenses(), block, top, tokens.v0, **rest)
+    return Setting(made.lenses(), block, tops, tokens.v0, **rest)
 
 
 class Grouping:
@@ -174,9 +177,9 @@ def _try_groups(search: _Search, grouping: Grouping) -> None:
         for index in range(0, count, -(-count // _TRIED))
     ]
 
-    def make(block: int, top: int) -> Setting:
+    def make(block: int, tops: Tops) -> Setting:
         rest = {"centres": grouping.centres, "first": grouping.first, "grouping": grouping}
-        return Setting((), block, top, tokens.v0, **rest)
+        return Setting((), block, tops, tokens.v0, **rest)
 
     search.over(trials, count, make)
 
@@ -190,45 +193,55 @@ class _Search:
     ) -> None:  # fmt: skip
         self.target, self.sizes, self.unit, self.least = target, sizes, unit, least
         self.best: Setting | None = None
-        self.stop = perf_counter() + seconds  # for looking at more products
+        self.stop = thread_time() + seconds  # for looking at more products
 
     def promising(self, groups: int) -> bool:
         """Can so many groups take less than the best so far?"""
-        return self._work(BLOCKS[0], 0, groups) < (self.best.work if self.best else self.least)
+        return self._work(BLOCKS[0], (), groups) < (self.best.work if self.best else self.least)
 
     def _sharp(self, block: int) -> bool:
         return self.target < _SHARP or block <= 64
 
-    def _work(self, block: int, top: int, groups: int) -> float:
-        return _work(*self.sizes, block, top, groups, self._sharp(block)) * self.unit
+    def _work(self, block: int, tops: Tops, groups: int) -> float:
+        return _work(*self.sizes, block, tops, groups, self._sharp(block)) * self.unit
 
-    def over(self, trials: list[Trial], groups: int, make: Callable[[int, int], Setting]) -> None:
+    def over(self, trials: list[Trial], groups: int, make: Callable[[int, Tops], Setting]) -> None:
         """Try all blocks and products with these trials."""
-        for top in [t for t in TOPS if t <= self.sizes[2]]:
+        width, median = self.sizes[2], math.inf
+        for tops in dict.fromkeys(within(tops, width) for tops in TOPS):
             beat = self.best.work if self.best else self.least
-            if self._work(BLOCKS[0], top, groups) >= beat or (top and perf_counter() > self.stop):
+            late = bool(tops) and thread_time() > self.stop
+            if self._work(BLOCKS[0], tops, groups) >= beat or late:
                 break
-            rows = [trial.with_products(top) for trial in trials]
+            rows = [trial.with_products(tops) for trial in trials]
             for block in BLOCKS:
-                cost = self._work(block, top, groups)
+                cost = self._work(block, tops, groups)
                 if cost >= (self.best.work if self.best else self.least):
                     break
                 bounds = np.concatenate([part.bounds(block) for part in rows])
                 missing = float((~(bounds <= _ROOM * self.target)).mean())
                 if self.best is None or cost + missing < self.best.work:
                     self.best = replace(
-                        make(block, top), work=cost + missing, missing=missing,
+                        make(block, tops), work=cost + missing, missing=missing,
                         median=float(np.median(bounds)), sharp=self._sharp(block),
                     )  # fmt: skip
-            if float(np.median([part.median(BLOCKS[-1]) for part in rows])) > _FAR * self.target:
-                break  # products of a few coordinates will not help that much
+            before, median = median, float(np.median([r.median(BLOCKS[-1]) for r in rows]))
+            if median > (_FAR if median > 0.6 * before else _FARTHER) * self.target:
+                break  # more products will not help that much
 
 
 def _work(
-    queries: int, keys: int, width: int, values: int, block: int, top: int, groups: int, sharp: bool
+    queries: int,
+    keys: int,
+    width: int,
+    values: int,
+    block: int,
+    tops: Tops,
+    groups: int,
+    sharp: bool,
 ) -> float:
     """About the seconds in float32, passes over memory included."""
-    rank = rank_of(width, top)
+    rank = rank_of(width, tops)
     gram = min(block, 0.5 * (block + 512)) if block > 512 else block
     per_key = 2.0 * (width * (width + 1) + rank * (values + 1))
     per_key += 2.0 * gram * (width + values + 1 + (rank if sharp else 0))
@@ -236,7 +249,7 @@ def _work(
     passes = groups * keys * (2 * rank + 3 * width + 5 * values + 3 * gram)
     passes += 0.0 if sharp else 3.0 * groups * keys * rank * (values + 1) / min(block, 512)
     passes += queries * (
-        2 * width + 6 * values + (rank if top else 0) + (width if groups > 1 else 0)
+        2 * width + 6 * values + (rank if tops else 0) + (width if groups > 1 else 0)
     )
     products = (per_key * keys * groups + per_query * queries) / _RATE
     return products + passes * _PASS + groups * (keys * gram * _EXP + 1e-3) + _ONCE

@@ -23,7 +23,15 @@ from varnum.floats.turns import Turns
 from varnum.floats.values import ValueRange
 from varnum.lowrank.recovery.blocks import Keys, block_norms, to_host
 from varnum.lowrank.recovery.bound import Limits, row_bounds
-from varnum.lowrank.recovery.features import features, length, rank_of, rest, squares
+from varnum.lowrank.recovery.features import (
+    Tops,
+    features,
+    length,
+    rank_of,
+    rest,
+    squares,
+    within,
+)
 from varnum.lowrank.recovery.lens import Lens
 
 Array = npt.NDArray[Any]
@@ -75,14 +83,14 @@ class Open:
 
 
 class RecoveryState:
-    """One lens, blocks of `block` keys, products of the first `top` coordinates; values less v0."""
+    """One lens, blocks of `block` keys, products of coordinates (`tops`); values less v0."""
 
     @certified
-    def __init__(self, lens: Lens, block: int, top: int, v0: Any, sharp: bool = True) -> None:
-        self.lens, self.block, self.top = lens, block, min(top, lens.width)
+    def __init__(self, lens: Lens, block: int, tops: Tops, v0: Any, sharp: bool = True) -> None:
+        self.lens, self.block, self.tops = lens, block, within(tops, lens.width)
         self.sharp = sharp
         self.v0 = v0  # (d_v,) in the working dtype
-        self.rank = rank_of(lens.width, self.top)
+        self.rank = rank_of(lens.width, self.tops)
         self._turns = Turns("RecoveryState")
         columns = int(v0.shape[0]) + 1
         self._done = Sums(np.zeros((self.rank, columns)), np.zeros(columns), np.zeros(columns))
@@ -171,15 +179,15 @@ class RecoveryState:
         xp.matmul(centred, lens.key_map, out=image)
         image[:, width] -= lens.shift
         y, exponents = image[:, :width], image[:, width]
-        features(y, self.top, weighted)
+        features(y, self.tops, weighted)
         weighted *= xp.exp(exponents)[:, None]
-        keys = Keys(y, exponents, weighted, u, inside, self.top, self.sharp)
+        keys = Keys(y, exponents, weighted, u, inside, self.tops, self.sharp)
         norms, sizes, state = block_norms(keys)
         host = to_host(exponents)
         far_l = float(abs(host).max())
         if not (float(host.max()) < _FAR and far_l == far_l):
             norms = norms + np.inf
-        far_y = up(math.sqrt(float(squares(y, 0)[0].max())))
+        far_y = up(math.sqrt(float(squares(y, ())[0].max())))
         most = float(abs(u).max())
         return Sums(state, norms, sizes, self._farthest(centred), far_y, far_l, most)
 
@@ -216,7 +224,7 @@ class RecoveryState:
             size = int(q.shape[0])
             out, error = empty((size, int(self.v0.shape[0])), q), np.empty(size)
             columns, width = int(out.shape[1]), int(q.shape[1])
-            widths = (width, self.lens.width, columns + 1, columns, self.rank if self.top else 0)
+            widths = (width, self.lens.width, columns + 1, columns, self.rank if self.tops else 0)
             step = CHUNK if limits.shared and own is None else size
             room = [empty((min(size, step), some), q) for some in widths]
             for start in range(0, size, step):
@@ -240,7 +248,7 @@ class RecoveryState:
         unit, d = lens.unit, int(q.shape[1])
         lengths = np.asarray(to_host(row_squares(centred)), dtype=np.float64)
         far_q = np.sqrt(lengths + d * TINY[dtype_name(q)]) * (1 + (d + 8) * unit)
-        high, low = squares(x, self.top)
+        high, lows = squares(x, self.tops)
         keys = self.sums()
         reach = (keys.far_k, keys.far_y, keys.far_l)
         far_x = np.sqrt(high) * (1 + 4 * _U)
@@ -250,10 +258,10 @@ class RecoveryState:
             reach = (max(reach[0], far_k), max(reach[1], far_y), max(reach[2], far_l))
             extra = block.of(x, far_x)
         zeta = lens.logit_error(far_q, far_x, *reach)
-        if self.top:
-            features(x, self.top, f)
-        root = np.sqrt(rest(high, low)) * (1 + 4 * _U)
-        given = (x, f if self.top else None, root, length(high, self.top), zeta)
+        if self.tops:
+            features(x, self.tops, f)
+        root = np.sqrt(rest(high, lows)) * (1 + 4 * _U)
+        given = (x, f if self.tops else None, root, length(high, self.tops), zeta)
         return row_bounds(limits, *given, out, sums, size, extra)
 
 
@@ -270,7 +278,7 @@ class _Weighed:
         self.u = empty((int(own.k.shape[0]), int(own.v.shape[1]) + 1), own.v)
         self.u[:, 0] = 1
         self.u[:, 1:] = own.v - state.v0
-        far_y = up(math.sqrt(float(squares(self.y, 0)[0].max())))
+        far_y = up(math.sqrt(float(squares(self.y, ())[0].max())))
         self.reach = (state._farthest(centred), far_y, float(abs(self.exponents).max()))
 
     def of(self, x: Any, far_x: Array) -> tuple[Any, Array, Array]:

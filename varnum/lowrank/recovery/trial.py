@@ -7,13 +7,14 @@ without rounding.
 
 from __future__ import annotations
 
+from math import factorial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from varnum.floats.arrays import to_numpy
-from varnum.lowrank.recovery.features import features, rest
+from varnum.lowrank.recovery.features import Tops, features, rest, squares
 from varnum.lowrank.recovery.lens import Lens
 
 Array = npt.NDArray[Any]
@@ -40,13 +41,13 @@ class Trial:
         self.inverse = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1), 0)
         self.keys = count * size
 
-    def with_products(self, top: int) -> Rows:
-        """With products of the first `top` coordinates."""
+    def with_products(self, tops: Tops) -> Rows:
+        """With products of the first coordinates."""
         left = self.left
-        if top:
-            a = self.y[..., :top]
-            square = a @ a.swapaxes(1, 2)
-            left = left - 0.5 * self.pairs * square * square
+        for m, n in enumerate(tops, start=2):
+            a = self.y[..., :n]
+            logits = a @ a.swapaxes(1, 2)
+            left = left - self.pairs * (logits**m / factorial(m)).astype(left.dtype)
         size = left.shape[1]
         whole = _norms(left, self.u)
         parts = max(1, size // _SMALL)
@@ -56,22 +57,20 @@ class Trial:
         slope = np.maximum(small - whole, 0) / max(1 / inner - 1 / size, 1e-9)
         mean = np.maximum(whole - slope / size, 0)
         flat = self.y.reshape(-1, self.y.shape[2])
-        weighted = features(flat, top) * self.weight.reshape(-1, 1)
+        weighted = features(flat, tops) * self.weight.reshape(-1, 1)
         state = weighted.T @ self.u.reshape(len(flat), -1) / self.keys
-        return Rows(self.x, top, state, mean, slope, self.inverse)
+        return Rows(self.x, tops, state, mean, slope, self.inverse)
 
 
 class Rows:
     """Bounds of the sampled rows for any block size; sums are per key."""
 
     def __init__(
-        self, x: Array, top: int, state: Array, mean: Array, variance: Array, inverse: Array
+        self, x: Array, tops: Tops, state: Array, mean: Array, variance: Array, inverse: Array
     ) -> None:
         width = x.shape[1]
-        sums = features(x, top) @ state
-        high = np.square(x).sum(1).astype(np.float64)
-        low = np.square(x[:, :top]).sum(1).astype(np.float64)
-        self.root = np.sqrt(rest(high, low))
+        sums = features(x, tops) @ state
+        self.root = np.sqrt(rest(*squares(x, tops)))
         self.below = sums[:, 0].astype(np.float64)
         self.jensen = state[0, 0] * np.exp((x @ state[1 : 1 + width, 0]) / state[0, 0])
         self.shift = abs(sums[:, 1:] / sums[:, :1]) * inverse.astype(x.dtype)
