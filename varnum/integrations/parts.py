@@ -200,7 +200,7 @@ class _Head:
 
 
 def _state(setting: Setting) -> RecoveryState:
-    return RecoveryState(setting.lenses[0], setting.block, setting.top, setting.v0, setting.sharp)
+    return RecoveryState(setting.lenses[0], setting.block, setting.tops, setting.v0, setting.sharp)
 
 
 @dataclass
@@ -223,9 +223,9 @@ def log_mass(state: RecoveryState, q: Any, scale: float) -> tuple[Any, Any]:
     assert state.values is not None
     limits = Limits.of(sums, state.values, state.v0, state.parts, caster(q))
     centred, x = lens.queries(q)
-    high, low = squares(x, state.top)
-    root, size = np.sqrt(rest(high, low)) * (1 + 4 * _U), length(high, state.top)
-    below = np.asarray(to_host(features(x, state.top)), dtype=np.float64) @ sums.state[:, 0]
+    high, lows = squares(x, state.tops)
+    root, size = np.sqrt(rest(high, lows)) * (1 + 4 * _U), length(high, state.tops)
+    below = np.asarray(to_host(features(x, state.tops)), dtype=np.float64) @ sums.state[:, 0]
     slip = (limits.rounding * limits.size_mass + limits.lost) * size
     wide = np.asarray(to_host(q), dtype=np.float64)
     k0 = np.asarray(to_host(lens.k0), dtype=np.float64)
