@@ -197,6 +197,19 @@ def test_the_output_has_the_dtype_of_the_query(dtype, causal):
     same(*three(dtype=getattr(torch, dtype)), near, is_causal=causal)
 
 
+def test_autocast_is_followed():
+    q, k, v = three()
+    mask = drawn(5, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        for given in ((q, k, v), (q, k.bfloat16(), v), (q.double(), k.double(), v.double())):
+            out = vn.sdpa(*given)
+            expected = plain(*given)
+            assert out.dtype == expected.dtype
+            assert torch.allclose(out.float(), expected.float(), rtol=0, atol=2e-2)
+        out = vn.sdpa(q, k, v, mask)
+        assert torch.allclose(out.float(), plain(q, k, v, mask).float(), rtol=0, atol=2e-2)
+
+
 def test_logits_that_overflow_are_nan_and_so_is_the_bound():
     q, k, v = three()
     q, k = q * 1e20, k * 1e20

@@ -48,7 +48,8 @@ def sdpa(
     float64, float16 or bfloat16; masks, causal alignment (top-left), grouped heads, zeros for rows
     that see nothing. Each output entry is within `output_error` of the range of its value column
     over the keys that its row sees (mask not False and not -inf), or the bound says what is kept;
-    rounding is counted, the cast to half precision included. return_bound: also the bounds, float64
+    rounding is counted, the cast to half precision included; inside `torch.autocast` tensors are
+    cast first, as torch does. return_bound: also the bounds, float64
     (.., H_q), in those units, nan where nan or inf came in or logits overflow.
 
     Low rank where it pays and is certified, torch's own kernel elsewhere; `varnum.certificates`
@@ -71,6 +72,8 @@ def sdpa(
     for name, part in (("query", query), ("key", key), ("value", value)):
         if isinstance(part, torch.Tensor) and part.device.type == "meta":
             raise InputError(f"{name}: holds no numbers (meta device)")
+    if isinstance(query, torch.Tensor) and torch.is_autocast_enabled(query.device.type):
+        query, key, value, attn_mask = _autocast(query, key, value, attn_mask)
     if not isinstance(output_error, str):
         output_error = _text(output_error)
     if scale is not None:
@@ -80,6 +83,19 @@ def sdpa(
         query, key, value, attn_mask, causal, scale, enable_gqa, output_error
     )
     return (out, bounds) if return_bound else out
+
+
+def _autocast(query: Any, *others: Any) -> list[Any]:
+    """As torch does inside `torch.autocast`: float tensors but float64 in its lower precision."""
+    dtype = torch.get_autocast_dtype(query.device.type)
+    return [
+        part.to(dtype)
+        if isinstance(part, torch.Tensor)
+        and part.is_floating_point()
+        and part.dtype != torch.double
+        else part
+        for part in (query, *others)
+    ]
 
 
 def _text(output_error: Any) -> str:
