@@ -11,6 +11,7 @@ from varnum.errors import InputError  # noqa: E402
 from varnum.integrations import exact, masks  # noqa: E402
 
 plain = torch._C._nn.scaled_dot_product_attention
+sdpa = vn.sdpa  # loading it registers the operator
 
 
 def drawn(*shape, seed=0, dtype=torch.float32):
