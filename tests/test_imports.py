@@ -55,7 +55,7 @@ MAY: dict[str, set[str]] = {
     "_attention": GROUND | {"approx", "floats", "lowrank", "_certificate", "_spread", "_portable"},
     "_slot": GROUND | {"floats", "lowrank", "_attention"},
     "integrations": GROUND | {"floats", "lowrank", "_attention"},
-    "sampled": GROUND | {"floats", "_attention"},
+    "sampled": GROUND | {"floats", "_attention", "model", "propagate"},
     "propagate": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_plan", "question"},
     "hardness": GROUND | {"approx", "floats", "lowrank", "cost", "model", "_attention"},
     "audit": GROUND

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from varnum.lowrank.stream import VarAttention
     from varnum.propagate.ensemble.error import error_of
     from varnum.sampled.check import SampleCheck, sample_check
+    from varnum.sampled.prompts import error_over
 
 _LAZY = {
     "attention": "varnum._attention",
@@ -58,6 +59,7 @@ _LAZY = {
     "GuaranteedKernel": "varnum._slot",
     "sdpa": "varnum.integrations.sdpa",
     "use": "varnum.integrations.use",
+    "error_over": "varnum.sampled.prompts",
     "error_of": "varnum.propagate.ensemble.error",
     "verify": "varnum._proofs",
     "sample_check": "varnum.sampled.check",
@@ -90,6 +92,7 @@ __all__ = [
     "certify",
     "check",
     "error_of",
+    "error_over",
     "logit_bound",
     "plan",
     "plan_flowar",

@@ -35,6 +35,7 @@ COMMANDS = {
     "run --random flowar-tiny --labels 1 --num-steps 2 --backend balls": "run",
     "run --random var-tiny --labels 1 --backend balls --digits 4000 --max-bits 64": "run",
     "error --random var-tiny --labels 3 --samples 16": "error",
+    "error --random var-tiny --prompts 2 --samples 16 --confidence 1/10": "error-over",
     "error --random var-tiny --labels 3 --kernel-error 1e-5": "error",
     "attention --q q.npy --k k.npy --v v.npy --eps 1e-2": "attention",
     "attention --q q.npy --k k.npy --v v.npy --output-error 1e-15 --no-bounds": "attention",

@@ -23,7 +23,10 @@ def error(
     random: Annotated[
         str | None, typer.Option(help="Random weights of a preset (var-tiny, var-d16, ..).")
     ] = None,
-    labels: Annotated[str, typer.Option(help="Class labels, e.g. 1,2; -1 is no class.")] = "0",
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Class labels, e.g. 1,2; -1 is no class; 0, or with --prompts all."),
+    ] = None,
     tokens: Annotated[
         str | None, typer.Option(help=".npy or .npz with tokens (B, L); default: its own greedy.")
     ] = None,
@@ -59,6 +62,21 @@ def error(
     chance: Annotated[
         str, typer.Option(help="Chance of printing a false bound, over the tool's own draws.")
     ] = "1e-6",
+    prompts: Annotated[
+        int | None, typer.Option(help="Of inputs drawn at random: this many are tried.")
+    ] = None,
+    confidence: Annotated[
+        str, typer.Option(help="--prompts: chance of a false statement over the inputs drawn.")
+    ] = "1e-6",
+    within: Annotated[
+        str | None, typer.Option(help="--prompts: which share has a larger error than this?")
+    ] = None,
+    share: Annotated[
+        str | None, typer.Option(help="--within: stop once fewer than this share certainly have.")
+    ] = None,
+    skip: Annotated[
+        int, typer.Option(help="--prompts without --within: leave out this many largest errors.")
+    ] = 0,
     out: Annotated[
         str | None, typer.Option(help="Write centre and bound of the exact logits to this .npz.")
     ] = None,
@@ -71,6 +89,9 @@ def error(
     run here (--attention, --backend, --dtype), or neither: then the float64 run is bounded; or
     give a kernel error (--kernel-error), and every model within it is. The seed is drawn by this
     machine after all bounds are fixed, so there is no --seed.
+
+    With --prompts labels and tokens are drawn here, and the statement is about such inputs; for
+    what is run here, also about the distance between the two laws of tokens.
 
     Exit code 3: no bound could be certified.
 
@@ -87,7 +108,25 @@ def error(
     if logits is not None and runs:
         raise InputError("logits: give either --logits, or what to run here, not both")
     model = load_model(var, vae, config, random, 0)
-    chosen = parse_labels(labels, model.var.num_classes, 0)
+    if prompts is not None:
+        fixed = {
+            "tokens": tokens, "logits": logits, "kernel-error": kernel_error,
+            "model-error": model_error, "out": out,
+        }  # fmt: skip
+        for name, value in fixed.items():
+            if value is not None:
+                raise InputError(f"--{name}: not with --prompts, which draws its inputs")
+
+        def judged(label: Any, drawn: Any) -> Any:
+            return _run(model, label, drawn, attention, output_error, backend, dtype, device)
+
+        _over(
+            model, prompts, labels, judged if runs else None, within, share, skip, confidence,
+            samples, as_json,
+        )  # fmt: skip
+    if within is not None or share is not None or skip:
+        raise InputError("--within, --share, --skip: only with --prompts")
+    chosen = parse_labels(labels or "0", model.var.num_classes, 0)
     forced = _greedy(model, chosen) if tokens is None else read_tokens(tokens)
     given = None if logits is None else read_logits(logits)
     if runs:
@@ -108,6 +147,40 @@ def error(
         import sys
 
         print(f"varnum: unknown: {found.reason}", file=sys.stderr)
+    else:
+        print(found)
+    raise typer.Exit(found.exit_code)
+
+
+def _over(
+    model: Model,
+    prompts: int,
+    labels: str | None,
+    run: Any,
+    within: str | None,
+    share: str | None,
+    skip: int,
+    confidence: str,
+    samples: int,
+    as_json: bool,
+) -> None:
+    """Of inputs drawn at random; ends the command."""
+    import sys
+
+    from varnum.cli.envelope import print_document
+    from varnum.sampled.prompts import error_over
+
+    names = None if labels is None else parse_labels(labels, model.var.num_classes, 0).tolist()
+    with progress() as say:
+        found = error_over(
+            model, prompts, labels=names, run=run, within=within, share=share, skip=skip,
+            confidence=confidence, samples=samples, say=say,
+        )  # fmt: skip
+    if as_json:
+        print_document(found.to_dict())
+    elif found.exit_code:
+        print(f"varnum: unknown: {found.refused} of {found.prompts} refused; {found.summary()}",
+              file=sys.stderr)  # fmt: skip
     else:
         print(found)
     raise typer.Exit(found.exit_code)
