@@ -111,7 +111,7 @@ def test_half_precision_and_grouped_heads(qkv):
 
 def state_of(q, k, v, top=0):
     lens = fit_lens(to_double(q), to_double(k), D**0.5, q)
-    state = RecoveryState(lens, 64, top, v.mean(0))
+    state = RecoveryState(lens, 64, (top,) if top else (), v.mean(0))
     state.add(k, v)
     return state
 
