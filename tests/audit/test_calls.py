@@ -12,7 +12,15 @@ import pytest
 import varnum as vn
 from varnum.audit.calls.head import audit_call
 from varnum.audit.calls.logits import certify_call_logits, certify_parts
-from varnum.audit.calls.output import attend, choose, fit_framed, most_features, run_exactly
+from varnum.audit.calls.output import (
+    attend,
+    choose,
+    exact_operations,
+    fit_framed,
+    most_features,
+    operations,
+    run_exactly,
+)
 from varnum.audit.calls.source import FileSource, collect, tasks_of
 from varnum.audit.calls.task import CallTask
 from varnum.audit.calls.view import kept, view_of
@@ -127,6 +135,16 @@ def test_exact_output_and_compared_output_keep_their_errors(kind):
             there = moving[part.rows]
             worst = (np.abs(mine - out[part.rows])[there] / ranges[part.rows][there]).max()
             assert worst <= error <= 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_edges_count_as_exact_attention(kind):
+    view = task_of(kind).view
+    _, queries = operations(view, 2, 3, 4, 3)
+    _, plain = operations(task_of("full").view, 2, 3, 4, 3)
+    inside = sum((p.rows.stop - p.rows.start) * (p.keys.stop - p.keys.start) for p in view.parts)
+    assert sum(queries) - sum(plain) == (view.pairs - inside) * (4 + 3 + 1)
+    assert sum(exact_operations(view, 4, 3)) == view.pairs * (4 + 3 + 1)
 
 
 def test_all_monomials_give_exact_attention():
@@ -418,6 +436,8 @@ def test_other_norms_and_caps():
     w, b = np.ones(4), np.array([0.0, 1.0, 0.0, 0.0])
     layer = vn.logit_bound(sigma=1, q_norm=("layer", w, b), k_norm=("layer", w))
     assert 4 + 2 <= layer <= 6.001
+    both = vn.logit_bound(sigma=1, q_norm=("layer", w, b), k_norm=("layer", w, b))
+    assert 4 + 2 + 2 + 1 <= both <= 9.001
     assert 5 <= vn.logit_bound(sigma="1/5", q_norm=("l2", None), k_norm=("l2", None)) <= 5.01
     assert vn.logit_bound(softcap="30") == 30
     assert vn.logit_bound(q_norm=("rms", w), k_norm=("rms", w), softcap="1/2") == Fraction(1, 2)
@@ -450,7 +470,7 @@ def test_a_bound_is_offered_where_the_norms_do_what_they_say():
 
         def __init__(self, d):
             super().__init__()
-            self.weight = nn.Parameter(torch.full((d,), 0.9))
+            self.weight = nn.Parameter(torch.tensor([5.0, *[0.1] * (d - 1)]))
 
         def forward(self, x):
             return (1 + self.weight) * x / x.square().mean(-1, keepdim=True).sqrt()
