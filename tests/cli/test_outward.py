@@ -47,6 +47,7 @@ NEAREST = {
     "float(value.mid())": "an order of magnitude, up to a constant factor",
     "sizes[": "orders of magnitude of circuits", "math.log(": "an order of magnitude",
     "found.pairs / found.tokens ** 2": "a ratio of exact counts",
+    "100 * made['operations'] / made['operations_exact']": "a ratio of exact counts",
     "share": "a ratio of exact counts", "part[n]": "the middle of an enclosure of an exponent",
     "float(found.shape.c)": "the user's own number",
     "margins.constant.max()": "first order, an estimate",
