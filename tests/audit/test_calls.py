@@ -342,6 +342,7 @@ def without(): return torch.nn.Linear(2, 2), (torch.ones(1, 2),)
 def raises(): raise RuntimeError("no weights\\nhere")
 def one(): return 3
 def meta(): return torch.nn.Linear(2, 2, device="meta"), ()
+def misfit(): return torch.nn.Linear(2, 2), (torch.ones(1, 3),)
 def inputs(): return torch.nn.Linear(2, 2), torch.ones(1, 2)
 number = 3
 """
@@ -352,6 +353,7 @@ REFUSED = [
         "Linear: no attention was captured in this run (nothing like it)",
     ),
     (["--torch", "s.py:hand"], "no attention was captured in this run ((no module): exp of a"),
+    (["--torch", "s.py:misfit"], "Linear: the model raised RuntimeError: mat1 and mat2 shapes"),
     (["--torch", "s.py:one"], "returned int; need (model, inputs)"),
     (["--torch", "s.py:number"], "no function 'number' in it"),
     (["--torch", "s.py:meta"], "weights on the meta device hold no numbers"),

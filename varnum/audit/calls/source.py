@@ -13,7 +13,7 @@ from varnum.audit.calls.bound import Norms
 from varnum.audit.calls.task import CallTask, checksum
 from varnum.audit.calls.view import kept, view_of
 from varnum.audit.run import Asked, Say, Take
-from varnum.errors import InputError
+from varnum.errors import InputError, MissingExtra
 from varnum.integrations.call import Call
 
 _SEPARABLE = 1e-6  # of the largest |bias|: what a_i + b_j may miss and still be folded
@@ -54,15 +54,25 @@ class TorchSource:
             take(list(tasks_of(call, self.name, layer, asked, self.batch, self.heads, bound)))
 
         with torch.no_grad(), watch(self.model, keep="none", on_call=look) as seen:
-            if isinstance(self.inputs, dict):
-                self.model(**self.inputs)
-            else:
-                self.model(*self.inputs)
+            self._run()
         self.calls = seen.count
         self.unexplained = [(u.module, u.what) for u in seen.unexplained]
         if not seen.count:
             said = "; ".join(f"{m}: {what}" for m, what in self.unexplained) or "nothing like it"
             raise InputError(f"{self.name}: no attention was captured in this run ({said[:300]})")
+
+    def _run(self) -> None:
+        """Whatever code of the user raises is one line."""
+        try:
+            if isinstance(self.inputs, dict):
+                self.model(**self.inputs)
+            else:
+                self.model(*self.inputs)
+        except (InputError, MissingExtra, MemoryError):
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise InputError(f"{self.name}: the model raised {said}") from error
 
 
 @dataclass
