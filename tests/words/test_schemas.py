@@ -35,6 +35,7 @@ COMMANDS = {
     "run --random flowar-tiny --labels 1 --num-steps 2 --backend balls": "run",
     "run --random var-tiny --labels 1 --backend balls --digits 4000 --max-bits 64": "run",
     "error --random var-tiny --labels 3 --samples 16": "error",
+    "check error.json --random var-tiny --inputs tokens.npy": "check-error",
     "error --random var-tiny --prompts 2 --samples 16 --confidence 1/10": "error-over",
     "error --random var-tiny --labels 3 --kernel-error 1e-5": "error",
     "attention --q q.npy --k k.npy --v v.npy --eps 1e-2": "attention",
@@ -102,6 +103,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from varnum.approx.ship.kernel import certify_kernel
     from varnum.circuit import parts
     from varnum.circuit.file import circuit_file
+    from varnum.model.config import preset
+    from varnum.model.random_weights import random_model
+    from varnum.propagate.ensemble.error import error_of
+    from varnum.propagate.ensemble.record import record_of
     from varnum.verdict import Unknown
 
     folder = tmp_path_factory.mktemp("inputs")
@@ -124,6 +129,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kernel = certify_kernel(Goal("exp2", Fraction(0), Fraction(1)), FORMATS["float32"], 3)
     assert not isinstance(kernel, Unknown)
     (folder / "poly.json").write_text(certificate(kernel))
+    model = random_model(*preset("var-tiny"), 0)
+    tokens = random.integers(0, model.var.vocab_size, (1, model.var.length))
+    np.save(folder / "tokens.npy", tokens)
+    error = record_of(model, [0], tokens, None, error_of(model, [0], tokens, samples=16))
+    (folder / "error.json").write_text(json.dumps(error))
     return folder
 
 

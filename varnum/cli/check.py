@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from varnum.cli.check_error import MARK, check_error
 from varnum.cli.common import Axioms, Json, Timeout, limit, progress
 from varnum.cli.envelope import print_envelope
 from varnum.errors import InputError
@@ -26,11 +27,24 @@ def check(
     axioms: Axioms = "primitive",
     inputs: Annotated[
         str | None,
-        typer.Option("--inputs", help="Of attention: .npz with q, k, v; or q.npy,k.npy,v.npy."),
+        typer.Option(
+            "--inputs",
+            help="Of attention: .npz with q, k, v; or q.npy,k.npy,v.npy. Of an error: tokens.",
+        ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", help="Of attention: the output, .npy.")
+        str | None,
+        typer.Option("--output", help="Of attention: the output, .npy. Of an error: the logits."),
     ] = None,
+    var: Annotated[str | None, typer.Option("--var", help="Of an error: the transformer.")] = None,
+    vae: Annotated[str | None, typer.Option("--vae", help="Of an error: the VQVAE.")] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", help="Of an error: JSON file of sizes.")
+    ] = None,
+    random: Annotated[
+        str | None, typer.Option("--random", help="Of an error: random weights of a preset.")
+    ] = None,
+    labels: Annotated[str, typer.Option("--labels", help="Of an error: class labels.")] = "0",
     as_json: Json = False,
     timeout: Timeout = None,
 ) -> int:
@@ -40,7 +54,8 @@ def check(
     --coq, Coq checks the same two theorems too (the first time, seconds to compile its library). Of
     code from `varnum poly` the certificate in its comment is read, never the code. A certificate of
     `varnum attention` is about arrays: attention of --inputs is computed again, row by row, by a
-    second program, and compared with --output.
+    second program, and compared with --output. A record of `varnum error` is verified by fresh
+    draws on the weights and --inputs given, and on the logits in --output.
 
     Exit code 0: proved, or a circuit right on all inputs that were tried; 1: the statement does not
     follow; 2: damaged, changed or no certificate; 3: with --coq, coqc failed for another reason; 4:
@@ -55,6 +70,10 @@ def check(
 
     try:
         data = checker.load(file, checker.circuit.MAX_BYTES)
+        if MARK in data:
+            if coq:
+                raise ValueError("--coq is for certificates of degrees, not of errors")
+            return check_error(data, var, vae, config, random, labels, inputs, output, as_json)
         if _ATTENTION in data or inputs is not None or output is not None:
             from varnum.cli.check_attention import check_attention
 

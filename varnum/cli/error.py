@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,6 +82,9 @@ def error(
     out: Annotated[
         str | None, typer.Option(help="Write centre and bound of the exact logits to this .npz.")
     ] = None,
+    record: Annotated[
+        str | None, typer.Option(help="Write a record that `varnum check` verifies by fresh draws.")
+    ] = None,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
@@ -104,6 +109,7 @@ def error(
     from varnum.propagate.ensemble.error import error_of
 
     check_output(out, ".npz")
+    check_output(record, ".json")
     runs = attention is not None or backend is not None or dtype is not None
     if logits is not None and runs:
         raise InputError("logits: give either --logits, or what to run here, not both")
@@ -111,7 +117,7 @@ def error(
     if prompts is not None:
         fixed = {
             "tokens": tokens, "logits": logits, "kernel-error": kernel_error,
-            "model-error": model_error, "out": out,
+            "model-error": model_error, "out": out, "record": record,
         }  # fmt: skip
         for name, value in fixed.items():
             if value is not None:
@@ -136,9 +142,15 @@ def error(
             model, chosen, forced, given, kernel_error=kernel_error, model_error=model_error,
             margins=margins, samples=samples, chance=chance, say=say,
         )  # fmt: skip
-    if out is not None and found.exit_code == 0:
+    if found.exit_code == 0 and (out is not None or record is not None):
         try:
-            np.savez(out, logits=found.centre, bound=found.bound)
+            if out is not None:
+                np.savez(out, logits=found.centre, bound=found.bound)
+            if record is not None:
+                from varnum.propagate.ensemble.record import record_of
+
+                text = json.dumps(record_of(model, chosen, forced, given, found), indent=1)
+                Path(record).write_text(text + "\n", encoding="utf-8")
         except OSError as problem:
             raise InputError(f"cannot write: {problem}") from None
     if as_json:
