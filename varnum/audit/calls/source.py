@@ -31,6 +31,7 @@ class TorchSource:
     recorded: dict[str, Any] = field(default_factory=dict)
     unexplained: list[tuple[str, str]] = field(default_factory=list)
     calls: int = 0
+    _own: Exception | None = None
 
     def question(self) -> dict[str, Any]:
         """What the rows depend on; the arrays themselves have a checksum in each row."""
@@ -51,7 +52,11 @@ class TorchSource:
             layer = modules.setdefault(call.module, len(modules))
             say(f"{self.name}, {call.module}")
             bound = norms.bound(call)
-            take(list(tasks_of(call, self.name, layer, asked, self.batch, self.heads, bound)))
+            try:
+                take(list(tasks_of(call, self.name, layer, asked, self.batch, self.heads, bound)))
+            except Exception as error:
+                self._own = error
+                raise
 
         with torch.no_grad(), watch(self.model, keep="none", on_call=look) as seen:
             self._run()
@@ -71,6 +76,8 @@ class TorchSource:
         except (InputError, MissingExtra, MemoryError):
             raise
         except Exception as error:
+            if error is self._own:  # of the audit, which the forward pass called
+                raise
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise InputError(f"{self.name}: the model raised {said}") from error
 
