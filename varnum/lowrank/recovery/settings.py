@@ -35,7 +35,8 @@ GROUPS = (4, 16, 64)
 _TRIED = 4  # groups whose trials stand for all
 _LONG = 0.3  # seconds of exact attention from which groups are tried
 _PATIENT = 2.0  # seconds that certifying all rows is worth where there is no limit
-_SHARE = 0.03  # of exact attention's time may go into looking at more products
+_SHARE = 0.05  # of exact attention's time may go into looking
+_SURE = 0.7  # of exact attention's time: what is expected to take more is not worth the risk
 _FAR, _FARTHER = 2.5, 20.0  # times the target: a median bound that is given up, while it falls
 _ROOM = 0.95  # rows above this part of the target are counted as missing
 _RATE = 5e10  # operations of products a second, float32
@@ -104,6 +105,7 @@ def estimate_best(
 
     Unknown where none is expected to take less than `least` of exact attention's time.
     """
+    began = thread_time()
     tokens = Sample(q, k, v, problem.sigma)
     lens = tokens.lens()
     sizes = (int(q.shape[0]), int(k.shape[0]), lens.width, int(v.shape[1]))
@@ -111,7 +113,8 @@ def estimate_best(
     seconds = _SHARE * problem.exact_seconds if limited else math.inf
     whole = problem.exact_seconds if limited else max(problem.exact_seconds, _PATIENT)
     slow = (2.0 if dtype_name(q) == "float64" else 1.0) / whole
-    search = _Search(problem.target.error, sizes, slow, least, seconds)
+    least = min(least, _SURE) if limited else least  # a sample may flatter
+    search = _Search(problem.target.error, sizes, slow, least, began + seconds)
     trial = tokens.trial(lens)
     search.over([trial], 1, lambda block, tops: Setting((lens,), block, tops, tokens.v0))
     if problem.exact_seconds > _LONG or problem.seconds is None:
@@ -189,11 +192,11 @@ class _Search:
 
     def __init__(
         self, target: float, sizes: tuple[int, int, int, int], unit: float, least: float,
-        seconds: float,
+        stop: float,
     ) -> None:  # fmt: skip
         self.target, self.sizes, self.unit, self.least = target, sizes, unit, least
         self.best: Setting | None = None
-        self.stop = thread_time() + seconds  # for looking at more products
+        self.stop = stop  # of processor time, for looking at more products
 
     def promising(self, groups: int) -> bool:
         """Can so many groups take less than the best so far?"""
