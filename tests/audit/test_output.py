@@ -139,12 +139,12 @@ def test_tokens_that_are_all_the_same():
 
 
 def test_a_head_that_varnum_attention_runs_at_low_rank():
-    """A map of more than 512 tokens whose logits few coordinates carry."""
+    """A map of so many tokens that looking pays, whose logits few coordinates carry."""
     rng = np.random.default_rng(2)
-    q, k, v = rng.normal(size=(3, 64 + 576, 8)) * 0.3 ** np.arange(8)
+    q, k, v = rng.normal(size=(3, 64 + 4096, 8)) * 0.3 ** np.arange(8)
     weights = PlainHead(*np.zeros((2, 8, 8)), *np.zeros((3, 8)))
-    task = HeadTask({}, q, k, v, 0.5, weights, (8, 24), (Target.of(Fraction(1, 100)),))
+    task = HeadTask({}, q, k, v, 0.5, weights, (8, 64), (Target.of(Fraction(1, 100)),))
     row = certified_calls(task, Schedule(task.sides), task.targets[0])
-    assert row["rank_attention"] < 64
-    assert 64 <= row["rows_attention"] < 576  # the first map is small
+    assert row["rank_attention"] < 300
+    assert 64 <= row["rows_attention"] < 1000  # the first map is small
     assert row["error_attention"] <= 0.01
