@@ -273,3 +273,20 @@ def test_tensors_without_numbers_are_refused():
 def test_scale_is_keyword_only_as_in_torch():
     with pytest.raises(TypeError):
         vn.sdpa(*three(), None, 0.0, False, 1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("scale", [-1.0, 0.0, 1e-46, 1e-330])
+def test_a_scale_that_torchs_fused_kernel_turns_into_nan_under_a_triangle(scale, dtype):
+    q, k, v = three((4, 4), dtype=dtype)  # equal widths: the fused kernel, not MATH
+    out, bound = vn.sdpa(q, k, v, is_causal=True, scale=scale, return_bound=True)
+    expected = math_backend(q.double(), k.double(), v.double(), is_causal=True, scale=scale)
+    seen = v.double()[:, None].expand(4, 4, 4).tril().amax(0) - v.double().min()
+    assert bound.isfinite()
+    assert bool(((out.double() - expected).abs() <= bound * seen + 1e-15).all())
+
+
+def test_a_mask_without_the_outermost_axis_of_five():
+    q, k, v = three((2, 3, 2, 4, 8))
+    same(q, k, v, attn_mask=drawn(3, 1, 1, 4, seed=5))
+    same(q, k, v, attn_mask=drawn(3, 2, 4, 4, seed=5) > 0)

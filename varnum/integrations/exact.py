@@ -19,6 +19,7 @@ from varnum.integrations.request import Request
 _UP = 1 + 2.0**-30  # of float64 expressions in fewer than 2^20 terms >= 0
 _NEGLIGIBLE = 1e-20  # the mass of keys that are e^-60 below another one, twice: 2 L_k e^-60
 _LARGEST = {"float32": 1e36, "float64": 1e300}  # of a logit
+_SCALES = {"float32": 2.0**100, "float64": 2.0**900}  # a kernel's own scale, or its reciprocal
 _SUM = 2.0**70  # sums of that many largest values do not overflow
 _MANY = 4  # with this part of a head's rows in float64, all of them are no slower
 
@@ -98,6 +99,8 @@ class Sizes:
         self.constant = low == high  # (B, H, d_v)
         self.largest = torch.maximum(high.double(), -low.double())
         self.reach = _farthest(q) * _farthest(k) * abs(given.scale) * _UP  # of |logit|, (B, H)
+        if not 1 / _SCALES[self.name] <= abs(given.scale) <= _SCALES[self.name]:
+            self.reach = torch.full_like(self.reach, math.inf)  # fused kernels lose such a scale
         self.regular = torch.ones_like(self.reach, dtype=torch.bool)
         for part in (q, k, v):
             spread = part.amax((-2, -1)) - part.amin((-2, -1))  # nan or inf where there is one

@@ -51,6 +51,8 @@ def request(
     lead = check(query, key, value, mask, causal, scale, gqa)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None and query.shape[-1] else scale
     q, k, v = (_wide(part) for part in (query, key, value))
+    if scale is not None and scale <= 0:  # torch's fused kernels scale -inf: nan under a triangle
+        q, scale = (-q, -scale) if scale else (q * 0.0, 1.0)
     if gqa:
         groups = query.shape[-3] // max(1, key.shape[-3])
         k, v = (part.repeat_interleave(groups, -3) for part in (k, v))
@@ -166,7 +168,7 @@ def _four(part: Any, lead: tuple[int, ...]) -> Any:
 def _mask_of_four(mask: Any, lead: tuple[int, ...]) -> Any:
     """(B|1, H|1, L_q|1, L_k|1); half precision is widened."""
     mask = _wide(mask) if mask.dtype.is_floating_point else mask
-    while len(mask.shape) < 4:
+    while len(mask.shape) < max(4, len(lead) + 2):
         mask = mask[None]
     if len(mask.shape) == 4:
         return mask
