@@ -276,7 +276,7 @@ def test_scale_is_keyword_only_as_in_torch():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("scale", [-1.0, 0.0, 1e-46, 1e-330])
+@pytest.mark.parametrize("scale", [-1.0, 0.0, 1e-46])
 def test_a_scale_that_torchs_fused_kernel_turns_into_nan_under_a_triangle(scale, dtype):
     q, k, v = three((4, 4), dtype=dtype)  # equal widths: the fused kernel, not MATH
     out, bound = vn.sdpa(q, k, v, is_causal=True, scale=scale, return_bound=True)

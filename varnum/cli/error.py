@@ -113,6 +113,10 @@ def error(
     runs = attention is not None or backend is not None or dtype is not None
     if logits is not None and runs:
         raise InputError("logits: give either --logits, or what to run here, not both")
+    if device != "cpu" and not runs:
+        raise InputError("device: is for a run made here; give --backend, --dtype or --attention")
+    if output_error != "1e-2" and attention != "lowrank":
+        raise InputError("output_error: is for --attention lowrank")
     model = load_model(var, vae, config, random, 0)
     if prompts is not None:
         fixed = {

@@ -62,6 +62,7 @@ def test_a_run_without_a_bound_is_unknown() -> None:
         ({"chance": "1/2"}, "chance: 1/2 is not allowed"),
         ({"tokens": np.zeros((1, 4), int)}, "tokens: need integers of shape"),
         ({"labels": 9}, "labels: allowed"),
+        ({"labels": -2}, "labels: allowed"),
         ({"logits": np.zeros((1, 5, 3))}, "logits: shape"),
     ],
 )

@@ -53,7 +53,7 @@ def checked_tokens(model: Model, labels: Any, tokens: Any) -> tuple[Any, list[in
     names = np.asarray(labels).reshape(-1)
     if names.dtype.kind not in "iu" or len(names) not in (1, len(ids)):
         raise InputError(f"labels: need 1 or {len(ids)} integers, got {str(labels)[:60]}")
-    if names.max() > var.num_classes:
+    if names.max() > var.num_classes or names.min() < -1:
         raise InputError(f"labels: allowed are -1 (no class) to {var.num_classes}")
     return ids, [int(names[row % len(names)]) for row in range(len(ids))]
 
