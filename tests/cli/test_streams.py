@@ -102,3 +102,18 @@ def test_closed_stdout_is_one_line():
 def test_the_checker_alone_cannot_write(certificate):
     for lost, right in ((">/dev/full", 3), (">&-", 3)):
         assert shell(f"'{sys.executable}' -m varnum.checker {certificate} {lost}")[0] == right
+
+
+def test_a_dash_is_standard_input(tmp_path):
+    import numpy as np
+
+    (tmp_path / "s.csv").write_text("\n".join(map(str, range(1, 31))))
+    read = shell(f"{VN} series s.csv --window 5", tmp_path)
+    assert read[0] == 0
+    assert shell(f"{VN} series - --window 5 < s.csv", tmp_path)[:2] == read[:2]
+    np.savez(tmp_path / "net.npz", W=[[2.0, 0.1], [0.0, 2.0]], b=[0.01, 0.0])
+    code, out, _ = shell(f"{VN} loop net.npz --json", tmp_path)
+    piped = shell(f"{VN} loop - --json < net.npz", tmp_path)
+    assert piped[:2] == (code, out.replace("net.npz", "-"))
+    code, out, err = shell(f"{VN} series - <&-", tmp_path)
+    assert (code, out, err) == (2, "", "varnum: error: -: standard input is closed\n")

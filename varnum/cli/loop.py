@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.standard_input import file_or_stdin
 from varnum.errors import InputError
 
 Option = typer.Option
@@ -16,7 +17,7 @@ Option = typer.Option
 def loop(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="Arrays W (d, d), b (d): .npz, .safetensors, .pth."),
+        typer.Argument(metavar="FILE", help="W (d, d), b (d): .npz, .safetensors, .pth; or -."),
     ] = None,
     activation: Annotated[
         str | None,
@@ -109,7 +110,7 @@ def loop(
 
     with progress() as say:
         say(f"reading {file}")
-        state = read_file(str(file))
+        state = read_file(str(file_or_stdin(file)))
         if is_block(state):
             if count or regions is not None or plot is not None:
                 raise InputError(f"{file}: a looped block; --count, --regions, --plot need W and b")

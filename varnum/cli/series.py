@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from varnum.cli.common import Json, Timeout, limit, progress
+from varnum.cli.standard_input import file_or_stdin
 from varnum.text import filled
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ Option = typer.Option
 
 
 def series(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A CSV file; header optional.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.csv", help="CSV, a header is optional; or -.")
+    ],
     window: Annotated[int, Option(help="Tokens per window, T.")] = 12,
     skip: Annotated[bool, Option("--skip", help="Add the last token to the output.")] = False,
     normalise: Annotated[
@@ -51,7 +54,7 @@ def series(
         _can_draw(plot)
     with progress() as say:
         say(f"reading {file}")
-        name, values, header = read_column(file, column)
+        name, values, header = read_column(file_or_stdin(file, text=True), column)
         say(f"{len(values)} values in windows of {window}")
         result = answer(values, question)
     if header is not None:
