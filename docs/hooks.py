@@ -4,10 +4,13 @@ import html
 import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+
+from varnum.proof.ledger import Claim
 
 ROOT = Path(__file__).parents[1]
 # what pymdownx.arithmatex makes of $..$ and $$..$$
@@ -41,7 +44,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         from varnum.proof.ledger import claims
         from varnum.proof.page import render
 
-        markdown = render(claims()[Path(page.file.src_uri).stem])
+        markdown = render(literal(claims()[Path(page.file.src_uri).stem]))
     return re.sub(r"<!-- table: (\w+) -->", lambda found: TABLES[found[1]](), markdown)
 
 
@@ -141,7 +144,21 @@ def all_claims() -> str:
 
 def escape(text: str) -> str:
     """Text of a table's cell: no bar ends it, no star or underscore sets it."""
-    return re.sub(r"([|*_<$\\])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([|*_$\\])", r"\\\1", " ".join(text.split()))
+    return text.replace("<", "&lt;")
+
+
+def literal(claim: Claim) -> Claim:
+    """The claim with formulas of its front matter as they are: `b* < <u, v>` sets nothing."""
+
+    def plain(text: str) -> str:
+        kept = re.split(r"(`[^`]*`|\$[^$]+\$|(?<![\w*])\*\w[^*]*\w\*(?![\w*]))", text)
+        for i in range(0, len(kept), 2):
+            kept[i] = re.sub(r"([*_])", r"\\\1", kept[i]).replace("<", "&lt;")
+        return "".join(kept)
+
+    texts = {n: plain(getattr(claim, n)) for n in ("statement", "source", "repaired", "tight")}
+    return replace(claim, **texts, hypotheses=tuple(map(plain, claim.hypotheses)))
 
 
 TABLES = {

@@ -7,8 +7,9 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -110,14 +111,30 @@ def test_outcomes_agree_with_the_ledger() -> None:
     assert still_open == set(re.findall(r"`([\w-]+)`", text.split("## Stated, not")[1]))
 
 
-def test_latex_becomes_mathml_and_bad_latex_fails_the_build() -> None:
-    pytest.importorskip("math_core", reason="math-core is not installed: the extra 'docs'")
+def load_hooks() -> ModuleType:
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: the extra 'docs'")
     spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
     assert spec is not None
     assert spec.loader is not None
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)
+    return hooks
+
+
+def test_formulas_of_the_front_matter_are_shown_as_they_are() -> None:
+    """A browser takes `<u, v>` for a tag, Markdown `b* = g* c` for emphasis."""
+    hooks = load_hooks()
+    claim = replace(
+        claims()["ov-head"], statement="b* = g* c, *every* <u_i, v>, `a*b*`", hypotheses=("x_a*",)
+    )
+    assert hooks.literal(claim).statement == r"b\* = g\* c, *every* &lt;u\_i, v>, `a*b*`"
+    assert hooks.literal(claim).hypotheses == (r"x\_a\*",)
+    assert hooks.escape("a|b <= *c") == r"a\|b &lt;= \*c"
+
+
+def test_latex_becomes_mathml_and_bad_latex_fails_the_build() -> None:
+    pytest.importorskip("math_core", reason="math-core is not installed: the extra 'docs'")
+    hooks = load_hooks()
     page = SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
     inline = hooks.on_page_content('<span class="arithmatex">\\(a &lt; b\\)</span>', page)
     assert "<math>" in inline
