@@ -36,6 +36,13 @@ def error(
         str | None,
         typer.Option(help="Logits (B, L, V) of any run of it: .npy, or .npz with `logits`."),
     ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(help="Its image (B, 3, h, w) in 0..1: .npy, or .npz with `image`."),
+    ] = None,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Bound the image too: of what is run here, or float64.")
+    ] = False,
     attention: Annotated[
         str | None, typer.Option(help="Or run it here: attention kernel exact or lowrank ..")
     ] = None,
@@ -95,6 +102,8 @@ def error(
     give a kernel error (--kernel-error), and every model within it is. The seed is drawn by this
     machine after all bounds are fixed, so there is no --seed.
 
+    --image, or --decode, bounds the decoder's image of these tokens as well.
+
     With --prompts labels and tokens are drawn here, and the statement is about such inputs; for
     what is run here, also about the distance between the two laws of tokens.
 
@@ -117,11 +126,14 @@ def error(
         raise InputError("device: is for a run made here; give --backend, --dtype or --attention")
     if output_error != "1e-2" and attention != "lowrank":
         raise InputError("output_error: is for --attention lowrank")
+    if image is not None and (runs or decode):
+        raise InputError("image: give either --image, or --decode and what to run here, not both")
     model = load_model(var, vae, config, random, 0)
     if prompts is not None:
         fixed = {
             "tokens": tokens, "logits": logits, "kernel-error": kernel_error,
-            "model-error": model_error, "out": out, "record": record,
+            "model-error": model_error, "out": out, "image": image,
+            "decode": decode or None, "record": record,
         }  # fmt: skip
         for name, value in fixed.items():
             if value is not None:
@@ -139,17 +151,24 @@ def error(
     chosen = parse_labels(labels or "0", model.var.num_classes, 0)
     forced = _greedy(model, chosen) if tokens is None else read_tokens(tokens)
     given = None if logits is None else read_logits(logits)
+    shown = None if image is None else read_array(image, "image")
     if runs:
         given = _run(model, chosen, forced, attention, output_error, backend, dtype, device)
+        if decode:
+            shown = _decoded(model, forced, attention, output_error, backend, dtype, device)
     with progress() as say:
         found = error_of(
-            model, chosen, forced, given, kernel_error=kernel_error, model_error=model_error,
-            margins=margins, samples=samples, chance=chance, say=say,
+            model, chosen, forced, given, image=shown, decode=decode,
+            kernel_error=kernel_error, model_error=model_error, margins=margins,
+            samples=samples, chance=chance, say=say,
         )  # fmt: skip
     if found.exit_code == 0 and (out is not None or record is not None):
         try:
             if out is not None:
-                np.savez(out, logits=found.centre, bound=found.bound)
+                arrays: dict[str, Any] = {"logits": found.centre, "bound": found.bound}
+                if found.image_error is not None:
+                    arrays |= {"image": found.image, "image_bound": found.image_bound}
+                np.savez(out, **arrays)
             if record is not None:
                 from varnum.propagate.ensemble.record import record_of
 
@@ -225,28 +244,66 @@ def _run(
 ) -> Any:
     import numpy as np
 
-    from varnum.cli.run import attention_kernel
-    from varnum.model.backend import Backend, to_numpy
+    from varnum.model.backend import to_numpy
     from varnum.model.generate import teacher_forced_logits
+
+    where, kernel = _place(attention, output_error, backend, dtype, device)
+    every = np.broadcast_to(labels, len(tokens)) if len(labels) == 1 else labels
+    return to_numpy(teacher_forced_logits(model.to(where), every, tokens, kernel))
+
+
+def _decoded(
+    model: Model,
+    tokens: Any,
+    attention: str | None,
+    output_error: str,
+    backend: str | None,
+    dtype: str | None,
+    device: str,
+) -> Any:
+    """The image (B, 3, h, w) of the same run, decoder included."""
+    from varnum.model.backend import to_numpy
+    from varnum.model.generate import image_of
+    from varnum.model.quantizer import accumulate, split_scales
+
+    where, kernel = _place(attention, output_error, backend, dtype, device)
+    placed = model.to(where)
+    f_hat = accumulate(placed.vae_weights, model.vae, split_scales(model.vae, tokens))[-1]
+    return to_numpy(image_of(placed, f_hat, kernel))
+
+
+def _place(
+    attention: str | None,
+    output_error: str,
+    backend: str | None,
+    dtype: str | None,
+    device: str,
+) -> tuple[Any, Any]:
+    """Where it runs, and its attention kernel."""
+    from varnum.cli.run import attention_kernel
+    from varnum.model.backend import Backend
 
     name = backend or ("torch" if dtype == "bfloat16" else "numpy")
     if name == "balls":
         raise InputError("backend: balls enclose the exact run themselves; see `varnum run`")
     where = Backend(name, dtype or "float64", device)
-    kernel = attention_kernel(attention or "exact", output_error)
-    every = np.broadcast_to(labels, len(tokens)) if len(labels) == 1 else labels
-    return to_numpy(teacher_forced_logits(model.to(where), every, tokens, kernel))
+    return where, attention_kernel(attention or "exact", output_error)
 
 
 def read_logits(path: str) -> Any:
     """Logits from a .npy, or a .npz with `logits`."""
+    return read_array(path, "logits")
+
+
+def read_array(path: str, name: str) -> Any:
+    """From a .npy, or what a .npz has under `name`."""
     import numpy as np
 
     from varnum.model.npfile import read_arrays, readable_file
 
-    readable_file(path, "logits: ")
+    readable_file(path, f"{name}: ")
     try:
         found: Any = read_arrays(path)
-        return found if isinstance(found, np.ndarray) else found["logits"]
+        return found if isinstance(found, np.ndarray) else found[name]
     except Exception as problem:  # zipfile, zlib and NumPy each have their own
-        raise InputError(f"logits: {path}: no readable logits ({str(problem)[:120]})") from None
+        raise InputError(f"{name}: {path}: no readable {name} ({str(problem)[:120]})") from None

@@ -57,6 +57,23 @@ def test_given_logits_are_bounded(
     assert kept["bound"].shape == kept["logits"].shape == logits.shape
 
 
+def test_an_image_is_bounded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The image of `varnum run`, off by a half in one pixel; then a narrower run's, made here."""
+    free, bounds = tmp_path / "free.npz", str(tmp_path / "bounds.npz")
+    assert run(f"run --random var-tiny --labels 3 --out {free}", capsys)[0] == 0
+    image = np.load(free)["image"]
+    image[0, 1, 2, 3] += 0.5 if image[0, 1, 2, 3] < 0.5 else -0.5
+    np.save(tmp_path / "off.npy", image)
+    base = f"error --random var-tiny --labels 3 --tokens {free} --samples 16"
+    code, text, _ = run(f"{base} --image {tmp_path}/off.npy --out {bounds}", capsys)
+    assert code == 0
+    assert "image within       0.501 of the exact model's" in text
+    kept = np.load(bounds)
+    assert np.sort(np.abs(kept["image"] - image).ravel())[-2] <= kept["image_bound"].max()
+    code, text, _ = run(f"{base} --dtype float32 --decode --json", capsys)
+    assert (code, 1e-8 < json.loads(text)["image_error"] < 1e-5) == (0, True)
+
+
 @pytest.mark.parametrize("eps", ["0.001", None])
 def test_a_run_takes_the_kernel_error_that_was_found(
     eps: str | None,
@@ -89,6 +106,7 @@ def test_a_run_takes_the_kernel_error_that_was_found(
     ("options", "word"),
     [
         ("--logits x.npy --dtype float32", "--logits: give either"),
+        ("--image x.npy --decode", "--image: give either"),
         ("--samples 3", "--samples"),
         ("--chance 2", "--chance: 2 is not allowed"),
         ("--kernel-error 1e-3 --model-error 1e-3", "give one of"),

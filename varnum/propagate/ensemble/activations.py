@@ -1,4 +1,4 @@
-"""GELU's tanh form with two derivatives, written with exp alone; errors of each, absolute.
+"""GELU's tanh form and SiLU with two derivatives, by exp alone; errors of each, absolute.
 
 gelu(x) = x sigma(2 s (x + 0.044715 x^3)), s = sqrt(2/pi). Assumed of exp: 4 units in the last
 place.
@@ -17,8 +17,8 @@ _CUBIC = 0.044715
 
 
 @dataclass(frozen=True)
-class Gelu:
-    """gelu, gelu', |gelu''| at x, and the error of the value; gelu' is within `SLOPE_ERROR`."""
+class Smooth:
+    """f, f', |f''| at x, and the error of the value; f' is within `SLOPE_ERROR`."""
 
     value: Floats
     error: Floats
@@ -29,7 +29,7 @@ class Gelu:
 SLOPE_ERROR = 2.0**-40
 
 
-def gelu(x: Floats) -> Gelu:
+def gelu(x: Floats) -> Smooth:
     """Of finite x; the error is proved for |x| <= 60, beyond which the tails are below 2^-900."""
     inner = 2 * _SLOPE * (x + _CUBIC * x * x * x)
     low = np.exp(-np.abs(inner))  # never overflows
@@ -42,10 +42,22 @@ def gelu(x: Floats) -> Gelu:
     second = other * (2 * first + x * (2 * _SLOPE * 6 * _CUBIC * x) + x * tilt * first * first)
     # sigma is off by 16 u |inner| sigma (1 - sigma) and 16 u sigma; |inner| (1 - sigma) |x| < 2^4
     error = 2.0**-46 * (np.abs(x) + np.abs(value))
-    return Gelu(value, error, slope, np.abs(second) * (1 + 2.0**-20) + 2.0**-30)
+    return Smooth(value, error, slope, np.abs(second) * (1 + 2.0**-20) + 2.0**-30)
 
 
 def silu(x: Floats) -> tuple[Floats, Floats]:
     """x/(1 + e^-x) and its error, 16 u relative; |x| <= 700."""
     value = x / (1 + np.exp(-x))
     return value, 2.0**-49 * np.abs(value)
+
+
+def smooth_silu(x: Floats) -> Smooth:
+    """SiLU of |x| <= 700: f' = s + x s (1 - s), f'' = s (1 - s) (2 + x (1 - 2s)), s = sigma(x)."""
+    value, error = silu(x)
+    low = np.exp(-np.abs(x))
+    gate = np.where(x >= 0, 1.0, low) / (1 + low)
+    other = low / (1 + low) ** 2  # s (1 - s); |x| s (1 - s) < 1/4
+    tilt = np.where(x >= 0, -1.0, 1.0) * (1 - low) / (1 + low)  # 1 - 2s
+    second = other * (2 + x * tilt)
+    slope = gate + x * other
+    return Smooth(value, error, slope, np.abs(second) * (1 + 2.0**-20) + 2.0**-30)

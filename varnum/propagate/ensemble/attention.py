@@ -58,7 +58,7 @@ def attention(
             scale = 0.25 / float(np.sqrt(d))
             q = ensemble.inject(q, f"{at}, q")
             k = ensemble.inject(k, f"{at}, k")
-        _head(ensemble, q, k, v, scale, eta, config.lengths, at, out, slice(h * d, (h + 1) * d))
+        head(ensemble, q, k, v, scale, eta, config.lengths, at, out, slice(h * d, (h + 1) * d))
     return out
 
 
@@ -87,7 +87,7 @@ def unit(ensemble: Ensemble, x: Cloud) -> Cloud:
     return Cloud(u, samples, 2 * g * np.abs(u), ball, err)
 
 
-def _head(
+def head(
     ensemble: Ensemble,
     q: Cloud,
     k: Cloud,
@@ -99,6 +99,7 @@ def _head(
     out: Cloud,
     columns: slice,
 ) -> None:
+    """One head into its columns of `out`; q and k are injected, v is as it left its linear map."""
     r_q, r_k = (ensemble.norm(x.samples, x.err, 0) for x in (q, k))
     r_v = (ensemble.norm(v.samples, v.err, 0) + l2(v.entry)) * UP
     size_q, size_k, size_v = l2(q.centre), l2(k.centre), l2(v.centre)

@@ -20,8 +20,9 @@ from varnum.floats.guard import certifying
 from varnum.model.generate import Model
 from varnum.outward import at_least, at_most, float_up
 from varnum.propagate.ensemble import given as g
-from varnum.propagate.ensemble.inputs import conditions, embedded
+from varnum.propagate.ensemble.inputs import conditions, embedded, latent
 from varnum.propagate.ensemble.ops import Logits
+from varnum.propagate.ensemble.picture import Image, Picture, check_memory, unit_image
 from varnum.propagate.ensemble.protocol import Accepted, Plan, Start, certify, estimate_bound
 from varnum.propagate.forms import Floats
 from varnum.text import filled
@@ -45,6 +46,8 @@ class RunError(Value):
     rounding_bound: largest |exact - float64 run|; measured: largest |given - float64 run|, None
     where no logits were given; logit_error: largest bound of |exact - given|, or rounding_bound.
     tokens_certain: of `tokens`, those whose largest logit is certainly the exact model's largest.
+    image_error: as logit_error, of the image in [0, 1]; None where it was not asked for; `image`
+    and `image_bound` (B, 3, h, w) enclose the exact one.
     """
 
     verdict: str
@@ -64,6 +67,8 @@ class RunError(Value):
     commitments: tuple[str, ...] = ()
     centre: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
     bound: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
+    image: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
+    image_bound: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
 
     @property
     def assurance(self) -> str:
@@ -130,6 +135,8 @@ class RunError(Value):
         ]
         if self.measured is not None:
             lines.append(f"measured           {at_most(self.measured)} from the float64 run")
+        if self.image_error is not None:
+            lines.append(f"image within       {at_most(self.image_error)} of the exact model's")
         percent = at_least(Fraction(100 * self.tokens_certain, self.tokens))
         lines += [
             f"tokens certain     {self.tokens_certain} of {self.tokens} ({percent} %)",
@@ -146,6 +153,8 @@ def error_of(
     tokens: Any,
     logits: Any = None,
     *,
+    image: Any = None,
+    decode: bool = False,
     kernel_error: str | Fraction | None = None,
     model_error: str | Fraction | None = None,
     margins: bool = False,
@@ -161,7 +170,9 @@ def error_of(
     model_error: the largest kernel error that is verified to keep every logit within it (one
     sequence). margins: bound differences of logits too, for more certain tokens. samples: of the
     ensemble, even; more make a tighter bound and more work. chance: that a false bound is printed,
-    over the draws. Raises InputError. Claim ensemble-run.
+    over the draws; images take half of it. image (B, 3, h, w) in [0, 1], of any implementation's
+    decoder on these tokens, is bounded too; decode: without one, the float64 run's. Raises
+    InputError. Claim ensemble-run.
     """
     plan = Plan(gauss=g.checked_samples(samples))
     total = g.checked_chance(chance)
@@ -173,19 +184,35 @@ def error_of(
         raise InputError("model_error: one sequence of tokens at a time")
     eps = None if kernel_error is None else g.checked_error(kernel_error, "kernel_error", ONE)
     target = None if model_error is None else g.checked_error(model_error, "model_error", LARGE)
-    answers = []
+    if (decode or image is not None) and (kernel_error is not None or model_error is not None):
+        raise InputError("image: no bound for a kernel error; for one run only")
+    decode = decode or image is not None
+    if decode:
+        check_memory(model.vae, plan.gauss)
+    shown = None if image is None else g.checked_image(model, image, len(ids))
+    answers: list[_Found] = []
+    images: list[Image] = []
     with certifying():
         for row, sequence in enumerate(ids):
             say(f"sequence {row + 1} of {len(ids)}")
             x, error = embedded(model, label_of[row], sequence)
             vectors = conditions(model, label_of[row])
             start = Start(model.var_weights, model.var, x, error, vectors, margins=margins)
-            part = replace(plan, chance=total / len(ids))
+            part = replace(plan, chance=total / len(ids) / (2 if decode else 1))
             found = _one(start, part, eps, target, say)
             if isinstance(found, Unknown):
                 return _refused(model, found, total, plan)
             answers.append(found)
-        return _answer(model, answers, given, total, plan)
+            if decode:
+                say(f"image {row + 1} of {len(ids)}")
+                picture = Picture(model.vae_weights, model.vae, *latent(model, sequence))
+                drawn = certify(picture, replace(part, split=False), say)
+                if isinstance(drawn, Unknown):
+                    return _refused(model, Unknown(f"image: {drawn.reason}"), total, plan)
+                answers[-1] = replace(found, picture=drawn)
+                images.append(unit_image(drawn.end, model.vae))
+        answer = _answer(model, answers, given, total, plan)
+        return _with_image(answer, images, shown) if decode else answer
 
 
 ONE, LARGE = Fraction(1), Fraction(10**6)
@@ -198,6 +225,7 @@ class _Found:
     exact: Accepted
     perturbed: Accepted | None = None
     eps: Fraction | None = None
+    picture: Accepted | None = None
 
     def error(self) -> Floats:
         """Bound of |perturbed - exact|, or of |exact - centre|, (L, V)."""
@@ -294,7 +322,7 @@ def _answer(
     certain = np.stack([_certain(f) for f in found])
     if given is not None:
         certain &= given.argmax(-1) == centre.argmax(-1)
-    both = [a for f in found for a in (f.exact, f.perturbed) if a is not None]
+    both = [a for f in found for a in (f.exact, f.perturbed, f.picture) if a is not None]
     eps = found[0].eps
     return RunError(
         "proved",
@@ -313,6 +341,14 @@ def _answer(
         centre=centre,
         bound=bound,
     )
+
+
+def _with_image(answer: RunError, images: list[Image], given: Floats | None) -> RunError:
+    centre = np.stack([image.centre for image in images])
+    bound = np.stack([image.bound for image in images])
+    difference = 0.0 if given is None else np.abs(given - centre) * (1 + 2.0**-50)
+    error = float_up(((difference + bound) * (1 + 2.0**-50)).max())
+    return replace(answer, image_error=error, image=centre, image_bound=bound)
 
 
 def _certain(found: _Found) -> Any:

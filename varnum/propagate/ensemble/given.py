@@ -67,3 +67,16 @@ def checked_logits(model: Model, logits: Any, rows: int) -> Floats:
     if given.shape != expected:
         raise InputError(f"logits: shape {given.shape}, expected {expected}")
     return given
+
+
+def checked_image(model: Model, image: Any, rows: int) -> Floats:
+    """Images (B, 3, h, w) in [0, 1]; one may come without B."""
+    given = exact_floats(image, "image")
+    if given.ndim == 3:
+        given = given[None]
+    side = model.vae.image_size
+    if given.shape != (rows, 3, side, side):
+        raise InputError(f"image: shape {given.shape}, expected {(rows, 3, side, side)}")
+    if given.min() < 0 or given.max() > 1:
+        raise InputError("image: entries must be from 0 to 1, as `varnum run --out` writes them")
+    return given

@@ -68,6 +68,18 @@ def _maps(w: Mapping[str, Any], vae: VaeConfig, tokens: Any) -> tuple[list[Float
     return found
 
 
+def latent(model: Model, tokens: Any) -> tuple[Floats, Floats]:
+    """f_hat (Cvae, P, P) of tokens (L,), and a bound of its error."""
+    w, vae = _Wide(model.vae_weights), model.vae
+    scales = split_scales(vae, np.asarray(tokens)[None])
+    value, size = (
+        sum(_term(w, vae, s, ids, absolute)[0] for s, ids in enumerate(scales))
+        for absolute in (False, True)
+    )
+    roundings = 2 * (vae.latent + 2) + 9 * vae.Cvae + 8 + len(scales)
+    return np.asarray(value), np.asarray(gamma(roundings + 8) * size * UP)
+
+
 def _term(w: Mapping[str, Any], vae: VaeConfig, scale: int, ids: Any, absolute: bool) -> Floats:
     """What a scale adds to f_hat, (1, Cvae, P, P), as `quantizer.scale_term`."""
 

@@ -59,44 +59,10 @@ class Clouds:
         return np.asarray(self.weights[name], dtype=np.float64)
 
     def layer_norm(self, x: Cloud, place: str) -> Cloud:
-        """J = (I - c0 c0'/(C s^2))/s on centred deviations; tau and nu of `sites.normalised`."""
+        """LayerNorm of each token; a supremum of its output's deviation is kept for `modulate`."""
         self.place = place
-        width = x.centre.shape[-1]
-        g = gamma(2 * width + 24)
-        mean = x.centre.mean(-1, keepdims=True)
-        c0 = x.centre - mean
-        s2 = (c0 * c0).mean(-1, keepdims=True) + self.config.norm_eps
-        s = np.sqrt(s2)
-        y = c0 / s
-        off = np.abs(x.centre).mean(-1, keepdims=True) / s  # the mean's rounding, in units of s
-        if not (np.isfinite(off).all() and (g * (1 + off) < 2.0**-33).all()):
-            raise ArithmeticError(f"{place}: LayerNorm loses all digits here")
-        norm = self.ensemble.norm(x.samples, x.err, 0)
-        ratio = norm / (s[:, 0] * np.sqrt(width)) * UP  # sqrt beta
-        a = ratio
-        if self.ensemble.noise.cauchy:
-            a = np.minimum(a, self._alpha(x, y, s, g, off))
-        tau, nu = sites.normalised(a, ratio**2 * UP)
-        root = np.sqrt(width) * UP
-        ball = root * (tau + ratio * nu) * UP
-        self.reach = root * (ratio * (1 + nu) + tau + a * nu) * UP
-        samples = np.empty_like(x.samples)
-        err = np.empty_like(x.err)
-        for t in range(len(c0)):
-            z = x.samples[t]  # (M, C)
-            err[t] = 8 * g * (1 + off[t]) * l2(z) / s[t] * UP
-            z = z - z.mean(-1, keepdims=True)
-            along = (z @ y[t]) / width
-            samples[t] = (z - along[:, None] * y[t]) / s[t]
-        entry = g * (off + np.abs(y) * (3 + 2 * off)) * UP
-        return Cloud(y, samples, entry, ball, err)
-
-    def _alpha(self, x: Cloud, y: Floats, s: Floats, g: float, off: Floats) -> Floats:
-        """sup |c0.delta|/(C s^2) as a linear form."""
-        width = y.shape[-1]
-        value = np.einsum("lmc,lc->lm", x.samples, y)[..., None] / (width * s[:, :, None])
-        size = np.stack([l2(z) for z in x.samples]) / (s * np.sqrt(width))
-        return self.ensemble.forms(value, 8 * g * (1 + off) * size, 0)[:, 0] * (1 + 8 * g)
+        y, self.reach = layer_norm(self.ensemble, x, self.config.norm_eps, place)
+        return y
 
     def modulate(self, x: Cloud, scale: Vector, shift: Vector) -> Cloud:
         """J = diag(1 + scale); a place with its own group."""
@@ -218,3 +184,47 @@ class Clouds:
             hidden = self.ensemble.inject(hidden, f"blocks.{block}, GELU", first)
             parts.append(dense(hidden, w2, b2))
         return joined(parts)
+
+
+def layer_norm(ensemble: Ensemble, x: Cloud, eps: float, place: str) -> tuple[Cloud, Floats]:
+    """(x - mean)/s per token, s^2 the variance and eps; and a supremum of its deviation (L,).
+
+    J = (I - c0 c0'/(C s^2))/s on centred deviations; tau and nu of `sites.normalised`.
+    """
+    width = x.centre.shape[-1]
+    g = gamma(2 * width + 24)
+    mean = x.centre.mean(-1, keepdims=True)
+    c0 = x.centre - mean
+    s2 = (c0 * c0).mean(-1, keepdims=True) + eps
+    s = np.sqrt(s2)
+    y = c0 / s
+    off = np.abs(x.centre).mean(-1, keepdims=True) / s  # the mean's rounding, in units of s
+    if not (np.isfinite(off).all() and (g * (1 + off) < 2.0**-33).all()):
+        raise ArithmeticError(f"{place}: LayerNorm loses all digits here")
+    norm = ensemble.norm(x.samples, x.err, 0)
+    ratio = norm / (s[:, 0] * np.sqrt(width)) * UP  # sqrt beta
+    a = ratio
+    if ensemble.noise.cauchy:
+        a = np.minimum(a, _alpha(ensemble, x, y, s, g, off))
+    tau, nu = sites.normalised(a, ratio**2 * UP)
+    root = np.sqrt(width) * UP
+    ball = root * (tau + ratio * nu) * UP
+    reach = root * (ratio * (1 + nu) + tau + a * nu) * UP
+    samples = np.empty_like(x.samples)
+    err = np.empty_like(x.err)
+    for t in range(len(c0)):
+        z = x.samples[t]  # (M, C)
+        err[t] = 8 * g * (1 + off[t]) * l2(z) / s[t] * UP
+        z = z - z.mean(-1, keepdims=True)
+        along = (z @ y[t]) / width
+        samples[t] = (z - along[:, None] * y[t]) / s[t]
+    entry = g * (off + np.abs(y) * (3 + 2 * off)) * UP
+    return Cloud(y, samples, entry, ball, err), reach
+
+
+def _alpha(ensemble: Ensemble, x: Cloud, y: Floats, s: Floats, g: float, off: Floats) -> Floats:
+    """sup |c0.delta|/(C s^2) as a linear form."""
+    width = y.shape[-1]
+    value = np.einsum("lmc,lc->lm", x.samples, y)[..., None] / (width * s[:, :, None])
+    size = np.stack([l2(z) for z in x.samples]) / (s * np.sqrt(width))
+    return ensemble.forms(value, 8 * g * (1 + off) * size, 0)[:, 0] * (1 + 8 * g)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Start:
-    """A run in numbers: x (L, C) and AdaLN vectors, each with a bound of its error."""
+    """The transformer's run: x (L, C) and AdaLN vectors, each with a bound of its error."""
 
     weights: Mapping[str, Any]
     config: VarConfig
@@ -48,6 +48,55 @@ class Start:
     conditions: Sequence[tuple[Vector, ...]]
     eta: float = 0.0
     margins: bool = False
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of each scale."""
+        return self.config.lengths
+
+    def through(self, ensemble: Ensemble) -> Logits:
+        """From the embeddings to the logits."""
+        count, width = self.x.shape
+        cloud = Cloud(
+            self.x,
+            np.zeros((count, ensemble.rows, width)),
+            self.x_error,
+            np.zeros(count),
+            np.zeros((count, ensemble.rows)),
+        )
+        ops = Clouds(self.weights, self.config, ensemble, self.eta, self.margins)
+        end: Logits = walk(ops, ensemble.inject(cloud, "embeddings"), self.conditions)
+        return end
+
+    def estimated_forms(self) -> int:
+        """Forms of the walk, about: logits, hidden units, attention logits, norms."""
+        config = self.config
+        length, depth = config.length, config.depth
+        each = config.num_heads * length * (length + 8) + length * (config.hidden + 8)
+        return 2 * (depth * each + 2 * length * config.vocab_size)
+
+    def fixed(self) -> tuple[str, Mapping[str, Any], list[Floats]]:
+        """What the commitment hashes: sizes, weights, arrays."""
+        vectors = [part for block in self.conditions for pair in block for part in pair]
+        named = repr((self.config, self.eta, self.margins))
+        return named, self.weights, [self.x, self.x_error, *vectors]
+
+
+class Run(Protocol):
+    """What the protocol certifies: a walk through one ensemble (`Start`, `picture.Picture`)."""
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of each scale."""
+
+    def through(self, ensemble: Ensemble) -> Logits:
+        """The whole walk: the float run's end and a bound of its deviation."""
+
+    def estimated_forms(self) -> int:
+        """Forms of the walk, about; only the pilot goes by it."""
+
+    def fixed(self) -> tuple[str, Mapping[str, Any], list[Floats]]:
+        """What the commitment hashes: sizes, weights, arrays."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +110,7 @@ class Accepted:
 
 
 def certify(
-    start: Start, plan: Plan, say: Callable[[str], None] = lambda _: None
+    start: Run, plan: Plan, say: Callable[[str], None] = lambda _: None
 ) -> Accepted | Unknown:
     """Run the protocol; Unknown after the last try, with the site that refused.
 
@@ -74,15 +123,15 @@ def certify(
         say(f"try {attempt}: pilot")
         try:
             pilot = Pilot(slack)
-            guess = budget / max(forms, estimated_forms(start, plan))
-            ops = _walk(start, plan, pilot, os.urandom(32), attempt, guess)[1]
-            forms = ops.ensemble.forms_used
+            guess = budget / max(forms, start.estimated_forms())
+            forms = _walk(start, plan, pilot, os.urandom(32), attempt, guess)[1].forms_used
             commitment = commit(start, plan, pilot.radii, attempt, forms)
             seed = hashlib.sha256(b"varnum chance|" + commitment + os.urandom(32)).digest()
             say(f"try {attempt}: verification")
-            end, ops = _walk(start, plan, Fixed(pilot.radii), seed, attempt, budget / forms)
-            ops.ensemble.ledger.end()
-            if ops.ensemble.forms_used > forms:
+            fixed = Fixed(pilot.radii)
+            end, ensemble = _walk(start, plan, fixed, seed, attempt, budget / forms)
+            fixed.end()
+            if ensemble.forms_used > forms:
                 raise Refused("more forms than were counted")
             if np.isfinite(end.centre).all() and np.isfinite(end.bound).all():
                 return Accepted(end, attempt, commitment.hex(), forms)
@@ -92,52 +141,32 @@ def certify(
     return Unknown(f"not certified (try {len(plan.slacks)} of {len(plan.slacks)}): {reason}")
 
 
-def estimate_bound(start: Start, plan: Plan) -> Logits | None:
+def estimate_bound(start: Run, plan: Plan) -> Logits | None:
     """What a pilot alone would say; None where it is refused. No statement: its noise chose it."""
-    chance = plan.chance / 2 / estimated_forms(start, plan)
+    chance = plan.chance / 2 / start.estimated_forms()
     try:
-        end: Logits = _walk(start, plan, Pilot(plan.slacks[0]), os.urandom(32), 1, chance)[0]
+        end = _walk(start, plan, Pilot(plan.slacks[0]), os.urandom(32), 1, chance)[0]
     except ArithmeticError:
         return None
     return end if np.isfinite(end.bound).all() else None
 
 
-def estimated_forms(start: Start, plan: Plan) -> int:
-    """Forms of the walk, about: logits, hidden units, attention logits, norms."""
-    config = start.config
-    length, depth = config.length, config.depth
-    each = config.num_heads * length * (length + 8) + length * (config.hidden + 8)
-    return 2 * (depth * each + 2 * length * config.vocab_size)
-
-
 def _walk(
-    start: Start, plan: Plan, ledger: Pilot | Fixed, seed: bytes, attempt: int, chance: Fraction
-) -> tuple[Any, Clouds]:
+    start: Run, plan: Plan, ledger: Pilot | Fixed, seed: bytes, attempt: int, chance: Fraction
+) -> tuple[Logits, Ensemble]:
     noise = Noise(seed, attempt, plan.gauss, plan.cauchy)
-    ensemble = Ensemble(noise, ledger, start.config.lengths, chance, plan.floor, plan.split)
-    count, width = start.x.shape
-    cloud = Cloud(
-        start.x,
-        np.zeros((count, ensemble.rows, width)),
-        start.x_error,
-        np.zeros(count),
-        np.zeros((count, ensemble.rows)),
-    )
-    ops = Clouds(start.weights, start.config, ensemble, start.eta, start.margins)
+    ensemble = Ensemble(noise, ledger, start.lengths, chance, plan.floor, plan.split)
     with np.errstate(all="ignore"):  # an infinity is refused by the site that it reaches
-        cloud = ensemble.inject(cloud, "embeddings")
-        return walk(ops, cloud, start.conditions), ops
+        return start.through(ensemble), ensemble
 
 
-def commit(start: Start, plan: Plan, radii: list[Floats], attempt: int, forms: int) -> bytes:
+def commit(start: Run, plan: Plan, radii: list[Floats], attempt: int, forms: int) -> bytes:
     """SHA-256 of everything that was fixed: weights, run, radii, sizes of the ensemble."""
-    digest = hashlib.sha256(
-        repr((plan, start.config, start.eta, start.margins, attempt, forms)).encode()
-    )
-    for name in sorted(start.weights):
+    named, weights, arrays = start.fixed()
+    digest = hashlib.sha256(repr((plan, named, attempt, forms)).encode())
+    for name in sorted(weights):
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(np.asarray(start.weights[name])).tobytes())
-    vectors = [part for block in start.conditions for pair in block for part in pair]
-    for array in (start.x, start.x_error, *vectors, *radii):
+        digest.update(np.ascontiguousarray(np.asarray(weights[name])).tobytes())
+    for array in (*arrays, *radii):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.digest()
