@@ -37,7 +37,19 @@ THEN = {
     **{f"** {n}": lambda x, n=n: x**n for n in (-2, -1, 0, 1, 2, 3)},
     **{
         name: getattr(bp, name)
-        for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "sinh", "cosh")
+        for name in (
+            "exp",
+            "expm1",
+            "log",
+            "log1p",
+            "sqrt",
+            "tanh",
+            "sin",
+            "cos",
+            "sinh",
+            "cosh",
+            "erf",
+        )
     },
     **{name: getattr(bp, name) for name in ("abs", "square", "sum", "mean", "max")},
     "min": bp.min,
