@@ -455,6 +455,7 @@ def test_other_norms_and_caps():
         ({"q_norm": ("rms", np.ones((2, 2))), "k_norm": ("l2", None)}, "finite numbers (d,)"),
         ({"q_norm": ("l2", None), "k_norm": ("l2", None)}, "with l2 give a number"),
         ({"softcap": "-1"}, "softcap: -1 is not above 0"),
+        ({"softcap": float("inf")}, "softcap: inf is not finite"),
     ],
 )
 def test_bad_bounds_are_one_line(given, message):

@@ -194,7 +194,31 @@ def some_keys(q, k, v):
     return (q @ k.mT).softmax(-1)[..., :5] @ v[..., :5, :]
 
 
+def spread_over(q, k, v):
+    return ((q @ k.mT).softmax(-1)[..., None] * v[..., None, :, :]).sum(-2)
+
+
+def added_to(q, k, v):
+    weights = (q[0, 0] @ k[0, 0].mT).softmax(-1)
+    return torch.addmm(torch.zeros(len(q[0, 0]), v.shape[-1]), weights, v[0, 0])
+
+
+def one_row(q, k, v):
+    return v[0, 0].mT.mv((k[0, 0] @ q[0, 0, 0]).softmax(-1))
+
+
+def guaranteed(q, k, v):
+    with vn.use():
+        return F.scaled_dot_product_attention(q, k, v)
+
+
+def no_numbers(q, k, v):
+    return F.scaled_dot_product_attention(q * float("nan"), k, v)
+
+
 NOTICED = [
+    (spread_over, "entry by entry"), (added_to, "in addmm"), (one_row, "in mv"),
+    (guaranteed, "varnum.sdpa"), (no_numbers, "off by nan"),
     (changed_between, "do not give its output"), (weights_changed, "multiplied"),
     (weights_mixed, ""), (no_product, "no known product"), (two_products, "joined"),
     (some_keys, "meet no values"),

@@ -112,6 +112,8 @@ BAD = [
     ({"mask": np.ones((9, 3))}, "mask: need booleans"),
     ({"mask": np.ones((9, 3), bool)}, "mask: shape (9, 3) does not fit"),
     ({"scale": float("nan")}, "scale: nan is not finite"),
+    ({"mask": np.ones((len(q0) + 1, len(k0) + 1), bool)}, "does not fit"),
+    ({"q": q0 * 1e30, "k": k0 * 1e30}, "q, k: logits of the sample overflow"),
 ]  # fmt: skip
 
 
@@ -121,6 +123,10 @@ def test_bad_input_is_one_line(change, message):
         vn.triage(**({"q": q0, "k": k0, "v": v0} | change))
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_logits_whose_squares_overflow_float32_are_looked_at():
+    assert vn.triage(q0, k0, v0, scale=1e30).verdict in ("may pay", "cannot pay")
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

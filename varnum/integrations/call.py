@@ -139,7 +139,7 @@ def attended(call: Call, rows: Any) -> tuple[Any, Any]:
     import torch
 
     x = logits(call, rows)
-    sees = (x > -1e30).any(-1, keepdim=True)
+    sees = (~(x <= -1e30)).any(-1, keepdim=True)  # nan is no row without keys
     if call.sinks is not None:
         sinks = call.sinks
         if sinks.shape[-2] > 1:
@@ -181,4 +181,5 @@ def reproduces(call: Call, sample: int, finish: Any = None) -> tuple[bool | None
     size = float(call.v.abs().max()) if finish is None else float(known.abs().max())
     off = torch.where(sees, (found - known).abs(), torch.zeros((), device=known.device))
     worst = float(off.max()) / max(size, 1e-30)
+    worst = worst if math.isfinite(size) else math.nan  # nothing agrees with nan or inf
     return worst <= TOLERANCE.get(str(call.q.dtype).removeprefix("torch."), 5e-2), worst

@@ -28,6 +28,7 @@ _VIEWS = [
 ]  # fmt: skip
 _COPIES = ["clone", "_to_copy", "contiguous", "to", "lift_fresh", "copy"]
 _SOFTMAX = ["_softmax", "_safe_softmax", "softmax"]
+_ALSO = ("addmm", "addbmm", "mv", "addmv", "dot")  # products that no rule follows
 _BEGIN = ("bmm", "mm", "baddbmm", "baddbmm_", "bernoulli_")
 _EXP = ["exp", "exp2", "exp_", "exp2_"]
 
@@ -219,6 +220,9 @@ class Eager:
         if isinstance(node, Noise | Opaque):
             self._put(out, node)
         elif isinstance(node, Probs):
+            known = node.scores is not None and not node.scores.product.weight
+            if known and out.numel() > node.place.numel():  # spread over the values
+                self._report(node.module, "the softmax's weights meet values entry by entry")
             self._put(out, self._weights_times(node, number, other, power))
         elif number is not None and number != 0 and math.isfinite(number):
             self._put(out, node.scaled(number if power > 0 else 1 / number))
@@ -334,6 +338,10 @@ class Eager:
 
     def _other(self, name: str, args: tuple[Any, ...], out: Any) -> None:
         """An operation without a rule: what keeps the shape keeps a node, as unknown."""
+        met = [n for n in map(self._node, args) if isinstance(n, Probs | Opaque)]
+        if met and name.rstrip("_") in _ALSO:
+            self._report(met[0].module, f"the softmax's weights meet values in {name}")
+            return
         if not hasattr(out, "data_ptr") or getattr(out, "is_nested", False):
             return
         for t in args:

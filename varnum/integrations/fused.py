@@ -9,6 +9,7 @@ from typing import Any
 
 from varnum.integrations.call import Call
 from varnum.integrations.mask_kinds import as_boolean, kind_of
+from varnum.integrations.provenance import Lost
 
 _KERNELS = {  # schema name -> index of the mask among the positional arguments, None: by keyword
     "aten::_scaled_dot_product_flash_attention_for_cpu": ("attn_mask", None, 3, 4),
@@ -18,6 +19,7 @@ _KERNELS = {  # schema name -> index of the mask among the positional arguments,
     "aten::_scaled_dot_product_fused_attention_overrideable": ("attn_bias", 3, 4, 5),
 }
 _FAST = ("aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd")
+_OWN = "varnum::sdpa"
 _OUTSIDE = ("flash_attn", "xformers")  # namespaces whose layout is (B, L, H, d); by inference
 Finish = Callable[[Any, Any], Any]
 
@@ -33,7 +35,7 @@ class Found:
 def may_be_fused(func: Any) -> bool:
     """Is it an operation that `fused` knows?"""
     name = func._schema.name
-    return name in _KERNELS or name in _FAST or name.split("::")[0] in _OUTSIDE
+    return name in (*_KERNELS, *_FAST, _OWN) or name.split("::")[0] in _OUTSIDE
 
 
 def fused(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, module: str,
@@ -48,6 +50,8 @@ def fused(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, mo
             q, k, v, mask, _get(args, kwargs, causal, "is_causal", False), kwargs.get("scale"),
             _get(args, kwargs, dropout, "dropout_p", 0.0), out[0], name[6:], module, index,
         ))  # fmt: skip
+    elif name == _OWN:  # exact only within its target, which no check here knows
+        raise Lost("attention by varnum.sdpa (vn.use) is not captured")
     elif name == _FAST[0]:
         yield from _native(args, kwargs, out, module, index)
     elif name == _FAST[1]:

@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float32]
 Word = Literal["pays", "may pay", "cannot pay"]
 MOST_RANK = 48
 """Ranks above are not told apart: the answer is the same."""
+_LARGE = 1e15  # of a logit: up to here sums of squares stay in float32
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,11 +104,17 @@ def triage(
         raise InputError(f"scale: {scale} is not finite")
     rng = np.random.default_rng(seed)
     rows, keys = (np.sort(rng.permutation(len(x))[:sample]) for x in (q, k))
-    q, k, v = (np.asarray(x, dtype=np.float32) for x in (q[rows], k[keys], v[keys]))
-    seen = None if mask is None else _seen(mask, rows, keys, (len(rows), len(keys)))
+    lengths = len(q), len(k)
+    with np.errstate(over="ignore"):
+        q, k, v = (np.asarray(x, dtype=np.float32) for x in (q[rows], k[keys], v[keys]))
+    seen = None if mask is None else _seen(mask, rows, keys, lengths)
     if not all(np.isfinite(x).all() for x in (q, k, v)):
         raise InputError("q, k, v: nan or inf in the sample; all entries must be finite")
-    return _look((np.float32(scale) * q) @ k.T, q, k, v, seen, target)
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = (np.float32(scale) * q) @ k.T
+    if not np.isfinite(logits).all():
+        raise InputError("q, k: logits of the sample overflow float32; nothing is said of them")
+    return _look(logits, q, k, v, seen, target)
 
 
 def _look(x: Floats, q: Floats, k: Floats, v: Floats, seen: Any, target: Fraction) -> Triage:
@@ -115,10 +122,12 @@ def _look(x: Floats, q: Floats, k: Floats, v: Floats, seen: Any, target: Fractio
     spread = _half_range(centred, seen)
     weights = np.exp(x - x.max(1, keepdims=True)) if seen is None else _masked(x, seen)
     weights /= weights.sum(1, keepdims=True)
-    squares = centred if seen is None else np.where(seen, centred, 0.0)
+    squares: Any = centred if seen is None else np.where(seen, centred, 0.0)
+    squares = squares.astype(np.float64) if np.abs(x).max() > _LARGE else squares
     gram = squares @ squares.T if len(squares) <= squares.shape[1] else squares.T @ squares
+    gram = gram.astype(np.float64)
     fourth = float(np.sum(gram * gram))
-    lengths = [np.linalg.norm(y, axis=1) for y in (q, k)]
+    lengths = [np.linalg.norm(y.astype(np.float64), axis=1) for y in (q, k)]
     found = Triage(
         "may pay", (), to_text(target), (len(x), x.shape[1]),
         float(np.abs(x if seen is None else np.where(seen, x, 0)).max()),
@@ -260,8 +269,6 @@ def _seen(mask: Any, rows: Any, keys: Any, size: tuple[int, int]) -> Any:
     mask = mask.cpu().numpy() if hasattr(mask, "cpu") else np.asarray(mask)
     if mask.dtype != bool or mask.ndim != 2:
         raise InputError(f"mask: need booleans (Lq, Lk), got {mask.dtype} of shape {mask.shape}")
-    try:
-        mask = mask[rows] if len(mask) > 1 else np.broadcast_to(mask, (size[0], mask.shape[1]))
-        return np.broadcast_to(mask[:, keys] if mask.shape[1] > 1 else mask, size)
-    except (IndexError, ValueError):
-        raise InputError(f"mask: shape {mask.shape} does not fit q and k") from None
+    if any(n not in (1, m) for n, m in zip(mask.shape, size, strict=True)):
+        raise InputError(f"mask: shape {mask.shape} does not fit q and k")
+    return np.broadcast_to(mask, size)[np.ix_(rows, keys)]
