@@ -75,6 +75,16 @@ def watch(
     flex_attention, and attention written out in operations. Not: other threads, CUDA graph replays,
     kernels that are no torch operations. Compiled code runs uncompiled meanwhile.
     Raises MissingExtra without torch, InputError for options that are not allowed.
+
+    >>> import torch
+    >>> x = torch.linspace(-1, 1, 24).reshape(1, 2, 4, 3)
+    >>> with watch() as seen:
+    ...     out = torch.nn.functional.scaled_dot_product_attention(x, x, x)
+    >>> seen.calls[0].sizes, seen.calls[0].verified
+    ((4, 4), True)
+    >>> with watch(keep="some"): pass
+    Traceback (most recent call last):
+    varnum.errors.InputError: keep: 'some' is not allowed; one of all, sample, none
     """
     if keep not in _KEEP:
         raise InputError(f"keep: {keep!r} is not allowed; one of {', '.join(_KEEP)}")
@@ -117,7 +127,22 @@ def watch(
 
 
 def capture(model: Any, *args: Any, **kwargs: Any) -> Seen:
-    """`watch` around one call of model(*args, **kwargs) under `torch.no_grad()`."""
+    """`watch` around one call of model(*args, **kwargs) under `torch.no_grad()`.
+
+    What the model raises passes; InputError where it cannot be called.
+
+    >>> import torch
+    >>> x, model = torch.linspace(-1, 1, 12).reshape(3, 4), torch.nn.MultiheadAttention(4, 2)
+    >>> capture(model, x, x, x)
+    Seen(1 calls, 0 dropped, 0 unexplained)
+    >>> capture("model", x)
+    Traceback (most recent call last):
+    varnum.errors.InputError: model: str cannot be called; give a module or a function
+    """
+    if not callable(model):
+        raise InputError(
+            f"model: {type(model).__name__} cannot be called; give a module or a function"
+        )
     with watch(model) as seen:
         import torch
 
