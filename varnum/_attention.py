@@ -45,6 +45,13 @@ class Attention(NamedTuple):
         """The certificate as a file that `varnum check FILE --inputs .. --output ..` reads.
 
         InputError where the target is not reached, or `portable=True` was not asked for.
+
+        >>> x = np.linspace(-1, 1, 24).reshape(8, 3)
+        >>> attention(x, x, x, output_error="1e-2", portable=True).portable()[:11]
+        '{\\n "bound":'
+        >>> attention(x, x, x, output_error="1e-2").portable()
+        Traceback (most recent call last):
+        varnum.errors.InputError: portable: call attention(.., portable=True), it hashes the arrays
         """
         if not self.certificate.reached:
             raise InputError("portable: the target is not reached, so there is nothing to write")
@@ -92,6 +99,14 @@ def attention(
     gradients: inputs that want one are refused unless under `torch.no_grad()`. Do not write to q,
     k, v meanwhile. Raises InputError for bad input, where the arithmetic is not what the proofs
     assume (see `varnum.floats.probes`), and where a method asked for by name certifies nothing.
+
+    >>> x = np.linspace(-1, 1, 24).reshape(8, 3)
+    >>> found = attention(x, x, x, output_error="1e-2")
+    >>> found.output.shape, found.certificate.reached
+    ((8, 3), True)
+    >>> attention(x, x[:4], x, output_error="1e-2")
+    Traceback (most recent call last):
+    varnum.errors.InputError: v: 8 tokens, but k has 4
 
     Claims kernel-residual, recovery, moment-certificate, monomial-rank, softmax-relative,
     float-forward.
@@ -176,12 +191,13 @@ def parse_target(
             "give exactly one of eps (kernel), output_error and output_spread (output)"
         )
     [(kind, text)] = asked
-    value = parse(text, kind)
+    name = kind.replace("-", "_")  # of the argument
+    value = parse(text, name)
     most = 100 if kind == "output-spread" else 1
     below = float(np.nextafter(float(value), 0))
     if not 1e-300 <= below < value < most:
         shown = text if isinstance(text, str) else f"{float(value):.3g}"
-        raise InputError(f"{kind}: {shown} is not allowed; above 1e-300 and below {most}")
+        raise InputError(f"{name}: {shown} is not allowed; above 1e-300 and below {most}")
     return kind, below, to_text(value)
 
 

@@ -49,6 +49,12 @@ class Plan(Value):
     """The answer, a value. `least` has the proof; where it is Unknown, the closed form's degree is.
 
     `str` is what `varnum bound` prints, `to_dict()` its JSON, `certify()` the proof as text.
+
+    >>> plan(M="1", d=8, eps="1e-3", n=16).largest_d().d
+    5
+    >>> plan(M="1", eps="1e-3").largest_d()
+    Traceback (most recent call last):
+    varnum.errors.InputError: backwards: give a head dimension and a schedule (d and schedule)
     """
 
     question: Question
@@ -261,6 +267,12 @@ def plan(
     range(v), turned into eps by softmax-relative (or, additive, by the row sum being at least 1).
     schedule: "1,2,3", or n and alpha for the geometric pyramid. Numbers are exact: "1e-3", "1/3".
     Raises InputError.
+
+    >>> plan(M="1", eps="1e-3")
+    Plan(M=1, eps=0.001: degree 4 proved least)
+    >>> plan(M="1", eps=1e-3)
+    Traceback (most recent call last):
+    varnum.errors.InputError: eps: 0.001 is a float; write it as a string to keep it exact
     """
     if type(max_degree) is not int or not 0 <= max_degree <= 4000:
         raise InputError(f"max_degree: {max_degree} is not allowed; 0 to 4000")

@@ -153,6 +153,12 @@ def plan_flowar(
     model: flowar-s, flowar-l or flowar-h, or sizes of your own. M bounds |q.k| / sqrt(d) in every
     module (its heads have no cap: it comes from an audit, or from R, the largest entry; sigma is
     sqrt(d) unless given). Raises InputError.
+
+    >>> plan_flowar("flowar-s", M="1", eps="1e-2").modules[0].plan.degree
+    3
+    >>> plan_flowar("flowar-s", eps="1e-2")
+    Traceback (most recent call last):
+    varnum.errors.InputError: M: FlowAR's heads have no cap; give M (from an audit), or R
     """
     sizes = flow_sizes(model) if isinstance(model, str) else model
     if M is None and R is None:

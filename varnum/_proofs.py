@@ -21,6 +21,11 @@ def certify(*size: Any, **question: Any) -> str | Unknown:
     >>> text = certify(M="1", eps="1e-3")
     >>> check(text).how[:55]
     'proved: the polynomial P in the file, of degree at most'
+    >>> certify(M="1", eps="1e-3", max_degree=2)
+    Unknown(reason='every degree up to 2 has error above eps')
+    >>> certify(M="1", eps="2")
+    Traceback (most recent call last):
+    varnum.errors.InputError: eps: 2 is not allowed; 0 < eps < 1
 
     Claims exp-supnorm, minimal-degree.
     """
@@ -38,6 +43,13 @@ def check(certificate: str | bytes) -> Proved | Refuted | Unknown:
 
     Proved with the statement, or Refuted where the statement does not follow from what it holds.
     Raises InputError where the text is no certificate, or was changed.
+
+    >>> text = certify(M="1", eps="1e-3")
+    >>> type(check(text)).__name__
+    'Proved'
+    >>> check(text.replace("0.001", "0.0001"))
+    Traceback (most recent call last):
+    varnum.errors.InputError: certificate: bytes and digest: expected the canonical form of the ...
     """
     from varnum import checker
 
@@ -71,6 +83,12 @@ def verify(
     timeout: seconds per obligation and solver; require: solvers that must be present; trials, seed:
     of the numerical checks, left out with checks=False. `report.verdict(claim)` says what became of
     one. Raises InputError for an unknown claim and MissingExtra for a required solver.
+
+    >>> verify("cost-exact", checks=False).verdict("cost-exact")
+    Proved(how='2 values')
+    >>> verify("cost-of-tea")
+    Traceback (most recent call last):
+    varnum.errors.InputError: claim: 'cost-of-tea' is not in the ledger; an id such as cost-...
     """
     from varnum.proof.verify import verify as run
 

@@ -42,6 +42,16 @@ class GuaranteedKernel:
     is per attention layer; what it does to the model's output is the business of
     `varnum.propagate`. A narrow dtype of v may not carry a small output error: then the certificate
     says what it does carry, and `reached` is false.
+
+    >>> x = np.linspace(-1, 1, 24).reshape(1, 2, 4, 3)
+    >>> attend = GuaranteedKernel(output_error="1e-2")
+    >>> attend(x, x, x, 0.5).shape, attend.worst.reached
+    ((1, 2, 4, 3), True)
+    >>> attend(x, x, x, "0.5")
+    Traceback (most recent call last):
+    varnum.errors.InputError: the factor: expected a NumPy array or torch tensor, got builtins.str
+    >>> len(attend.certificates)
+    1
     """
 
     def __init__(self, *, eps: str | None = None, output_error: str | None = None) -> None:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Bad input: the message says what, where and what is allowed (exit code 2)."""
+    """Bad input: the message says what, where and what is allowed (exit code 2).
+
+    >>> raise InputError("eps: 2 is not allowed; 0 < eps < 1")
+    Traceback (most recent call last):
+    varnum.errors.InputError: eps: 2 is not allowed; 0 < eps < 1
+    """
 
 
 class MissingExtra(ImportError):
-    """An optional part is not installed; the message names the extra that brings it (exit 4)."""
+    """An optional part is not installed; the message names the extra that brings it (exit 4).
+
+    >>> raise MissingExtra("torch", "torch")
+    Traceback (most recent call last):
+    varnum.errors.MissingExtra: torch is not installed; install it with: pip install 'varnum[torch]'
+    """
 
     def __init__(self, part: str, extra: str) -> None:
         super().__init__(f"{part} is not installed; install it with: pip install 'varnum[{extra}]'")

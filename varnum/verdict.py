@@ -29,7 +29,14 @@ class _NoTruthValue:
 
 @dataclass(frozen=True, repr=False)
 class Proved(_NoTruthValue):
-    """The statement holds; `how` names the argument and what carried it."""
+    """The statement holds; `how` names the argument and what carried it.
+
+    >>> Proved("12 sign changes").how
+    '12 sign changes'
+    >>> bool(Proved("12 sign changes"))
+    Traceback (most recent call last):
+    TypeError: a verdict has no truth value: match on Proved, Refuted or Unknown
+    """
 
     how: str
     exit_code: ClassVar[int] = 0
@@ -37,7 +44,14 @@ class Proved(_NoTruthValue):
 
 @dataclass(frozen=True, repr=False)
 class Refuted(_NoTruthValue):
-    """The statement is false; `witness` shows where."""
+    """The statement is false; `witness` shows where.
+
+    >>> Refuted({"x": "1/2"}).witness
+    {'x': '1/2'}
+    >>> bool(Refuted({"x": "1/2"}))
+    Traceback (most recent call last):
+    TypeError: a verdict has no truth value: match on Proved, Refuted or Unknown
+    """
 
     witness: Any
     how: str = ""
@@ -46,7 +60,14 @@ class Refuted(_NoTruthValue):
 
 @dataclass(frozen=True, repr=False)
 class Unknown(_NoTruthValue):
-    """Neither was reached; `reason` says what stopped it."""
+    """Neither was reached; `reason` says what stopped it.
+
+    >>> Unknown("no solver is installed").reason
+    'no solver is installed'
+    >>> bool(Unknown("no solver is installed"))
+    Traceback (most recent call last):
+    TypeError: a verdict has no truth value: match on Proved, Refuted or Unknown
+    """
 
     reason: str
     exit_code: ClassVar[int] = 3

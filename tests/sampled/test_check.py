@@ -151,7 +151,7 @@ def test_a_constant_column_is_met_exactly_or_not_at_all() -> None:
         ({"confidence": "0"}, "confidence: 0"),
         ({"confidence": "0.9"}, "confidence: 0.9"),
         ({"confidence": 1e-3}, "confidence: 0.001 is a float"),
-        ({"output_error": "2"}, "output-error: 2"),
+        ({"output_error": "2"}, "output_error: 2"),
         ({"causal": 1}, "causal: 1"),
         ({"causal": True, "scales": SCALES}, "causal: give it or scales"),
         ({"scales": (1, 2)}, "scales: sum to 3"),

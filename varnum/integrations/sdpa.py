@@ -56,6 +56,15 @@ def sdpa(
     says which. No gradients: the forward pass runs, backward raises. Raises InputError for dropout,
     for an `output_error` outside [1e-300, 1), for what torch refuses and for what its own kernels
     answer differently. Claims moment-certificate, softmax-relative, float-forward.
+
+    >>> import torch
+    >>> x = torch.linspace(-1, 1, 24).reshape(1, 2, 4, 3)
+    >>> out, bounds = sdpa(x, x, x, return_bound=True)
+    >>> out.shape, bool((bounds <= 1e-2).all())
+    (torch.Size([1, 2, 4, 3]), True)
+    >>> sdpa(x, x, x[..., :2, :])
+    Traceback (most recent call last):
+    varnum.errors.InputError: value: 2 tokens, but key has 4
     """
     if _missing is not None:
         raise MissingExtra("torch", "torch") from _missing

@@ -91,6 +91,13 @@ def triage(
     most `sample` rows and keys are looked at, drawn with `seed`. mask (Lq, Lk): True takes part.
     NumPy arrays or torch tensors. An estimate of what `vn.attention` and the audit's compared
     output reach today. Raises InputError for what does not fit together or is not finite.
+
+    >>> x = np.linspace(-1, 1, 24).reshape(8, 3)
+    >>> triage(x / 4, x, x).verdict
+    'pays'
+    >>> triage(x, x, x[:4])
+    Traceback (most recent call last):
+    varnum.errors.InputError: q, k, v: shapes (8, 3), (8, 3), (4, 3) do not fit together
     """
     target = parse(output_error, "output_error")
     if not 0 < target < 1:

@@ -39,6 +39,16 @@ def use(*, output_error: str | Fraction = "1e-2") -> Iterator[Log]:
     whatever happens. `missed` counts products with a softmax of three or more axes, as attention
     written out is: choose the model's "sdpa" implementation instead. Of this thread or task; inside
     torch.compile only what is compiled in the block. Raises InputError where `varnum.sdpa` does.
+
+    >>> import torch
+    >>> x = torch.linspace(-1, 1, 24).reshape(1, 2, 4, 3)
+    >>> with use(output_error="1e-3") as log:
+    ...     out = torch.nn.functional.scaled_dot_product_attention(x, x, x)
+    >>> log[0].reached, log.missed
+    (True, 0)
+    >>> with use(output_error="2"): pass
+    Traceback (most recent call last):
+    varnum.errors.InputError: output_error: 2 is not allowed; above 1e-300 and below 1
     """
     try:
         import torch

@@ -68,6 +68,15 @@ class VarAttention:
     for the rows that need exact attention (`keep_tokens=False` drops them: such rows then raise the
     certified error instead). What is kept are copies. A step that is refused changes nothing; after
     one that was cut short every further step is refused.
+
+    >>> x, attention = np.linspace(-1, 1, 24).reshape(8, 3), VarAttention(sigma=1.0, target=1e-2)
+    >>> attention.step(x[:1], x[:1], x[:1]).shape, attention.step(x[1:], x[1:], x[1:]).shape
+    ((1, 3), (7, 3))
+    >>> attention.step(x, x, x[:4])
+    Traceback (most recent call last):
+    varnum.errors.InputError: v: 4 tokens, but k has 8
+    >>> attention.outcome.rows, attention.outcome.certified <= attention.target
+    (8, True)
     """
 
     def __init__(self, sigma: float, target: float, *, keep_tokens: bool = True) -> None:

@@ -119,6 +119,14 @@ def sample_check(
     they are no more. `confidence`: the chance of each bound to be wrong, such as "1e-3".
 
     Says nothing of a single row. Raises InputError for bad input, nan and inf in `output` included.
+
+    >>> x = np.linspace(-1, 1, 24).reshape(8, 3)
+    >>> sample_check(x, x, x, x, output_error="1e-2").verdict
+    'refuted'
+    >>> sample_check(x, x, x, x[:4], output_error="1e-2")
+    Traceback (most recent call last):
+    varnum.errors.InputError: output: shape (4, 3); expected (8, 3)
+
     Claim sampled-guarantee.
     """
     _, _, asked = parse_target(None, output_error)

@@ -135,6 +135,18 @@ def error_over(
     is the largest but `skip` (fixed beforehand) of the sample. share: with `within`, stop as soon
     as it is certain that fewer exceed it. confidence: chance that a statement is false over the
     draws of inputs. Raises InputError. Claims error-over-inputs, generation-tv.
+
+    >>> from varnum.model.config import VaeConfig, VarConfig
+    >>> from varnum.model.random_weights import random_model
+    >>> sizes = {"patch_nums": (1, 2), "vocab_size": 12, "Cvae": 4}
+    >>> var = VarConfig(depth=1, embed_dim=8, num_heads=1, num_classes=3, **sizes)
+    >>> model = random_model(var, VaeConfig(ch=32, ch_mult=(1,), num_res_blocks=1, **sizes), seed=0)
+    >>> found = error_over(model, 2, confidence="1/10", samples=4)
+    >>> found.prompts, found.error_above == max(found.bounds)
+    (2, True)
+    >>> error_over(model, 0)
+    Traceback (most recent call last):
+    varnum.errors.InputError: prompts: 0 is not allowed; 1 to 65536
     """
     if type(prompts) is not int or not 1 <= prompts <= MOST:
         raise InputError(f"prompts: {prompts} is not allowed; 1 to {MOST}")

@@ -33,6 +33,13 @@ def logit_bound(
     makes q and k of a head. sigma: sqrt (of d), d, 4sqrt, or a number; with l2 a number. rope:
     None, "half" (pairs i, i + d/2 are turned) or "interleaved" (2i, 2i + 1). softcap: bounds too.
     Raises InputError where neither norms nor a cap are given, or they do not fit together.
+
+    >>> norm = ("rms", np.ones(4))
+    >>> float(logit_bound(q_norm=norm, k_norm=norm))
+    2.0000...
+    >>> logit_bound(q_norm=norm)
+    Traceback (most recent call last):
+    varnum.errors.InputError: logit_bound: q_norm and k_norm go together; one alone bounds nothing
     """
     cap = None if softcap is None else _positive(softcap, "softcap")
     if q_norm is None and k_norm is None:

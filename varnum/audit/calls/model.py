@@ -92,6 +92,15 @@ def audit_model(
     "1e-1,1e-2". batch, heads: so many of each call, None: all. name: of the model, in the rows.
     All figures are of the captured q, k, v in float64; `complete` says whether all attention that
     was noticed was captured. Raises InputError where none was, MissingExtra without torch.
+
+    >>> import torch
+    >>> x, model = torch.linspace(-1, 1, 12).reshape(3, 4), torch.nn.MultiheadAttention(4, 2)
+    >>> found = audit_model(model, (x, x, x), output_error="1e-1")
+    >>> len(found.rows), found.complete
+    (2, True)
+    >>> audit_model(torch.nn.Linear(4, 4), (x,))
+    Traceback (most recent call last):
+    varnum.errors.InputError: Linear: no attention was captured in this run (nothing like it)
     """
     need_torch()
     called = name or type(model).__name__

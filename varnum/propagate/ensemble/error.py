@@ -173,6 +173,17 @@ def error_of(
     over the draws; images take half of it. image (B, 3, h, w) in [0, 1], of any implementation's
     decoder on these tokens, is bounded too; decode: without one, the float64 run's. Raises
     InputError. Claim ensemble-run.
+
+    >>> from varnum.model.config import VaeConfig, VarConfig
+    >>> from varnum.model.random_weights import random_model
+    >>> sizes = {"patch_nums": (1, 2), "vocab_size": 12, "Cvae": 4}
+    >>> var = VarConfig(depth=1, embed_dim=8, num_heads=1, num_classes=3, **sizes)
+    >>> model = random_model(var, VaeConfig(ch=32, ch_mult=(1,), num_res_blocks=1, **sizes), seed=0)
+    >>> error_of(model, 0, [[0, 1, 2, 3, 4]], samples=4)
+    RunError(every logit within ..., proved for this run, up to chance 1e-6)
+    >>> error_of(model, 0, [[0, 1, 2, 3, 4]], samples=5)
+    Traceback (most recent call last):
+    varnum.errors.InputError: samples: 5 is odd; allowed are even numbers from 4 to 4096
     """
     plan = Plan(gauss=g.checked_samples(samples))
     total = g.checked_chance(chance)
