@@ -344,6 +344,10 @@ def one(): return 3
 def meta(): return torch.nn.Linear(2, 2, device="meta"), ()
 def misfit(): return torch.nn.Linear(2, 2), (torch.ones(1, 3),)
 def inputs(): return torch.nn.Linear(2, 2), torch.ones(1, 2)
+def leaves(): raise SystemExit(0)
+def nans():
+    def model(x): return torch.nn.functional.scaled_dot_product_attention(x, x, x)
+    return model, (torch.full((1, 1, 20, 4), float("nan")),)
 number = 3
 """
 REFUSED = [
@@ -354,6 +358,8 @@ REFUSED = [
     ),
     (["--torch", "s.py:hand"], "no attention was captured in this run ((no module): exp of a"),
     (["--torch", "s.py:misfit"], "Linear: the model raised RuntimeError: mat1 and mat2 shapes"),
+    (["--torch", "s.py:leaves"], "s.py:leaves: leaves() raised SystemExit: 0"),
+    (["--torch", "s.py:nans"], "no attention was captured in this run ((no module): captured, but"),
     (["--torch", "s.py:one"], "returned int; need (model, inputs)"),
     (["--torch", "s.py:number"], "no function 'number' in it"),
     (["--torch", "s.py:meta"], "weights on the meta device hold no numbers"),

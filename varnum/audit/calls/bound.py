@@ -7,6 +7,7 @@ the maximum over pairs of the product of the largest two. l2: at most s. Claim n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Literal
@@ -146,6 +147,8 @@ def _scale(sigma: str | int | Fraction, q: tuple[str, Any, Any], k: tuple[str, A
 
 
 def _positive(x: Any, name: str) -> Fraction:
+    if isinstance(x, float) and not math.isfinite(x):
+        raise InputError(f"{name}: {x} is not finite")
     value = Fraction(x) if isinstance(x, float) else parse(x, name)
     if value <= 0:
         raise InputError(f"{name}: {x} is not above 0")

@@ -27,7 +27,7 @@ def build_from(where: str, *, script: bool) -> tuple[Any, Any]:
         raise InputError(f"{where}: no function {function!r} in it")
     try:
         found = made()
-    except Exception as error:  # code of the user: whatever it raises is one line
+    except (Exception, SystemExit) as error:  # code of the user: whatever it raises is one line
         raise InputError(f"{where}: {function}() raised {_said(error)}") from error
     if not isinstance(found, tuple) or len(found) != 2:
         kind = type(found).__name__
@@ -67,7 +67,7 @@ def _script(path: str) -> Any:
     sys.path.insert(0, str(file.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{path}: raised {_said(error)}") from error
     finally:
         sys.path.pop(0)
@@ -77,7 +77,7 @@ def _script(path: str) -> Any:
 def _module(name: str) -> Any:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{name}: cannot be imported: {_said(error)}") from error
 
 

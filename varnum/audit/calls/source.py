@@ -62,7 +62,7 @@ class TorchSource:
             self._run()
         self.calls = seen.count
         self.unexplained = [(u.module, u.what) for u in seen.unexplained]
-        if not seen.count:
+        if all(call.verified is False for call in seen.calls):
             said = "; ".join(f"{m}: {what}" for m, what in self.unexplained) or "nothing like it"
             raise InputError(f"{self.name}: no attention was captured in this run ({said[:300]})")
 
@@ -75,7 +75,7 @@ class TorchSource:
                 self.model(*self.inputs)
         except (InputError, MissingExtra, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if error is self._own:  # of the audit, which the forward pass called
                 raise
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
