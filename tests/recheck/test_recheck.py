@@ -18,6 +18,7 @@ from varnum.cli import main
 from varnum.recheck import compare
 from varnum.recheck.__main__ import main as recheck_main
 from varnum.recheck.exact import attend, norms
+from varnum.recheck.form import array_facts as recheck_facts
 
 SCALES = (1, 4, 16, 60)
 
@@ -270,3 +271,55 @@ def test_bounds_are_compared_exactly() -> None:
     errors = compare.Errors(*(np.array([[x]]) for x in (0.0, np.nextafter(0.1, 1), 0.0, 0.0)))
     one = compare.Head(0, *(np.zeros((1, 1)) for _ in range(4)), 1.0, np.array([1]))
     assert compare.judge(one, Fraction(0.1), errors, np.array([0])).tolist() == [True]
+
+
+def two_keys(v: np.ndarray, output: float, **fields: Any) -> tuple[bytes, list[np.ndarray]]:
+    """A certificate of one query and two keys that claims an error of 1e-3."""
+    q, k = np.array([[0.5, 1.0]]), np.array([[1.0, 0.0], [0.0, -1.0]])
+    parts = fields.pop("parts", [q, k, v])
+    data, right = made([part.astype(float) for part in (*parts[:2], np.array([[0.0], [1.0]]))])
+    arrays = [*parts[:2], v, np.full_like(right, output)]
+    facts = dict(zip(("q", "k", "v", "output"), map(recheck_facts, arrays), strict=True))
+    return changed(data, **facts, **fields), arrays
+
+
+def test_values_whose_range_overflows_or_underflows_are_left_open() -> None:
+    for v in (np.array([[-1e308], [1e308]]), np.array([[0.0], [1e-260]])):
+        data, arrays = two_keys(v, 0.9 * float(v.max()))
+        assert recheck.check(data, *arrays).open == 1
+
+
+def test_a_divisor_that_loses_logits_and_numbers_that_hang_or_overflow_are_refused() -> None:
+    q, k = np.full((1, 64), 1e-162), np.outer([1.0, -1.0], np.full(64, 1e-162))
+    v = np.array([[0.0], [1.0]])
+    for fields in (  # the first: q.k underflows to 0, but q.k/sigma is 63
+        {"sigma": "1e-322", "parts": [q, k]},
+        {"sigma": "1e400"},
+        {"target": "1e999999999"},
+        {"target": "0.1_0"},
+        {"bound": 10**400},
+    ):
+        data, arrays = two_keys(v, 0.5, **fields)
+        with pytest.raises(recheck.Malformed):
+            recheck.check(data, *arrays)
+
+
+def test_long_double_has_a_divisor_of_its_own() -> None:
+    """In float64 the root of d is off by more than all that is counted there."""
+    if not compare._LONG:
+        pytest.skip("no long double here")
+    import flint
+
+    q, k = np.array([[1.5, 0, 0, 0, 0]]), np.array([[0.0] * 5, [-2.5, 0, 0, 0, 0]])
+    with_digits = flint.ctx.prec
+    try:
+        flint.ctx.prec = 200
+        true = 1 / (1 + (flint.arb(3.75) / flint.arb(5).sqrt()).exp())
+        output = float(true)
+        error = float(abs(true - flint.arb(output)).upper()) + 1e-18
+    finally:
+        flint.ctx.prec = with_digits
+    data, arrays = two_keys(np.array([[0.0], [1.0]]), output, parts=[q, k])
+    heads = [h | {"bound": error, "output_bound": error} for h in json.loads(data)["heads"]]
+    tight = changed(data, heads=heads, bound=error, output_bound=error)
+    assert recheck.check(tight, *arrays).rows == 1  # refuted where the divisor is in float64

@@ -102,8 +102,10 @@ def _keys_seen(claimed: Claimed, q: Array, k: Array, v: Array, output: Array) ->
     return np.repeat(claimed.ends, np.subtract(claimed.ends, starts))
 
 
-def _divisor(sigma: Fraction | str, d: int) -> float:
-    """Within 2 units in the last place."""
+def _divisor(sigma: Fraction | str, d: int) -> np.longdouble:
+    """Within 2 units in the last place of long double, as rows that are open need it."""
     if isinstance(sigma, Fraction):
-        return float(sigma)
-    return {"sqrt": math.sqrt(d), "4sqrt": 4 * math.sqrt(d), "d": float(d)}[sigma]
+        high = float(sigma)
+        return np.longdouble(high) + np.longdouble(float(sigma - Fraction(high)))
+    root = np.sqrt(np.longdouble(d))
+    return {"sqrt": root, "4sqrt": 4 * root, "d": np.longdouble(d)}[sigma]

@@ -24,7 +24,7 @@ class Head(NamedTuple):
     k: Array
     v: Array
     out: Array
-    divisor: float
+    divisor: np.longdouble
     ends: Array
 
 
@@ -79,7 +79,7 @@ def _errors(head: Head, rows: Array, kind: Any) -> Errors:
     high = np.where(still, wrong, off * (1 + 8 * unit) + slip)
     low = np.where(still, wrong, off * (1 - 8 * unit) - slip)
     return Errors(
-        np.asarray(np.nan_to_num(low, nan=0.0, posinf=np.inf), float) * (2 - _OUT),
+        np.asarray(np.nan_to_num(low, nan=0.0, posinf=np.inf, neginf=0.0), float) * (2 - _OUT),
         np.asarray(np.where(np.isnan(high), np.inf, high), float) * _OUT,
         np.asarray(exact.value, float),
         np.asarray(np.where(still, 0.0, slip), float),

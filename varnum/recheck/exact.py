@@ -5,8 +5,8 @@ roundoff u and N = |q| max|y|/sigma: a computed logit is off by (d + 9) u N, its
 largest by 2 u N more, exp by 8 u relative. So weights have factors e^t, |t| <= t0 = (d + 12) u N +
 9 u, which moves their mean by at most (e^t0 - 1) e^t0 <= 1.1 t0 ranges where t0 <= 1/50. The two
 sums of n terms and the quotient cost (2.2 n + 12) u ranges. Assumed: IEEE arithmetic, products as
-sums in any order, exp within 4 ulps, no underflow that matters (columns of range below 1e-250 are
-left open).
+sums in any order, exp within 4 ulps, no underflow or overflow that matters (columns of range
+below 1e-250 or above 1e300 are left open; sigma is at least 1e-12).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def attend(q: Array, k: Array, v: Array, divisor: Array, ends: Array) -> Rows:
     moved = (q.shape[1] + 12) * unit * length + 9 * unit + 1e-290
     slip = 1.1 * moved + (2.2 * ends + 12) * unit
     spread = high - low
-    open_ = ~(moved <= _WORST)[:, None] | ~(spread > 1e-250)
+    open_ = ~(moved <= _WORST)[:, None] | ~((spread > 1e-250) & (spread < 1e300))
     return Rows(np.concatenate(parts), np.where(open_, np.inf, slip[:, None]), spread, low)
 
 

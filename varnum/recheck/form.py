@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import re
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ _TOP = {
 }  # fmt: skip
 _HEAD = {"method", "bound", "output_bound", "rank", "rows", "rows_exact", "tested"}
 _ARRAY = {"sha256", "shape", "dtype"}
+_NUMBER = re.compile(r"[0-9]+/[0-9]+|[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?")  # no exponent that hangs
 
 
 class Malformed(ValueError):
@@ -108,7 +109,8 @@ def _sigma(text: Any) -> Fraction | str:
     if text in ("sqrt", "4sqrt", "d"):
         return str(text)
     value = _number(text, "sigma")
-    _expect(value > 0, "sigma", "a positive number, sqrt, 4sqrt or d")
+    # beyond, q.k or q.k/sigma may leave the range of floats, which `exact` does not count
+    _expect(Fraction(1, 10**12) <= value <= 10**12, "sigma", "1e-12 to 1e12, sqrt, 4sqrt or d")
     return value
 
 
@@ -126,7 +128,7 @@ def _ends(scales: Any) -> tuple[int, ...] | None:
 
 def _number(text: Any, name: str) -> Fraction:
     try:
-        if not (isinstance(text, str) and len(text) <= 1000):
+        if not (isinstance(text, str) and len(text) <= 1000 and _NUMBER.fullmatch(text)):
             raise ValueError
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
@@ -134,7 +136,7 @@ def _number(text: Any, name: str) -> Fraction:
 
 
 def _bound(value: Any, name: str) -> Fraction:
-    good = type(value) in (int, float) and math.isfinite(value) and value >= 0
+    good = type(value) in (int, float) and 0 <= value <= 1e300  # nan and inf are not
     _expect(good, name, "a number that is not negative")
     return Fraction(value)
 
