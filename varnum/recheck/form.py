@@ -19,7 +19,7 @@ _TOP = {
 }  # fmt: skip
 _HEAD = {"method", "bound", "output_bound", "rank", "rows", "rows_exact", "tested"}
 _ARRAY = {"sha256", "shape", "dtype"}
-_NUMBER = re.compile(r"[0-9]+/[0-9]+|[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?")  # no exponent that hangs
+_NUMBER = re.compile(r"[0-9]+/[0-9]+|[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?")  # none that hangs
 
 
 class Malformed(ValueError):
