@@ -107,5 +107,6 @@ def _divisor(sigma: Fraction | str, d: int) -> np.longdouble:
     if isinstance(sigma, Fraction):
         high = float(sigma)
         return np.longdouble(high) + np.longdouble(float(sigma - Fraction(high)))
-    root = np.sqrt(np.longdouble(d))
-    return {"sqrt": root, "4sqrt": 4 * root, "d": np.longdouble(d)}[sigma]
+    factor, root = {"sqrt": (1, True), "4sqrt": (4, True), "d": (1, False)}[sigma]
+    number = np.longdouble(d)
+    return np.longdouble(factor * (np.sqrt(number) if root else number))

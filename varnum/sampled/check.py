@@ -138,7 +138,12 @@ def sample_check(
     given = ((q, "q"), (k, "k"), (v, "v"), (output, "output"))
     q, k, v, output = (plain(part, name) for part, name in given)
     number = resolve_sigma(sigma, int(q.shape[-1]) if q.shape else 1)
-    scales = None if scales is None else tuple(scales)
+    try:
+        scales = None if scales is None else tuple(scales)
+    except TypeError:
+        raise InputError(
+            f"scales: {scales!r} is not allowed; token counts such as (1, 4)"
+        ) from None
     with certifying(q):
         began = perf_counter()
         check_inputs(q, k, v, number, scales)
