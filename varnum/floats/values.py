@@ -100,6 +100,8 @@ class Offset:
         (proofs/moment-certificate.md, lemma 8).
         """
         shift, xp = light(self.vector), namespace(seen.low)
+        if xp is np and not isinstance(shift, np.ndarray):
+            shift = shift.cpu().numpy()
         with np.errstate(all="ignore"):
             spread = seen.high - seen.low
             size = abs(shift) + 2 * xp.maximum(abs(seen.low), abs(seen.high))

@@ -198,3 +198,13 @@ def test_keys_that_wait_for_a_full_block_count():
     true = (abs(out - softmax(q, k, v, 1.0)) / np.ptp(v, axis=0)).max(1)
     assert (true <= error).all()
     assert np.median(error) < 0.2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_first_scales_see_little_of_the_range_and_pay_for_values_far_from_0(dtype):
+    """Values 1000 + small: what is taken from them costs the rows of a small range most."""
+    q, k, v = head(100, 3, dtype=dtype)
+    v[:, :] = 1000 + np.arange(100)[:, None] ** 3 * dtype(1e-4)
+    view = (1, 1, 1) + (1,) * 97
+    answer = RECOVERY.fit(Problem(q, k, v, 1.0, Target("output", 1e-2), view)).answer()
+    assert worst(answer.output, q, k, v, view) <= answer.output_error

@@ -80,11 +80,11 @@ class _Run:
             return 0, view
         end = int(ends[count - 1])
         rows = slice(0, end)
+        target, cost = self._inner(_running(self.v[rows], ends[:count], None))  # of every scale
         given = (self.problem.q[rows], self.problem.k[rows], self.v[rows], view[:count])
-        rest = (self.problem.sigma, self.problem.target.error)
-        self.out[rows], done = attend_scales(*given, *rest, low_rank=False)
+        self.out[rows], done = attend_scales(*given, self.problem.sigma, target, low_rank=False)
         self._learn(rows)
-        self._note(done.certified, self._cost(self._range()))
+        self._note(done.certified, cost)
         self.exact += end
         return end, view[count:]
 
