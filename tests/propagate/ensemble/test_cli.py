@@ -112,6 +112,8 @@ def test_a_run_takes_the_kernel_error_that_was_found(
         ("--kernel-error 1e-3 --model-error 1e-3", "give one of"),
         ("--backend balls", "--backend: balls enclose"),
         ("--seed 3", "No such option"),
+        ("--device cuda", "--device: is for a run made here"),
+        ("--output-error 1e-3", "--output-error: is for --attention lowrank"),
     ],
 )
 def test_bad_input(options: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
