@@ -44,6 +44,8 @@ NEAREST = {
     "left + head * wide": "a coordinate", "top + layer * tall": "a coordinate",
     "wide - 1": "a coordinate", "tall - 1": "a coordinate", "left": "a coordinate",
     "height": "a coordinate",
+    "max(seconds, 1)": "a guess of time", "seconds / 60": "a guess of time",
+    "seconds / 3600": "a guess of time",
     "float(value.mid())": "an order of magnitude, up to a constant factor",
     "sizes[": "orders of magnitude of circuits", "math.log(": "an order of magnitude",
     "found.pairs / found.tokens ** 2": "a ratio of exact counts",

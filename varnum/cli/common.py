@@ -80,11 +80,13 @@ def finite(value: float) -> float | None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """A spinner with what is being done, on stderr and only on a terminal."""
+    """A spinner with what is being done and the time left, on stderr and only on a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
 
+    from varnum.cli.spinner import TimeLeft
+
     with Console(stderr=True).status("starting") as status:
-        yield status.update
+        yield TimeLeft(status.update)
