@@ -111,7 +111,7 @@ class Decoder:
             np.zeros(GROUPS),
             np.zeros((GROUPS, rows)),
         )
-        y, _ = layer_norm(self.ensemble, groups, _EPS, name)
+        y, _ = layer_norm(self.ensemble, groups, _EPS, name, self.side)
         weight = np.repeat(self.w(f"{name}.weight"), self.side**2).reshape(GROUPS, -1)
         bias = np.repeat(self.w(f"{name}.bias"), self.side**2).reshape(GROUPS, -1)
         size = np.abs(weight)

@@ -186,16 +186,19 @@ class Clouds:
         return joined(parts)
 
 
-def layer_norm(ensemble: Ensemble, x: Cloud, eps: float, place: str) -> tuple[Cloud, Floats]:
+def layer_norm(
+    ensemble: Ensemble, x: Cloud, eps: float, place: str, parts: int = 1
+) -> tuple[Cloud, Floats]:
     """(x - mean)/s per token, s^2 the variance and eps; and a supremum of its deviation (L,).
 
-    J = (I - c0 c0'/(C s^2))/s on centred deviations; tau and nu of `sites.normalised`.
+    J = (I - c0 c0'/(C s^2))/s on centred deviations; tau and nu of `sites.normalised`. parts, a
+    divisor of the width: the centre's sums go part by part, so that long ones round less.
     """
     width = x.centre.shape[-1]
-    g = gamma(2 * width + 24)
-    mean = x.centre.mean(-1, keepdims=True)
+    g = gamma(2 * (width // parts + parts) + 24)
+    mean = _mean(x.centre, parts)
     c0 = x.centre - mean
-    s2 = (c0 * c0).mean(-1, keepdims=True) + eps
+    s2 = _mean(c0 * c0, parts) + eps
     s = np.sqrt(s2)
     y = c0 / s
     off = np.abs(x.centre).mean(-1, keepdims=True) / s  # the mean's rounding, in units of s
@@ -212,14 +215,21 @@ def layer_norm(ensemble: Ensemble, x: Cloud, eps: float, place: str) -> tuple[Cl
     reach = root * (ratio * (1 + nu) + tau + a * nu) * UP
     samples = np.empty_like(x.samples)
     err = np.empty_like(x.err)
+    long = gamma(2 * width + 24)
     for t in range(len(c0)):
         z = x.samples[t]  # (M, C)
-        err[t] = 8 * g * (1 + off[t]) * l2(z) / s[t] * UP
+        err[t] = 8 * long * (1 + off[t]) * l2(z) / s[t] * UP
         z = z - z.mean(-1, keepdims=True)
         along = (z @ y[t]) / width
         samples[t] = (z - along[:, None] * y[t]) / s[t]
     entry = g * (off + np.abs(y) * (3 + 2 * off)) * UP
     return Cloud(y, samples, entry, ball, err), reach
+
+
+def _mean(x: Floats, parts: int) -> Floats:
+    """Over the last axis, of size n: n/parts + parts - 1 additions one after the other, at most."""
+    sums = x.reshape(*x.shape[:-1], parts, -1).sum(-1)
+    return np.asarray(sums.sum(-1, keepdims=True) / x.shape[-1])
 
 
 def _alpha(ensemble: Ensemble, x: Cloud, y: Floats, s: Floats, g: float, off: Floats) -> Floats:

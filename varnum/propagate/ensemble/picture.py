@@ -18,6 +18,7 @@ from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.forms import Floats
 from varnum.propagate.vqvae import GROUPS
 
+_MOST = 12 * 2**20  # numbers whose square sum `UP` pays for
 _COPIES, _UNFOLDED = 6, 20  # arrays of all samples, of one sample, that are alive at once
 
 
@@ -62,7 +63,11 @@ def largest_place(config: VaeConfig) -> int:
 
 
 def check_memory(config: VaeConfig, samples: int) -> None:
-    """Raise InputError where the samples of the largest place do not fit into this machine."""
+    """Raise InputError where the samples of the largest place do not fit into this machine,
+    or where it is too large for `l2`.
+    """
+    if largest_place(config) > _MOST:
+        raise InputError(f"image: a map of the decoder has more than {_MOST} numbers")
     needed = 8 * largest_place(config) * (_COPIES * samples + _UNFOLDED)
     if needed > memory():
         raise InputError(
