@@ -47,7 +47,7 @@ COMMANDS = {
     "attention --q q.npy --k k.npy --v v.npy --triage": "attention-triage",
     "check attention.json --inputs q.npy,k.npy,v.npy --output o.npy": "check-attention",
     "check attention.json --inputs q.npy,k.npy,v.npy --output v.npy": "check-attention",
-    "audit --random var-tiny --output-error 1e-1 --model-error 1e-2": "audit",
+    "audit --random var-tiny --output-error 1e-1": "audit",
     "audit --arrays heads.npz --output-error 1e-1": "audit",
     "audit --random flowar-tiny --heads 1 --num-steps 2 --evaluations 1": "audit",
     "hardness sat f.cnf": "hardness-sat",

@@ -17,6 +17,7 @@ Row = dict[str, Any]
 """One line of the file of rows, one of its scales or steps, or one summary: field -> value."""
 
 PROVED, RUN, MEASURED, ESTIMATED = "proved", "proved for this run", "measured", "estimated"
+CHANCED = "with high probability"  # over draws of the tool; a row says the chance
 LOGITS, RANKS, OPERATIONS, KEPT, ERRORS, SIZES, CHANGES = range(1, 8)  # of the table of heads
 
 
@@ -52,6 +53,7 @@ class Field:
     ranged: int | None = None  # among the [least, median, largest] of the summary
     counted: bool = False  # the summary says for how many heads it is true
     line: Place | None = None  # among the lines that a terminal shows
+    asked: bool = False  # stands only where it was asked for: of a summary, a budget
     map: str = ""  # title of its heat map; a whole number is drawn as a share of the tokens
 
 
@@ -206,6 +208,12 @@ FIELDS: tuple[Field, ...] = (
     *_named("domain", maybe(NUMBER), "half width on which kernels must keep it; null past 1e300",
             "budget"),
     *_named("reason", TEXT, "why there is no budget", "budget"),
+    Field("kernel_error", maybe(NUMBER), CHANCED, "kernel error of every layer verified for this "
+          "run by ensembles to keep every logit within `model_error`; null: refused; of a summary "
+          "the least", scope="budget summary", bound="lower", down=True, asked=True),
+    Field("kernel_error_assurance", TEXT, None, "of all of them together, and its chance",
+          scope="budget summary", asked=True),
+    Field("kernel_error_reason", TEXT, None, "why none is verified", scope="budget", asked=True),
     Field("layer", TEXT, None, "after which the numbers hold", scope="step"),
     Field("error", maybe(NUMBER), None, "of the residual stream there", scope="step"),
     Field("amplification", maybe(NUMBER), None, "of the error by this layer", scope="step"),

@@ -10,8 +10,12 @@ HEAD, SCALE, BUDGET, STEP, CALL, PART = map(of, ("head", "scale", "budget", "ste
 def wrong_field(row: Row) -> str | None:
     """The first field that is missing, too many, or of another kind; None where all are right."""
     if row.get("kind") == "budget":
-        absent = "domain" if row.get("eps") is None else "reason"
-        fields = {name: field for name, field in BUDGET.items() if name != absent}
+        absent = {"domain" if row.get("eps") is None else "reason"}
+        if not any(BUDGET[name].asked for name in row if name in BUDGET):
+            absent |= {name for name, field in BUDGET.items() if field.asked}
+        elif row.get("kernel_error") is not None:
+            absent.add("kernel_error_reason")
+        fields = {name: field for name, field in BUDGET.items() if name not in absent}
         return _wrong(row, fields, "steps", STEP)
     if row.get("kind") == "call":
         return _wrong(row, CALL, "scales", PART)

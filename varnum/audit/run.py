@@ -19,6 +19,7 @@ from varnum.audit.head import audit_head
 from varnum.audit.row_file import Key, RowFile, key_of
 from varnum.audit.stream import Layer, run_layers
 from varnum.audit.task import HeadTask, Target
+from varnum.audit.verified import whp_kernel_error
 from varnum.balls.exact import to_text
 from varnum.model.backend import Ints
 from varnum.model.config import VarConfig
@@ -39,11 +40,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of every head, and of the model: an error of the logits, or no budget."""
+    """What is asked of every head, and of the model: an error of the logits, or no budget.
+
+    verified: the kernel error that ensembles verify for it too, in minutes to hours.
+    """
 
     targets: tuple[Target, ...]
     model_error: Fraction | None = None
     every_rank: bool = False
+    verified: bool = False
 
 
 Take = Callable[[Sequence[CallTask]], None]
@@ -77,13 +82,14 @@ def audit(
     subjects = [source for source in sources if isinstance(source, Subject)]
     if len(subjects) == len(sources):
         rows.check_order(key for subject in subjects for key in _keys(subject, asked))
+    runs = sum(len(subject.labels) for subject in subjects)
     crew: Crew[HeadTask | CallTask, list[Row]] = Crew(work, open_executor)
     try:
         for source in sources:
             if not isinstance(source, Subject):
                 _audit_calls(source, asked, rows, crew, say)
             elif not all(key in rows.known for key in _keys(source, asked)):
-                _audit_one(source, asked, rows, crew, _walks(source, rows, asked), say)
+                _audit_one(source, asked, rows, crew, runs, say)
         if len(subjects) < len(sources):
             rows.check_end()
     finally:
@@ -123,9 +129,10 @@ def _audit_one(
     asked: Asked,
     rows: RowFile,
     crew: Crew[Any, Any],
-    walks: Sequence[BudgetWalk],
+    runs: int,
     say: Say,
 ) -> None:
+    walks = _walks(subject, rows, asked)
     model, labels, tokens = subject.load(say)
     before = 0
     for layer in run_layers(model, labels, tokens, lambda text: say(f"{subject.name}, {text}")):
@@ -144,6 +151,9 @@ def _audit_one(
         names = _names(subject, None, walk.prompt, label, None, "budget")
         found = walk.estimate(model, label, asked.model_error)
         error = to_text(asked.model_error)
+        if asked.verified:
+            sequence = tokens[walk.prompt]
+            found |= whp_kernel_error(model, label, sequence, asked.model_error, runs, say)
         rows.add({**names, "assurance": ESTIMATED, "model_error": error, **found})
 
 

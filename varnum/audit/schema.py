@@ -85,7 +85,8 @@ def _rows() -> Schema:
             both[name] = _either(both.get(name), kind.get(name))
     both["scales"] = _list({"type": "object"}, both["scales"]["description"])
     shared = [name for name in names if all(name in kind for kind in kinds.values())]
-    absent = {"budget": {"domain", "reason"}}
+    asked = {name for name, field in of("budget").items() if field.asked}
+    absent = {"budget": {"domain", "reason"} | asked}
     branches = [
         {
             "if": {"properties": {"kind": {"const": kind}}},
@@ -145,7 +146,8 @@ def _summary() -> Schema:
     }
     named = _properties(of("summary"))
     parts = named | over | counts | {"pays_never": never}
-    return _closed(parts, [name for name in parts if name not in ("budget_eps", "model_error")])
+    absent = {"budget_eps", "model_error"} | {n for n, f in of("summary").items() if f.asked}
+    return _closed(parts, [name for name in parts if name not in absent])
 
 
 def _properties(fields: dict[str, Field]) -> Schema:

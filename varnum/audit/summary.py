@@ -43,7 +43,14 @@ def _budget(rows: Sequence[Row]) -> Row:
         return {}
     found = [row["eps"] for row in rows]
     least = None if None in found else min(found)
-    return {"budget_eps": least, "model_error": rows[0]["model_error"]}
+    answer = {"budget_eps": least, "model_error": rows[0]["model_error"]}
+    if not all("kernel_error" in row for row in rows):
+        return answer
+    kept = [row["kernel_error"] for row in rows]
+    return answer | {
+        "kernel_error": None if None in kept else min(kept),
+        "kernel_error_assurance": rows[0]["kernel_error_assurance"],
+    }
 
 
 def _group(model: str, error: str, rows: Sequence[Row]) -> Row:
@@ -224,5 +231,12 @@ def _answers(g: Row) -> list[str]:
         lines.append(
             f"kernel error {eps} in every layer keeps the logits within "
             f"{g['model_error'][:9]}: estimated"
+        )
+    if "kernel_error" in g:
+        shown = short(g["kernel_error"], up=False)
+        lines.append(
+            "kernel error verified for this run: none; --json says why"
+            if g["kernel_error"] is None
+            else f"kernel error {shown} keeps them: {g['kernel_error_assurance']}"
         )
     return lines

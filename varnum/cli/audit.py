@@ -79,8 +79,12 @@ def audit(
         typer.Option(help="Attention's output error in units of V's range; several: 1e-1,1e-2."),
     ] = "1e-2",
     model_error: Annotated[
-        str, typer.Option(help="Error of the logits that the budget per layer keeps to.")
-    ] = "1",
+        str | None,
+        typer.Option(
+            help="Error of the logits that the budget per layer keeps to, in norms; given, also "
+            "the kernel error that ensembles verify (slow). Default: 1, in norms alone."
+        ),
+    ] = None,
     every_rank: Annotated[
         bool, typer.Option("--every-rank", help="Certify ranks also where they cannot pay (slow).")
     ] = False,
@@ -167,14 +171,17 @@ def _check(jobs: int | None, seed: int, resume: bool, out: str | None, html: str
     check_output(html, ".html")
 
 
-def _asked(output_error: str, model_error: str, every_rank: bool) -> Asked:
+def _asked(output_error: str, model_error: str | None, every_rank: bool) -> Asked:
     from varnum.audit.run import Asked
     from varnum.balls import parse
 
-    targets, allowed = _targets(output_error), parse(model_error, "model-error")
+    targets = _targets(output_error)
+    allowed = parse("1" if model_error is None else model_error, "model-error")
     if allowed <= 0:
         raise InputError(f"model-error: {model_error} is not above 0")
-    return Asked(targets, allowed, every_rank)
+    if model_error is not None and allowed >= 10**6:
+        raise InputError(f"model-error: {model_error} is not allowed; below 1000000")
+    return Asked(targets, allowed, every_rank, model_error is not None)
 
 
 def _targets(texts: str) -> tuple[Target, ...]:
@@ -205,6 +212,7 @@ def _question(sources: list[dict[str, Any]], prompts: Prompts, asked: Asked) -> 
         "output_error": [str(t.output_error) for t in asked.targets],
         "model_error": str(asked.model_error),
         "every_rank": asked.every_rank,
+        **({"model_error_verified": True} if asked.verified else {}),
     }
 
 

@@ -216,7 +216,22 @@ def _budget(row: Row) -> str:
             f"<th>logits move by{tag}</th><th>kernel domain{tag}</th></tr></thead>"
             f"<tbody>{lines}</tbody></table></div>"
         )
-    return f"<h2>Budget per layer: {title}</h2>{body}"
+    return f"<h2>Budget per layer: {title}</h2>{_verified(row)}{body}"
+
+
+def _verified(row: Row) -> str:
+    """What ensembles verified for the same run, where they were asked."""
+    if "kernel_error" not in row:
+        return ""
+    tag = f'<span class="tag run">{escape(row["kernel_error_assurance"])}</span>'
+    if row["kernel_error"] is None:
+        return f"<p>By ensembles, none {tag}: {escape(row['kernel_error_reason'])}.</p>"
+    return (
+        f"<p>Kernel error {short(row['kernel_error'], up=False)} {tag} in every layer keeps every "
+        f"logit of this run within {escape(row['model_error'])}: verified by ensembles drawn by "
+        "this audit. The chance is over those draws, for all its budgets together; it is not "
+        "the probability that a printed number is false.</p>"
+    )
 
 
 def _table(heads: Sequence[Row]) -> str:
