@@ -24,14 +24,14 @@ OPTIONS = ["audit", "--random", "var-tiny", "--output-error", "1e-1", "--jobs", 
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Calls of the search, which answers 1/1000, 2/1000, ..; or None once `refuse` is set."""
+    """Calls of the search, which answers 1/1024, 2/1024, ..; or None once `refuse` is set."""
     calls = SimpleNamespace(seen=[], refuse=False)
 
     def found(model, label, tokens, **given):
         calls.seen.append((label, tokens.shape, given["model_error"], given["chance"]))
         if calls.refuse:
             return SimpleNamespace(kernel_error=None, reason="site blocks.0 <refuses>")
-        return SimpleNamespace(kernel_error=f"{len(calls.seen)}e-3", reason="")
+        return SimpleNamespace(kernel_error=f"{len(calls.seen)}/1024", reason="")
 
     monkeypatch.setattr(verified, "error_of", found)
     return calls
@@ -73,16 +73,16 @@ def test_once_per_run_and_the_chance_is_of_all_rows_together(varnum, shallow, as
     half = Fraction(1, 2 * 10**6)
     assert asked.seen == [(1, (1, 30), "0.5", half), (2, (1, 30), "0.5", half)]
     document = json.loads(out)
-    assert [row["kernel_error"] for row in budgets_of(document["rows"])] == [0.001, 0.002]
+    assert [row["kernel_error"] for row in budgets_of(document["rows"])] == [1 / 1024, 2 / 1024]
     for row in budgets_of(document["rows"]):
         assert (row["assurance"], row["kernel_error_assurance"]) == ("estimated", LABEL)
     group = document["summary"][0]
-    assert (group["kernel_error"], group["kernel_error_assurance"]) == (0.001, LABEL)
+    assert (group["kernel_error"], group["kernel_error_assurance"]) == (1 / 1024, LABEL)
     assert group["budget_eps"] < group["kernel_error"]
     assert document["assurance_of"]["kernel_error"] == "with high probability"
-    assert f'0.001 <span class="tag run">{LABEL}</span> in every layer' in html.read_text()
+    assert f'0.000976 <span class="tag run">{LABEL}</span> in every layer' in html.read_text()
     shown = text([group])
-    assert shown[-1] == f"kernel error 0.001 keeps them: {LABEL}"
+    assert shown[-1] == f"kernel error 0.000976 keeps them: {LABEL}"
     assert max(map(len, shown)) <= 80
     jsonschema = pytest.importorskip("jsonschema")
     assert jsonschema.Draft202012Validator(schema.document()).is_valid(document)
