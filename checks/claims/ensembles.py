@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +18,7 @@ from varnum.proof.checking import Measurement, main, summarise
 from varnum.propagate.ensemble import protocol, sites
 from varnum.propagate.ensemble.chance import cauchy_quantile, gauss_quantile
 from varnum.propagate.ensemble.inputs import conditions, embedded
+from varnum.propagate.ensemble.reverse import Functional, certify_functionals
 
 NONE = (np.zeros(0), np.zeros(0))
 
@@ -128,6 +130,24 @@ def exact_run(seed):
     return np.maximum(centre - low[0], high[0] - centre), found.end.bound
 
 
+def backward(trials, seed):
+    """(measured, claimed) of every logit under kernel errors of 1e-3, in reverse mode."""
+    eps, rng = 1e-3, np.random.default_rng(seed)
+    model, tokens = tiny(seed)
+    plan = protocol.Plan(64, 64, slacks=(4.0, 8.0, 12.0), floor=2.0**-20)
+    begin = replace(start(model, tokens, math.atanh(eps) * (1 + 1e-12)), taped=True)
+    found = protocol.certify(begin, plan)
+    shape = found.end.centre.shape
+    wanted = [Functional(t, i) for t in range(shape[0]) for i in range(shape[1])]
+    bound = certify_functionals(begin, found.tape, wanted).reshape(shape)
+    wide = model.to(Backend())
+    moved = [
+        np.abs(teacher_forced_logits(wide, [1], tokens, adversary(eps, rng))[0] - found.end.centre)
+        for _ in range(trials)
+    ]
+    return np.array(moved), np.broadcast_to(bound, (trials, *shape))
+
+
 def rates(trials, rng):
     """Failure rates of a unit group, of norms and of forms, against d' = 1e-2."""
     m, chance = 16, Fraction(1, 100)
@@ -148,6 +168,7 @@ def measure(trials: int = 2000, seed: int = 0, device: str = "cpu") -> list[Meas
         summarise("ensemble-norms", "failures at 1e-2", ([norms], [most]), NONE),
         summarise("ensemble-forms", "failures at 1e-2", ([forms], [most]), NONE),
         summarise("ensemble-representation", "kernel errors of 1e-3", NONE, perturbed(few, seed)),
+        summarise("ensemble-reverse", "kernel errors of 1e-3", NONE, backward(few, seed)),
         summarise("ensemble-run", "float64 against balls", exact_run(seed), NONE),
     ]
 

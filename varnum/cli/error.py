@@ -65,6 +65,10 @@ def error(
     margins: Annotated[
         bool, typer.Option("--margins", help="Bound differences of logits too: surer tokens.")
     ] = False,
+    logit: Annotated[
+        list[str] | None,
+        typer.Option(help="TOKEN:ID, or TOKEN:ID:OTHER (difference): sharper bound; repeatable."),
+    ] = None,
     samples: Annotated[
         int, typer.Option(help="Size of the ensemble, even: more is tighter and slower.")
     ] = 32,
@@ -133,7 +137,7 @@ def error(
         fixed = {
             "tokens": tokens, "logits": logits, "kernel-error": kernel_error,
             "model-error": model_error, "out": out, "image": image,
-            "decode": decode or None, "record": record,
+            "decode": decode or None, "record": record, "logit": logit or None,
         }  # fmt: skip
         for name, value in fixed.items():
             if value is not None:
@@ -160,7 +164,7 @@ def error(
         found = error_of(
             model, chosen, forced, given, image=shown, decode=decode,
             kernel_error=kernel_error, model_error=model_error, margins=margins,
-            samples=samples, chance=chance, say=say,
+            chosen=_chosen(logit), samples=samples, chance=chance, say=say,
         )  # fmt: skip
     if found.exit_code == 0 and (out is not None or record is not None):
         try:
@@ -219,6 +223,14 @@ def _over(
     else:
         print(found)
     raise typer.Exit(found.exit_code)
+
+
+def _chosen(logits: list[str] | None) -> list[tuple[int, ...]]:
+    """TOKEN:ID or TOKEN:ID:OTHER each."""
+    try:
+        return [tuple(int(number) for number in entry.split(":")) for entry in logits or ()]
+    except ValueError:
+        raise InputError(f"logit: {logits}: allowed are TOKEN:ID, TOKEN:ID:OTHER") from None
 
 
 def _greedy(model: Model, labels: Any) -> Any:

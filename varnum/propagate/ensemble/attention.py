@@ -52,8 +52,8 @@ def attention(
         at = f"{where}, head {h}"
         if log_scale is not None:
             scale = float(np.exp(min(log_scale[h], float(MAX_LOG_SCALE))))
-            q = ensemble.inject(unit(ensemble, q), f"{at}, q")
-            k = ensemble.inject(unit(ensemble, k), f"{at}, k")
+            q = ensemble.inject(unit(ensemble, q, f"{at}, q"), f"{at}, q")
+            k = ensemble.inject(unit(ensemble, k, f"{at}, k"), f"{at}, k")
         else:
             scale = 0.25 / float(np.sqrt(d))
             q = ensemble.inject(q, f"{at}, q")
@@ -68,7 +68,7 @@ def _part(heads: Heads, part: int, head: int, d: int) -> Cloud:
     return dense(heads.y, heads.weight[rows], heads.bias[rows])
 
 
-def unit(ensemble: Ensemble, x: Cloud) -> Cloud:
+def unit(ensemble: Ensemble, x: Cloud, where: str) -> Cloud:
     """x/||x||; J = (I - u u')/||x||. Refuses where ||x|| may come near the floor of 1e-12."""
     d = x.centre.shape[-1]
     size = np.sqrt(np.einsum("ln,ln->l", x.centre, x.centre))
@@ -77,6 +77,7 @@ def unit(ensemble: Ensemble, x: Cloud) -> Cloud:
     reach = (ensemble.norm(x.samples, x.err, 0) + own) * UP
     if not (least - reach > 1e-12).all():
         raise ArithmeticError("a query or key may vanish and cannot be normalised")
+    ensemble.keep(where, size=size, norm=reach)
     u = x.centre / size[:, None]
     # the rounding of x goes through Du, of norm 1/||x||
     ball = sites.unit_vector(reach / least * UP) + own / least * UP
@@ -103,6 +104,7 @@ def head(
     r_q, r_k = (ensemble.norm(x.samples, x.err, 0) for x in (q, k))
     r_v = (ensemble.norm(v.samples, v.err, 0) + l2(v.entry)) * UP
     size_q, size_k, size_v = l2(q.centre), l2(k.centre), l2(v.centre)
+    ensemble.keep(where, q=q.centre, k=k.centre, v=v.centre, scale=scale, norms=(r_q, r_k, r_v))
     n_q, n_k, n_v = l2(q.samples), l2(k.samples), l2(v.samples)  # (L, R)
     for length, end in zip(lengths, accumulate(lengths), strict=True):
         rows = slice(end - length, end)
@@ -135,6 +137,7 @@ def head(
         spread_v += 2 * wide * most_v
         part = Cloud(o, lin, np.zeros_like(o), np.zeros(length), err * UP)
         form = ensemble.norm(lin, part.err, rows.start) + l2(p @ v.entry[:end])
+        ensemble.keep(f"{where}, form", form=form)
         b = scale * r_q[rows, None] * r_k[:end] * UP
         cbar, ball = sites.attention(sites.Row(p, dev, eta + own, b, spread_v, r_v[:end], form))
         weight = p * spread_v

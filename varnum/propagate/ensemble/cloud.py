@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,7 @@ class Fixed:
 
     radii: list[Floats]
     place: int = 0
+    named: dict[str, list[Floats]] = field(default_factory=dict)
     certifies = True
 
     def radius(self, where: str, rounding: Floats, remainder: Floats, least: Floats) -> Floats:
@@ -82,6 +84,7 @@ class Fixed:
         value = (rounding + remainder) * UP
         if kept.shape != value.shape or not (np.isfinite(value).all() and (value <= kept).all()):
             raise Refused(where)
+        self.named.setdefault(where, []).append(kept)
         return kept
 
     def end(self) -> None:
@@ -120,6 +123,7 @@ class Ensemble:
         self._own_theta = np.zeros((tokens, noise.gauss))
         self.forms_used = 0
         self.place = 0
+        self.tape: dict[str, Any] | None = None  # for a backward pass: claim ensemble-reverse
         self._c = np.sqrt(gauss_quantile(noise.gauss, chance)) * (1 - 2.0**-40)
         self._x = cauchy_quantile(noise.cauchy, chance) if noise.cauchy else 0.0
 
@@ -154,6 +158,11 @@ class Ensemble:
             cloud.err[token] += 4 * U * self.like_rows(l2(noise))
         self.count_groups(radius, first)
         self._charge(cloud, radius, first)
+
+    def keep(self, where: str, **found: Any) -> None:
+        """What a backward pass needs of a place, if one was asked for."""
+        if self.tape is not None:
+            self.tape.setdefault(where, []).append(found)
 
     def next_place(self) -> int:
         """A number for a place, the same in every walk."""

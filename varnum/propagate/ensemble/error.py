@@ -20,6 +20,7 @@ from varnum.floats.guard import certifying
 from varnum.model.generate import Model
 from varnum.outward import at_least, at_most, float_up
 from varnum.propagate.ensemble import given as g
+from varnum.propagate.ensemble.chosen import Chosen, certified, checked_chosen
 from varnum.propagate.ensemble.inputs import conditions, embedded, latent
 from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.picture import Image, Picture, check_memory, unit_image
@@ -65,6 +66,7 @@ class RunError(Value):
     image_error: float | None = None
     reason: str = ""
     commitments: tuple[str, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
     centre: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
     bound: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
     image: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
@@ -114,6 +116,7 @@ class RunError(Value):
             "assumptions": ASSUMPTIONS,
             "sentence": self.sentence() if self.verdict == "proved" else "",
             "commitments": list(self.commitments),
+            "chosen": [logit.to_dict() for logit in self.chosen],
             "reason": self.reason,
         }
         document: dict[str, Any] = plain(
@@ -137,6 +140,10 @@ class RunError(Value):
             lines.append(f"measured           {at_most(self.measured)} from the float64 run")
         if self.image_error is not None:
             lines.append(f"image within       {at_most(self.image_error)} of the exact model's")
+        lines += [
+            f"logit {logit.name():<12} {at_most(logit.error)}, sequence {logit.sequence}"
+            for logit in self.chosen
+        ]
         percent = at_least(Fraction(100 * self.tokens_certain, self.tokens))
         lines += [
             f"tokens certain     {self.tokens_certain} of {self.tokens} ({percent} %)",
@@ -158,6 +165,7 @@ def error_of(
     kernel_error: str | Fraction | None = None,
     model_error: str | Fraction | None = None,
     margins: bool = False,
+    chosen: Any = None,
     samples: int = SAMPLES,
     chance: str | Fraction = "1e-6",
     say: Callable[[str], None] = lambda _: None,
@@ -168,9 +176,11 @@ def error_of(
     implementation, or None: then the float64 run's own error. kernel_error: of every model whose
     attention weights are off by at most that, relatively, entry by entry, in every layer;
     model_error: the largest kernel error that is verified to keep every logit within it (one
-    sequence). margins: bound differences of logits too, for more certain tokens. samples: of the
-    ensemble, even; more make a tighter bound and more work. chance: that a false bound is printed,
-    over the draws; images take half of it. image (B, 3, h, w) in [0, 1], of any implementation's
+    sequence). margins: bound differences of logits too, for more certain tokens. chosen: logits
+    (token, id), or differences (token, id, other) of two, bounded more sharply in reverse mode
+    (claim ensemble-reverse), at no further chance. samples: of the ensemble, even; more make a
+    tighter bound and more work. chance: that a false bound is printed, over the draws; images take
+    half of it. image (B, 3, h, w) in [0, 1], of any implementation's
     decoder on these tokens, is bounded too; decode: without one, the float64 run's. Raises
     InputError. Claim ensemble-run.
 
@@ -187,6 +197,7 @@ def error_of(
     """
     plan = Plan(gauss=g.checked_samples(samples))
     total = g.checked_chance(chance)
+    wanted = checked_chosen(model, chosen)
     ids, label_of = g.checked_tokens(model, labels, tokens)
     given = None if logits is None else g.checked_logits(model, logits, len(ids))
     if sum(x is not None for x in (logits, kernel_error, model_error)) > 1:
@@ -203,26 +214,31 @@ def error_of(
     shown = None if image is None else g.checked_image(model, image, len(ids))
     answers: list[_Found] = []
     images: list[Image] = []
+    sharp: list[Chosen] = []
     with certifying():
         for row, sequence in enumerate(ids):
             say(f"sequence {row + 1} of {len(ids)}")
             x, error = embedded(model, label_of[row], sequence)
             vectors = conditions(model, label_of[row])
-            start = Start(model.var_weights, model.var, x, error, vectors, margins=margins)
+            start = Start(
+                model.var_weights, model.var, x, error, vectors, margins=margins, taped=bool(wanted)
+            )  # fmt: skip
             part = replace(plan, chance=total / len(ids) / (2 if decode else 1))
             found = _one(start, part, eps, target, say)
             if isinstance(found, Unknown):
                 return _refused(model, found, total, plan)
-            answers.append(found)
+            mine = None if given is None else given[row]
+            sharp += certified(start, found.exact, found.perturbed, mine, wanted, row)
+            answers.append(found.untaped())
             if decode:
                 say(f"image {row + 1} of {len(ids)}")
                 picture = Picture(model.vae_weights, model.vae, *latent(model, sequence))
                 drawn = certify(picture, replace(part, split=False), say)
                 if isinstance(drawn, Unknown):
                     return _refused(model, Unknown(f"image: {drawn.reason}"), total, plan)
-                answers[-1] = replace(found, picture=drawn)
+                answers[-1] = replace(answers[-1], picture=drawn)
                 images.append(unit_image(drawn.end, model.vae))
-        answer = _answer(model, answers, given, total, plan)
+        answer = replace(_answer(model, answers, given, total, plan), chosen=tuple(sharp))
         return _with_image(answer, images, shown) if decode else answer
 
 
@@ -237,6 +253,11 @@ class _Found:
     perturbed: Accepted | None = None
     eps: Fraction | None = None
     picture: Accepted | None = None
+
+    def untaped(self) -> _Found:
+        """Without what backward passes read."""
+        other = None if self.perturbed is None else replace(self.perturbed, tape=None)
+        return replace(self, exact=replace(self.exact, tape=None), perturbed=other)
 
     def error(self) -> Floats:
         """Bound of |perturbed - exact|, or of |exact - centre|, (L, V)."""

@@ -121,6 +121,7 @@ class Clouds:
 
     def _logits(self, x: Cloud, weight: Floats, bias: Floats) -> Logits:
         count, m, width = x.samples.shape
+        self.ensemble.keep("head", x=x.centre)
         values = x.centre @ weight.T + bias
         size = np.abs(weight)
         entry = gamma(width + 2) * (np.abs(x.centre) @ size.T + np.abs(bias)) * UP
@@ -173,6 +174,7 @@ class Clouds:
             inner = (z.reshape(-1, width) @ w1.T).reshape(len(z), m, -1)
             reach = self.ensemble.forms(inner, gamma(width + 2) * rows * norms, first)
             f = gelu(h0)
+            self.ensemble.keep(f"blocks.{block}, GELU", slope=f.slope)
             moved = (reach + off) * UP
             bent = sites.bent(f.second, moved, sites.GELU_SECOND, sites.GELU_THIRD)
             entry = (f.error + (np.abs(f.slope) + SLOPE_ERROR) * off) * UP
@@ -205,6 +207,7 @@ def layer_norm(
     if not (np.isfinite(off).all() and (g * (1 + off) < 2.0**-33).all()):
         raise ArithmeticError(f"{place}: LayerNorm loses all digits here")
     norm = ensemble.norm(x.samples, x.err, 0)
+    ensemble.keep(place, y=y, s=s[:, 0], off=off[:, 0], norm=norm)
     ratio = norm / (s[:, 0] * np.sqrt(width)) * UP  # sqrt beta
     a = ratio
     if ensemble.noise.cauchy:

@@ -38,6 +38,14 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Tape:
+    """Of an accepted try: its radii by place, and numbers of the walk (claim ensemble-reverse)."""
+
+    radii: Mapping[str, list[Floats]]
+    places: Mapping[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
 class Start:
     """The transformer's run: x (L, C) and AdaLN vectors, each with a bound of its error."""
 
@@ -48,6 +56,7 @@ class Start:
     conditions: Sequence[tuple[Vector, ...]]
     eta: float = 0.0
     margins: bool = False
+    taped: bool = False  # keep what a backward pass needs
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -56,6 +65,8 @@ class Start:
 
     def through(self, ensemble: Ensemble) -> Logits:
         """From the embeddings to the logits."""
+        if self.taped and ensemble.ledger.certifies:
+            ensemble.tape = {}
         count, width = self.x.shape
         cloud = Cloud(
             self.x,
@@ -107,6 +118,7 @@ class Accepted:
     tries: int
     commitment: str
     forms: int
+    tape: Tape | None = None
 
 
 def certify(
@@ -134,7 +146,9 @@ def certify(
             if ensemble.forms_used > forms:
                 raise Refused("more forms than were counted")
             if np.isfinite(end.centre).all() and np.isfinite(end.bound).all():
-                return Accepted(end, attempt, commitment.hex(), forms)
+                kept = ensemble.tape
+                tape = None if kept is None else Tape(fixed.named, kept)
+                return Accepted(end, attempt, commitment.hex(), forms, tape)
             reason = "a logit's bound is not finite"
         except ArithmeticError as refused:  # a site refuses, or nothing can be bounded there
             reason = str(refused)

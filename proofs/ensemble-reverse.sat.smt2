@@ -1,0 +1,27 @@
+; twin of ensemble-reverse: without the pass's own rounding: false where it shrank lam
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const back Real)
+(declare-const eps Real)
+(declare-const kappa Real)
+(declare-const lam Real)
+(declare-const reach Real)
+(declare-const true Real)
+(assert (> kappa 0.0))
+(assert (>= eps 0.0))
+(assert (= true (+ lam (* (- 1.0) back eps))))
+(assert (<= (* back kappa) reach))
+(assert (>= (* back kappa) (* (- 1.0) reach)))
+; the witness
+(assert (= back (- 1.0)))
+(assert (= eps 1.0))
+(assert (= kappa 1.0))
+(assert (= lam 1.0))
+(assert (= reach 1.0))
+(assert (= true 2.0))
+; the conclusion, negated
+(assert (not (<= (* kappa true) (* kappa (ite (>= lam 0.0) lam (- lam))))))
+(check-sat)
+(get-model)
