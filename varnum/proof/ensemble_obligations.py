@@ -13,7 +13,7 @@ a, al, be, s = sp.symbols("a al be s", real=True)
 root, c, theta, size = sp.symbols("root c theta size", real=True)
 z, tau, total, t = sp.symbols("z tau total t", real=True)
 given, run, exact, far, near = sp.symbols("given run exact far near", real=True)
-lam, true, eps, kappa, reach, back = sp.symbols("lam true eps kappa reach back", real=True)
+lam, entire, eps, kappa, reach, back = sp.symbols("lam entire eps kappa reach back", real=True)
 
 _F = Fraction
 
@@ -119,19 +119,19 @@ ENSEMBLES = (
     Obligation(
         name="ensemble-reverse",
         claim="ensemble-reverse",
-        says="kappa |true| <= kappa |lam| + |eps| R, true = lam - back eps, kappa |back| <= R",
+        says="kappa |entire| <= kappa |lam| + |eps| R, entire = lam - back eps, kappa |back| <= R",
         assume=(
-            sp.Gt(kappa, 0), sp.Ge(eps, 0), sp.Eq(true, lam - back * eps),
+            sp.Gt(kappa, 0), sp.Ge(eps, 0), sp.Eq(entire, lam - back * eps),
             sp.Le(kappa * back, reach), sp.Ge(kappa * back, -reach),
         ),
         conclude=sp.And(
-            sp.Le(kappa * true, kappa * sp.Abs(lam) + eps * reach),
-            sp.Ge(kappa * true, -kappa * sp.Abs(lam) - eps * reach),
+            sp.Le(kappa * entire, kappa * sp.Abs(lam) + eps * reach),
+            sp.Ge(kappa * entire, -kappa * sp.Abs(lam) - eps * reach),
         ),
         twin=Twin(
-            conclude=sp.Le(kappa * true, kappa * sp.Abs(lam)),
+            conclude=sp.Le(kappa * entire, kappa * sp.Abs(lam)),
             witness={
-                "lam": _F(1), "true": _F(2), "eps": _F(1), "kappa": _F(1), "reach": _F(1),
+                "lam": _F(1), "entire": _F(2), "eps": _F(1), "kappa": _F(1), "reach": _F(1),
                 "back": _F(-1),
             },
             says="without the pass's own rounding: false where it shrank lam",
