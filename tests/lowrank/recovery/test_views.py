@@ -60,6 +60,15 @@ def test_views_keep_the_target(name):
     assert answer.rows_exact < 600  # the state answers the others
 
 
+def test_missed_rows_of_small_scales_run_exactly():
+    q, k, v = head(900, size=0.7)
+    view = VIEWS["blocks of 30"]
+    asked = Problem(q, k, v, 1.0, Target("output", 1e-2), view)
+    answer = run.attend_view(asked, fixed(q, k, v, 1.0), None)
+    assert 510 < answer.rows_exact < 900  # beyond the first 510, which never ask the state
+    assert worst(answer.output, q, k, v, view) <= answer.output_error <= 1e-2
+
+
 @pytest.mark.parametrize("groups", [2, 5])
 def test_groups_keep_their_bounds_and_help_steep_heads(groups):
     q, k, v = head(600, 1, 1.5)
