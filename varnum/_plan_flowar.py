@@ -161,6 +161,8 @@ def plan_flowar(
     varnum.errors.InputError: M: FlowAR's heads have no cap; give M (from an audit), or R
     """
     sizes = flow_sizes(model) if isinstance(model, str) else model
+    if not isinstance(sizes, FlowSizes):
+        raise InputError(f"model: {type(model).__name__}; a name such as flowar-s, or FlowSizes")
     if M is None and R is None:
         raise InputError("M: FlowAR's heads have no cap; give M (from an audit), or R")
     if R is not None and sigma is None:

@@ -53,6 +53,8 @@ def check(certificate: str | bytes) -> Proved | Refuted | Unknown:
     """
     from varnum import checker
 
+    if not isinstance(certificate, bytes | str):
+        raise InputError(f"certificate: {type(certificate).__name__} is no text")
     data = (
         certificate if isinstance(certificate, bytes) else str(certificate).encode(errors="replace")
     )

@@ -90,6 +90,8 @@ def watch(
         raise InputError(f"keep: {keep!r} is not allowed; one of {', '.join(_KEEP)}")
     if isinstance(sample, bool) or not isinstance(sample, int) or sample < 1:
         raise InputError(f"sample: {sample!r} is not allowed; a whole number, at least 1")
+    if type(max_bytes) is not int or max_bytes < 0:
+        raise InputError(f"max_bytes: {max_bytes!r} is not allowed; a whole number, at least 0")
     if isinstance(modules, str):
         raise InputError(f"modules: {modules!r} is one string; give a list of module paths")
     try:

@@ -86,7 +86,10 @@ def sdpa(
     if not isinstance(output_error, str):
         output_error = _text(output_error)
     if scale is not None:
-        scale = float(scale)
+        try:
+            scale = float(scale)
+        except (TypeError, ValueError):
+            raise InputError(f"scale: {scale!r} is not a number") from None
     check(query, key, value, attn_mask, causal, scale, enable_gqa)
     out, bounds = torch.ops.varnum.sdpa(
         query, key, value, attn_mask, causal, scale, enable_gqa, output_error

@@ -129,6 +129,7 @@ def verify(
     trials of each check. Raises InputError for an unknown claim or solver.
     """
     chosen = _chosen(claim)
+    _check_options(timeout, trials, seed)
     for name in require:
         if name not in (*SOLVERS, "coq"):
             allowed = ", ".join((*SOLVERS, "coq"))
@@ -161,12 +162,21 @@ def verify(
     return Report(tuple(items), versions, absent)
 
 
+def _check_options(timeout: float, trials: int, seed: int) -> None:
+    """A check of no trials would pass, and so would a solver that was not waited for."""
+    for name, value, least in (("trials", trials, 1), ("seed", seed, 0)):
+        if type(value) is not int or value < least:
+            raise InputError(f"{name}: {value!r} is not allowed; a whole number, at least {least}")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise InputError(f"timeout: {timeout!r} is not allowed; seconds, above 0")
+
+
 def _chosen(claim: str | None) -> list[Claim]:
     known = ledger.claims()
     if claim is None:
         return list(known.values())
     if claim not in known:
-        near = difflib.get_close_matches(claim, known, n=3, cutoff=0.4) or ["exp-supnorm"]
+        near = difflib.get_close_matches(str(claim), known, n=3, cutoff=0.4) or ["exp-supnorm"]
         raise InputError(
             f"claim: {claim!r} is not in the ledger; an id such as {', '.join(near)} "
             "(`varnum verify --no-checks` lists all)"

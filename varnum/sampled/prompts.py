@@ -23,6 +23,7 @@ from varnum.model.backend import Backend
 from varnum.model.generate import Model, Settings, generate
 from varnum.outward import at_most, float_down, float_up
 from varnum.propagate.ensemble.error import ASSUMPTIONS, SAMPLES, RunError, error_of
+from varnum.propagate.ensemble.given import checked_model
 from varnum.sampled.mean import mean_above
 from varnum.sampled.share import share_above
 from varnum.sampled.stop import certainly_rare
@@ -157,9 +158,10 @@ def error_over(
     goal = None if share is None else _inside(share, "share", Fraction(1))
     if goal is not None and limit is None:
         raise InputError("share: it belongs to within; give both")
-    names = list(range(model.var.num_classes)) if labels is None else [int(x) for x in labels]
-    if not names:
-        raise InputError("labels: none to draw from")
+    checked_model(model)
+    if run is not None and not callable(run):
+        raise InputError(f"run: {type(run).__name__} cannot be called; labels, tokens -> logits")
+    names = _labels(model.var.num_classes, labels)
     part = delta if run is None else delta / 2  # the distance is a second statement
     bounds, parted, stopped = [], [], False
     for i in range(prompts):
@@ -202,6 +204,18 @@ def _statement(
     if goal is not None:  # the number of draws was not fixed: only what the bet shows
         return limit, goal if stopped else Fraction(1)
     return limit, share_above(sum(b > limit for b in bounds), len(bounds), chance)
+
+
+def _labels(classes: int, labels: Sequence[int] | None) -> list[int]:
+    """What is drawn from; whole numbers only, for 0.5 would be drawn as 0."""
+    if labels is None:
+        return list(range(classes))
+    found = np.asarray(labels, dtype=object)
+    if found.ndim != 1 or not all(isinstance(x, int | np.integer) for x in found):
+        raise InputError(f"labels: {labels!r} is not allowed; a list of whole numbers")
+    if not len(found):
+        raise InputError("labels: none to draw from")
+    return [int(x) for x in found]
 
 
 def _inside(value: str | Fraction, name: str, most: Fraction) -> Fraction:

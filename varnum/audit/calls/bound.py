@@ -60,8 +60,8 @@ def logit_bound(
 
 
 def _norm(given: Sequence[Any], name: str) -> tuple[str, Any, Any]:
-    kind = given[0] if given else None
-    if kind not in _KINDS:
+    kind = given[0] if isinstance(given, tuple | list) and given else given
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise InputError(f"{name}: {kind!r} is not allowed; one of {', '.join(_KINDS)}")
     weight = given[1] if len(given) > 1 else None
     bias = given[2] if len(given) > 2 else None
@@ -78,7 +78,10 @@ def _norm(given: Sequence[Any], name: str) -> tuple[str, Any, Any]:
 
 def _vector(x: Any, name: str) -> Any:
     x = x.detach().cpu().double().numpy() if hasattr(x, "detach") else x
-    x = np.asarray(x, dtype=np.float64)
+    try:
+        x = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: its weight must be finite numbers (d,)") from None
     if x.ndim != 1 or not x.size or not np.isfinite(x).all():
         raise InputError(f"{name}: its weight must be finite numbers (d,), got shape {x.shape}")
     return np.abs(x)

@@ -106,7 +106,7 @@ def audit_model(
     called = name or type(model).__name__
     check(model, inputs, called)
     for text_, value in (("batch", batch), ("heads", heads)):
-        if value is not None and (isinstance(value, bool) or value < 1):
+        if value is not None and (type(value) is not int or value < 1):
             raise InputError(f"{text_}: {value!r} is not allowed; a whole number, at least 1")
     asked = Asked(targets_of(output_error))
     source = TorchSource(called, model, inputs, batch, heads)

@@ -195,6 +195,7 @@ def error_of(
     Traceback (most recent call last):
     varnum.errors.InputError: samples: 5 is odd; allowed are even numbers from 4 to 4096
     """
+    g.checked_model(model)
     plan = Plan(gauss=g.checked_samples(samples))
     total = g.checked_chance(chance)
     wanted = checked_chosen(model, chosen)

@@ -14,6 +14,13 @@ from varnum.propagate.checked import exact_floats, whole
 from varnum.propagate.forms import Floats
 
 
+def checked_model(model: Any) -> None:
+    """A model of `varnum.model`, not of torch."""
+    if not isinstance(model, Model):
+        kind = type(model).__name__
+        raise InputError(f"model: {kind} is not allowed; a varnum.model.generate.Model")
+
+
 def checked_samples(samples: Any) -> int:
     """An even number of samples."""
     whole(samples, 4, 4096, "samples")
