@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from fractions import Fraction
 from typing import Any
 
@@ -323,3 +324,27 @@ def test_long_double_has_a_divisor_of_its_own() -> None:
     heads = [h | {"bound": error, "output_bound": error} for h in json.loads(data)["heads"]]
     tight = changed(data, heads=heads, bound=error, output_bound=error)
     assert recheck.check(tight, *arrays).rows == 1  # refuted where the divisor is in float64
+
+
+def test_files_that_are_no_arrays_are_not_called_refuted(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A traceback would end with 1, the code of a refutation."""
+    monkeypatch.chdir(tmp_path)
+    parts = arrays()
+    data, output = made(parts)
+    (tmp_path / "c.json").write_bytes(data)
+    np.savez("in.npz", q=parts[0], k=parts[1], v=parts[2])
+    np.save("o.npy", output)
+    whole = (tmp_path / "in.npz").read_bytes()
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "cut.npz").write_bytes(whole[:300])
+    with zipfile.ZipFile("text.npz", "w") as file:
+        for name in "qkv":
+            file.writestr(f"{name}.npy", b"no array")
+    for inputs, out in (
+        ("empty.npy,o.npy,o.npy", "o.npy"), ("in.npz", "empty.npy"), ("cut.npz", "o.npy"),
+        ("text.npz", "o.npy"), ("in.npz", "in.npz"),
+    ):  # fmt: skip
+        assert recheck_main(["c.json", "--inputs", inputs, "--output", out]) == 2
+        assert capsys.readouterr().err.count("\n") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -13,16 +14,25 @@ from .form import MAX_BYTES, Disagrees, Malformed
 
 
 def load(inputs: str, output: str) -> list[Any]:
-    """q, k, v from one .npz or from three .npy with commas between, and the output; no pickles."""
+    """q, k, v from one .npz or from three .npy with commas between, and the output; no pickles.
+
+    Malformed where a file does not hold that.
+    """
     names = inputs.split(",")
-    if len(names) == 3:
-        arrays = [np.load(name, allow_pickle=False) for name in names]
-    else:
-        file = np.load(inputs, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            raise Malformed("inputs: one array; expected .npz with q, k, v")
-        arrays = [file[name] for name in "qkv"]
-    return [*arrays, np.load(output, allow_pickle=False)]
+    try:
+        if len(names) == 3:
+            arrays = [np.load(name, allow_pickle=False) for name in names]
+        else:
+            file = np.load(inputs, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise Malformed("inputs: one array; expected .npz with q, k, v")
+            arrays = [file[name] for name in "qkv"]
+        arrays.append(np.load(output, allow_pickle=False))
+    except (EOFError, BadZipFile, MemoryError) as reason:
+        raise Malformed(f"arrays: {reason or 'the file ends too soon'}") from None
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        raise Malformed("arrays: a file or a part of one is no array of NumPy")
+    return arrays
 
 
 def main(arguments: list[str]) -> int:
