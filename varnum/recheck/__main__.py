@@ -20,19 +20,22 @@ def load(inputs: str, output: str) -> list[Any]:
     """
     names = inputs.split(",")
     try:
-        if len(names) == 3:
-            arrays = [np.load(name, allow_pickle=False) for name in names]
-        else:
-            file = np.load(inputs, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise Malformed("inputs: one array; expected .npz with q, k, v")
-            arrays = [file[name] for name in "qkv"]
-        arrays.append(np.load(output, allow_pickle=False))
+        arrays = [_read(name) for name in names] if len(names) == 3 else _read(inputs, "qkv")
+        arrays = [*arrays, _read(output)]
     except (EOFError, BadZipFile, MemoryError) as reason:
         raise Malformed(f"arrays: {reason or 'the file ends too soon'}") from None
     if not all(isinstance(array, np.ndarray) for array in arrays):
         raise Malformed("arrays: a file or a part of one is no array of NumPy")
     return arrays
+
+
+def _read(path: str, parts: str | None = None) -> Any:
+    """The array of a .npy, or those of a .npz with these names."""
+    with open(path, "rb") as file:
+        found = np.load(file, allow_pickle=False)
+        if isinstance(found, np.ndarray) == (parts is not None):
+            raise Malformed(f"{path}: expected {'.npz with q, k, v' if parts else '.npy'}")
+        return found if parts is None else [found[name] for name in parts]
 
 
 def main(arguments: list[str]) -> int:
