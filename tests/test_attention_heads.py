@@ -132,7 +132,7 @@ def test_the_standard_deviation_is_never_above() -> None:
     [
         ({}, "give exactly one of"),
         ({"eps": "1e-2", "output_spread": "1e-2"}, "give exactly one of"),
-        ({"output_spread": "100"}, "output-spread: 100 is not allowed"),
+        ({"output_spread": "100"}, "output_spread: 100 is not allowed"),
         ({"output_spread": "1", "baselines": -1}, "baselines: -1"),
         ({"output_spread": "1", "baselines": True}, "baselines: True"),
     ],

@@ -39,7 +39,7 @@ ELSEWHERE = {
 
 
 def windows_of(name: str, *, skip: bool = True, normalise: str = "none", part: str = "all"):
-    _, values = read_column(DATA / f"{name}.csv")
+    values = read_column(DATA / f"{name}.csv").values
     return make_windows(first_part(values, part), 12, skip=skip, normalise=normalise)
 
 
