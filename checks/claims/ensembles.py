@@ -13,11 +13,14 @@ from varnum.balls.scalar import precision
 from varnum.model.backend import Backend
 from varnum.model.config import VaeConfig, VarConfig
 from varnum.model.generate import teacher_forced_logits
+from varnum.model.quantizer import accumulate, split_scales
 from varnum.model.random_weights import random_model
+from varnum.model.vqvae import decode
 from varnum.proof.checking import Measurement, main, summarise
 from varnum.propagate.ensemble import protocol, sites
 from varnum.propagate.ensemble.chance import cauchy_quantile, gauss_quantile
-from varnum.propagate.ensemble.inputs import conditions, embedded
+from varnum.propagate.ensemble.inputs import conditions, embedded, latent
+from varnum.propagate.ensemble.picture import Picture
 from varnum.propagate.ensemble.reverse import Functional, certify_functionals
 
 NONE = (np.zeros(0), np.zeros(0))
@@ -148,6 +151,19 @@ def backward(trials, seed):
     return np.array(moved), np.broadcast_to(bound, (trials, *shape))
 
 
+def exact_image(seed):
+    """(|exact - float64 decoder|, bound) of every pixel of the raw image."""
+    model, tokens = tiny(seed)
+    start = Picture(model.vae_weights, model.vae, *latent(model, tokens[0]))
+    found = protocol.certify(start, protocol.Plan(16, split=False))
+    with precision(200):
+        balls = model.to(Backend("balls"))
+        f_hat = accumulate(balls.vae_weights, model.vae, split_scales(model.vae, tokens))[-1]
+        low, high = decode(balls.vae_weights, model.vae, f_hat).bounds()
+    centre = found.end.centre.reshape(low.shape)
+    return np.maximum(centre - low, high - centre), found.end.bound.reshape(low.shape)
+
+
 def rates(trials, rng):
     """Failure rates of a unit group, of norms and of forms, against d' = 1e-2."""
     m, chance = 16, Fraction(1, 100)
@@ -170,6 +186,7 @@ def measure(trials: int = 2000, seed: int = 0, device: str = "cpu") -> list[Meas
         summarise("ensemble-representation", "kernel errors of 1e-3", NONE, perturbed(few, seed)),
         summarise("ensemble-reverse", "kernel errors of 1e-3", NONE, backward(few, seed)),
         summarise("ensemble-run", "float64 against balls", exact_run(seed), NONE),
+        summarise("ensemble-run", "decoder against balls", exact_image(seed), NONE),
     ]
 
 
