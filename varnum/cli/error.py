@@ -67,7 +67,9 @@ def error(
     ] = False,
     logit: Annotated[
         list[str] | None,
-        typer.Option(help="TOKEN:ID, or TOKEN:ID:OTHER (difference): sharper bound; repeatable."),
+        typer.Option(
+            metavar="TOKEN:ID", help="Or TOKEN:ID:OTHER (difference): sharper bound; repeatable."
+        ),
     ] = None,
     samples: Annotated[
         int, typer.Option(help="Size of the ensemble, even: more is tighter and slower.")

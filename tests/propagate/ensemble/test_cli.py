@@ -120,3 +120,15 @@ def test_bad_input(options: str, word: str, capsys: pytest.CaptureFixture[str]) 
     code, out, err = run(f"error --random var-tiny --labels 3 {options}", capsys)
     assert (code, out) == (2, "")
     assert word in err
+
+
+def test_chosen_logits_are_read(tokens: str, capsys: pytest.CaptureFixture[str]) -> None:
+    head = f"error --random var-tiny --labels 3 --samples 16 --tokens {tokens}"
+    code, out, _ = run(f"{head} --logit 5:7 --logit 5:7:9 --json", capsys)
+    chosen = json.loads(out)["chosen"]
+    assert code == 0
+    assert [(c["token"], c["id"], c["other"]) for c in chosen] == [(5, 7, None), (5, 7, 9)]
+    assert all(0 < c["error"] < 1e-9 for c in chosen)
+    code, _, said = run(f"{head} --logit 5-7", capsys)
+    assert code == 2
+    assert "TOKEN:ID" in said
