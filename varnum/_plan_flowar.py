@@ -151,21 +151,23 @@ def plan_flowar(
     """Degree, rank, cost, regime of every attention module of FlowAR at one M and error.
 
     model: flowar-s, flowar-l or flowar-h, or sizes of your own. M bounds |q.k| / sqrt(d) in every
-    module (its heads have no cap: it comes from an audit, or from R, the largest entry; sigma is
-    sqrt(d) unless given). Raises InputError.
+    module (its heads have no cap: it comes from an audit, or from R, the largest entry); sigma can
+    only be "sqrt". Raises InputError.
 
     >>> plan_flowar("flowar-s", M="1", eps="1e-2").modules[0].plan.degree
     3
     >>> plan_flowar("flowar-s", eps="1e-2")
     Traceback (most recent call last):
-    varnum.errors.InputError: M: FlowAR's heads have no cap; give M (from an audit), or R
+    varnum.errors.InputError: M: FlowAR's heads have no cap; give M (`varnum audit --flowar`), or R
     """
     sizes = flow_sizes(model) if isinstance(model, str) else model
     if not isinstance(sizes, FlowSizes):
         raise InputError(f"model: {type(model).__name__}; a name such as flowar-s, or FlowSizes")
     if M is None and R is None:
-        raise InputError("M: FlowAR's heads have no cap; give M (from an audit), or R")
-    if R is not None and sigma is None:
+        raise InputError("M: FlowAR's heads have no cap; give M (`varnum audit --flowar`), or R")
+    if sigma not in (None, "sqrt"):
+        raise InputError(f"sigma: {sigma} is not allowed; FlowAR's heads divide by sqrt(d): sqrt")
+    if R is not None:
         sigma = "sqrt"
     found: dict[tuple[int, int], Plan] = {}
     answers = []

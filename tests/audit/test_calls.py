@@ -21,7 +21,7 @@ from varnum.audit.calls.output import (
     operations,
     run_exactly,
 )
-from varnum.audit.calls.source import FileSource, collect, tasks_of
+from varnum.audit.calls.source import FileSource, TorchSource, collect, tasks_of
 from varnum.audit.calls.task import CallTask
 from varnum.audit.calls.view import kept, view_of
 from varnum.audit.executor import Here
@@ -247,6 +247,44 @@ def test_sinks_are_keys_without_values():
         assert np.abs(run_exactly(task, task.view).output - weights @ v / total).max() < 1e-12
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-30, -1e-30])
+@pytest.mark.parametrize("more", [{}, {"sinks": np.zeros((1, 1, 1, 1))}, {"mask": np.ones((9, 9))}])
+def test_a_scale_without_ranks_leaves_the_logits(scale, more):
+    q, k, v = arrays(9)
+    (task,) = tasks(replace(call_of(q, k, v, **more), scale=scale))
+    (row,) = audit_call(task)
+    assert row["reason"].startswith("a scale of ")
+    assert row["rank_certified"] is None
+    most = float(np.abs(abs(scale) * q @ k.T + (1 if "mask" in more else 0)).max())
+    assert row["M"][0] <= most <= row["M"][1] <= most * 1.00001 + 1e-12
+
+
+def test_one_strange_scale_leaves_the_rest_of_an_audit():
+    """Neither a scale of 0 nor a negative one ends it; one past all bounds is unexplained."""
+    torch = pytest.importorskip("torch")
+    x = torch.linspace(-1, 1, 64).sin().reshape(1, 2, 8, 4)
+    y = x.double()
+
+    def model(scales):
+        for scale in scales:
+            z = y * 1e-20 if abs(scale) > 1e9 else y
+            torch.nn.functional.scaled_dot_product_attention(z, z, y, scale=scale)
+
+    source = TorchSource("toy", model, ([0.5, 0.0, -0.5, 1e15],))
+    rows = collect(source, Asked((TARGET,)), audit_call)
+    assert [row["reason"] for row in rows] == [
+        None,
+        None,
+        "a scale of 0",
+        "a scale of 0",
+        None,
+        None,
+    ]
+    assert source.unexplained == [("(no module)", "a scale of 1000000000000000.0, not audited")]
+    with pytest.raises(vn.InputError, match=r"no attention was captured in this run .*a scale of"):
+        collect(TorchSource("toy", model, ([1e15],)), Asked((TARGET,)), audit_call)
+
+
 def test_a_mask_without_intervals_and_what_is_kept():
     mask = np.random.default_rng(0).random((L, L)) < 0.5
     rows, keys, rest = kept(mask)
@@ -461,6 +499,11 @@ def test_other_norms_and_caps():
         ({"q_norm": ("rms", np.ones((2, 2))), "k_norm": ("l2", None)}, "finite numbers (d,)"),
         ({"q_norm": ("l2", None), "k_norm": ("l2", None)}, "with l2 give a number"),
         ({"softcap": "-1"}, "softcap: -1 is not above 0"),
+        ({"q_norm": 5, "k_norm": 5}, "q_norm: 5 is not allowed"),
+        ({"q_norm": {"rms": 1}, "k_norm": 5}, "q_norm: {'rms': 1} is not allowed"),
+        ({"q_norm": ([],), "k_norm": 5}, "q_norm: [] is not allowed"),
+        ({"q_norm": ("rms", "x"), "k_norm": ("l2", None)}, "q_norm: its weight must be finite"),
+        ({"q_norm": ("rms", [10**400]), "k_norm": ("l2", None)}, "its weight must be finite"),
         ({"softcap": float("inf")}, "softcap: inf is not finite"),
     ],
 )

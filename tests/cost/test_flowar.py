@@ -162,8 +162,10 @@ def test_from_entries_each_width_has_its_own_size() -> None:
     sizes = [m.plan.question.M_high for m in answer.modules]
     assert sizes[1] == sizes[2] == 8
     assert sizes[0] > Fraction(979, 100)  # sqrt(96)
-    with pytest.raises(InputError, match="M: FlowAR's heads have no cap"):
+    with pytest.raises(InputError, match=r"M: FlowAR's heads have no cap.*`varnum audit --flowar`"):
         plan_flowar("flowar-s", eps="1e-2")
+    with pytest.raises(InputError, match=r"sigma: d is not allowed; FlowAR's heads divide"):
+        plan_flowar("flowar-s", R=1, sigma="d", eps="1e-2")
     with pytest.raises(InputError, match="one of flowar-s"):
         plan_flowar("flowar-xl", M=1, eps="1e-2")
 

@@ -112,6 +112,8 @@ BAD = [
     ({"mask": np.ones((9, 3))}, "mask: need booleans"),
     ({"mask": np.ones((9, 3), bool)}, "mask: shape (9, 3) does not fit"),
     ({"scale": float("nan")}, "scale: nan is not finite"),
+    ({"scale": "x"}, "scale: 'x' is not a number"), ({"scale": 10**400}, "scale: int is not a"),
+    ({"seed": -1}, "seed: -1 is not allowed"), ({"seed": "a"}, "seed: 'a' is not allowed"),
     ({"mask": np.ones((len(q0) + 1, len(k0) + 1), bool)}, "does not fit"),
     ({"q": q0 * 1e30, "k": k0 * 1e30}, "q, k: logits of the sample overflow"),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ FIXTURES = Path(__file__).parents[1] / "data" / "var"
 
 
 NORMS = ("--norms", "1,1,1", "--R", "1", "--d", "8", "--scales", "2")
+FLOWAR = ("--model", "flowar-s", "--model-error", "1e-2", "--lipschitz", "1", "--gain", "1")
 
 
 def _run(*arguments):
@@ -55,6 +56,10 @@ def test_norm_bounds():
         (("--model-error", "1e-2", "--var", "none.npz"), "--vae"),
         (("--model-error", "1e-2", *NORMS, "--eps", "1e-3"), "--eps"),
         (("--model-error", "1e-2", *NORMS, "--affine"), "--affine"),
+        ((*FLOWAR, "--alpha", "3"), "--alpha: no part of a FlowAR"),
+        ((*FLOWAR, "--R", "1"), "--R: no part of a FlowAR"),
+        ((*FLOWAR, "--norms", "1,1,1"), "--norms: no part of a FlowAR"),
+        ((*FLOWAR[:2], "--M", "1", "--eps", "1e-2", "--var", "x.npz"), "--var: not with a FlowAR"),
         (("--model-error", "1e-2", "--norms=-1,-1,1", *NORMS[2:]), "--norms"),
         (("--model-error", "1e-2", "--norms", "1,1,0", *NORMS[2:]), "--norms"),
         (("--model-error", "1e-2", *NORMS[:-1], "0"), "scales"),

@@ -122,7 +122,14 @@ def bound(
     if model_error is not None and flowar:
         from varnum.cli.bound_flowar import budget_flowar
 
-        given = {"M": M, "W": W, "eps": eps, "output-error": output_error, "var": var}
+        given: dict[str, Any] = {
+            "M": M, "W": W, "R": R, "d": d, "dv": d_v, "sigma": sigma, "eps": eps,
+            "output-error": output_error, "schedule": schedule, "n": n, "solve": solve,
+            "var": var, "vae": vae, "config": config, "norms": norms, "scales": scales,
+            "explain": explain or None, "affine": affine or None, "label": label or None,
+            "error": None if error == "relative" else error, "alpha": None if alpha == 2 else alpha,
+            "max-degree": None if max_degree == 400 else max_degree,
+        }  # fmt: skip
         return budget_flowar(model or "", model_error, lipschitz, gain, unused=given, json=json)
     if lipschitz is not None or gain is not None:
         raise InputError("--lipschitz, --gain: with --model flowar-.. and --model-error")
@@ -142,6 +149,8 @@ def bound(
 
         unused = {"W": W, "d": d, "dv": d_v, "schedule": schedule, "n": n, "solve": solve}
         unused |= {"explain": explain or None, "error": None if error == "relative" else error}
+        unused |= {"var": var, "vae": vae, "config": config, "norms": norms, "scales": scales}
+        unused |= {"label": label or None, "affine": affine or None}
         return bound_flowar(
             model, M=M, R=R, sigma=sigma, eps=eps, output_error=output_error, alpha=alpha,
             max_degree=max_degree, unused=unused, json=json,

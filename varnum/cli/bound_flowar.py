@@ -63,7 +63,7 @@ def budget_flowar(
 
     for name, value in unused.items():
         if value is not None:
-            raise InputError(f"--{name}: follows from --model-error; leave it out")
+            raise InputError(f"--{name}: no part of a FlowAR model's --model-error; leave it out")
     if lipschitz is None or gain is None:
         raise InputError("--model-error: a FlowAR model needs --lipschitz and --gain with it")
     slopes = [parse(part, "--lipschitz") for part in lipschitz.split(",")]

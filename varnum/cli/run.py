@@ -102,7 +102,8 @@ def run(
     kernel, rests_on = attention_kernel(attention, output_error), "proved for this run"
     if flowar is not None or (random or "").startswith("flowar"):
         absent = {"var": var, "vae": vae, "tokens": tokens, "image": image}
-        absent |= {"model-error": model_error}
+        absent |= {"model-error": model_error, "top-k": None if top_k == 1 else top_k}
+        absent |= {"top-p": None if parse(top_p, "top_p") == 0 else top_p}
         if given := [name for name, value in absent.items() if value is not None]:
             raise InputError(f"{given[0]}: not of FlowAR; leave it out with --flowar")
         _check(digits, max_bits, Settings(seed=seed), None, out, None)
@@ -113,6 +114,9 @@ def run(
         raise typer.Exit(_finish(result, where, out, None, kernel, attention, as_json, rests_on))
     if noise is not None or trace:
         raise InputError(f"{'trace' if noise is None else 'noise'}: of FlowAR; needs --flowar")
+    for name, changed in (("num-steps", num_steps != 25), ("guidance", guidance != "0.9")):
+        if changed:
+            raise InputError(f"{name}: of FlowAR; needs --flowar")
     settings = Settings(parse(cfg, "cfg"), top_k, parse(top_p, "top_p"), seed)
     _check(digits, max_bits, settings, tokens, out, image)
     if model_error is not None and (attention != "lowrank" or tokens is None):

@@ -83,6 +83,17 @@ def positive(value: Any, name: str, most: float = 1e12, least: float = 1e-12) ->
     return float(value)
 
 
+def number(value: Any, name: str) -> float:
+    """As a float, whatever holds one number; InputError for text and for what no float holds."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        shown = repr(value) if isinstance(value, str) else type(value).__name__
+        raise InputError(f"{name}: {shown[:40]} is not a number that a float holds") from None
+
+
 def tolerance(value: Any, name: str = "eps") -> float:
     """A relative error in (0, 1)."""
     if not (isinstance(value, float) and 0 < value < 1):

@@ -72,8 +72,10 @@ def watch(
     reproduce its output says verified=False and is listed as unexplained too.
 
     Sees: torch's fused kernels, the fast paths of nn.MultiheadAttention and TransformerEncoder,
-    flex_attention, and attention written out in operations. Not: other threads, CUDA graph replays,
-    kernels that are no torch operations. Compiled code runs uncompiled meanwhile.
+    flex_attention, and attention written out in operations. Not, and not listed as unexplained
+    either: other threads, CUDA graph replays, kernels that are no torch operations (NumPy),
+    torch.sparse.softmax, a softmax made with pow, convolutions with softmax weights. Compiled code
+    runs uncompiled meanwhile.
     Raises MissingExtra without torch, InputError for options that are not allowed.
 
     >>> import torch

@@ -14,7 +14,7 @@ from varnum._attention import Certificate, parse_target
 from varnum.balls.exact import parse, to_text
 from varnum.errors import InputError, MissingExtra
 from varnum.floats.guard import certifying
-from varnum.floats.inputs import finite
+from varnum.floats.inputs import finite, number
 from varnum.floats.qkv import check_memory
 from varnum.integrations.answer import answer
 from varnum.integrations.certificates import record
@@ -49,8 +49,9 @@ def sdpa(
     that see nothing. Each output entry is within `output_error` of the range of its value column
     over the keys that its row sees (mask not False and not -inf), or the bound says what is kept;
     rounding is counted, the cast to half precision included; inside `torch.autocast` tensors are
-    cast first, as torch does. return_bound: also the bounds, float64
-    (.., H_q), in those units, nan where nan or inf came in or logits overflow.
+    cast first, as torch does. return_bound: also the bounds, float64 (.., H_q), in those units,
+    nan where nan or inf came in or torch's formula itself has nan: logits overflow, or `scale` does
+    (1e200 on float32).
 
     Low rank where it pays and is certified, torch's own kernel elsewhere; `varnum.certificates`
     says which. No gradients: the forward pass runs, backward raises. Raises InputError for dropout,
@@ -86,10 +87,7 @@ def sdpa(
     if not isinstance(output_error, str):
         output_error = _text(output_error)
     if scale is not None:
-        try:
-            scale = float(scale)
-        except (TypeError, ValueError):
-            raise InputError(f"scale: {scale!r} is not a number") from None
+        scale = number(scale, "scale")
     check(query, key, value, attn_mask, causal, scale, enable_gqa)
     out, bounds = torch.ops.varnum.sdpa(
         query, key, value, attn_mask, causal, scale, enable_gqa, output_error

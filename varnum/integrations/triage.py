@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from varnum.balls.exact import parse, to_text
 from varnum.errors import InputError
+from varnum.floats.inputs import number
 from varnum.outward import at_most
 from varnum.value import Value
 
@@ -104,14 +105,11 @@ def triage(
         raise InputError(f"output_error: {output_error} is not allowed; strictly between 0 and 1")
     if isinstance(sample, bool) or not isinstance(sample, int) or sample < 2:
         raise InputError(f"sample: {sample!r} is not allowed; a whole number, at least 2")
-    if type(seed) is not int or seed < 0:
-        raise InputError(f"seed: {seed!r} is not allowed; a whole number, at least 0")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed: {repr(seed)[:40]} is not allowed; a whole number, at least 0")
     q, k, v = (_plain(x, name) for x, name in ((q, "q"), (k, "k"), (v, "v")))
     _check(q, k, v)
-    try:
-        scale = 1 / math.sqrt(q.shape[1]) if scale is None else float(scale)
-    except (TypeError, ValueError):
-        raise InputError(f"scale: {scale!r} is not a number") from None
+    scale = 1 / math.sqrt(q.shape[1]) if scale is None else number(scale, "scale")
     if not math.isfinite(scale):
         raise InputError(f"scale: {scale} is not finite")
     rng = np.random.default_rng(seed)

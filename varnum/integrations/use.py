@@ -37,8 +37,11 @@ def use(*, output_error: str | Fraction = "1e-2") -> Iterator[Log]:
     Wherever it is called from, nn.MultiheadAttention, transformers and diffusers included; the fast
     paths of torch's encoder layers, which do not call it, are off. All is put back at the end,
     whatever happens. `missed` counts products with a softmax of three or more axes, as attention
-    written out is: choose the model's "sdpa" implementation instead. Of this thread or task; inside
-    torch.compile only what is compiled in the block. Raises InputError where `varnum.sdpa` does.
+    written out is: choose the model's "sdpa" implementation instead. It is a warning, so 0 is no
+    proof: not counted are softmax matrices of two axes (one head at a time), softmin,
+    gumbel_softmax, log_softmax().exp(), exp over its sum by hand, direct calls of torch.ops.aten.
+    Of this thread or task; inside torch.compile only what is compiled in the block. Raises
+    InputError where `varnum.sdpa` does.
 
     >>> import torch
     >>> x = torch.linspace(-1, 1, 24).reshape(1, 2, 4, 3)

@@ -80,7 +80,7 @@ def _vector(x: Any, name: str) -> Any:
     x = x.detach().cpu().double().numpy() if hasattr(x, "detach") else x
     try:
         x = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name}: its weight must be finite numbers (d,)") from None
     if x.ndim != 1 or not x.size or not np.isfinite(x).all():
         raise InputError(f"{name}: its weight must be finite numbers (d,), got shape {x.shape}")

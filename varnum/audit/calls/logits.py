@@ -36,7 +36,7 @@ def certify_parts(task: CallTask, q0: Floats) -> list[Measured]:
     view = task.view
     if view is not None and view.full and task.bias is None and task.softcap is None:
         q, k = task.q, task.k
-        if len(q) == len(k):
+        if len(q) == len(k) and not task.reason:  # a reason may be a scale that ends there
             return certify_logits(q, k, task.scale, (len(q),), q0)
     return _masked(task, q0)
 

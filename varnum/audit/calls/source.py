@@ -16,6 +16,7 @@ from varnum.audit.run import Asked, Say, Take
 from varnum.errors import InputError, MissingExtra
 from varnum.integrations.call import Call
 
+_SCALES = (1e-12, 1e12)  # of logits, outside which there are no ranks, or no numbers at all
 _SEPARABLE = 1e-6  # of the largest |bias|: what a_i + b_j may miss and still be folded
 
 
@@ -45,9 +46,13 @@ class TorchSource:
 
         modules: dict[str, int] = {}
         norms = Norms(self.model)
+        strange: list[tuple[str, str]] = []
 
         def look(call: Call) -> None:
             if call.verified is False:
+                return
+            if not abs(call.scale) <= _SCALES[1]:
+                strange.append((call.module, f"a scale of {call.scale}, not audited"))
                 return
             layer = modules.setdefault(call.module, len(modules))
             say(f"{self.name}, {call.module}")
@@ -61,8 +66,8 @@ class TorchSource:
         with torch.no_grad(), watch(self.model, keep="none", on_call=look) as seen:
             self._run()
         self.calls = seen.count
-        self.unexplained = [(u.module, u.what) for u in seen.unexplained]
-        if all(call.verified is False for call in seen.calls):
+        self.unexplained = [(u.module, u.what) for u in seen.unexplained] + strange
+        if sum(call.verified is not False for call in seen.calls) == len(strange):
             said = "; ".join(f"{m}: {what}" for m, what in self.unexplained) or "nothing like it"
             raise InputError(f"{self.name}: no attention was captured in this run ({said[:300]})")
 
@@ -190,15 +195,16 @@ def _task(
         raise InputError(f"{call.module}, head {names['head']}: nan or inf in q, k or v")
     if scale < 0:
         q, scale = -q, -scale
+    if scale < _SCALES[0]:
+        reason = "a scale of 0" if scale == 0 else f"a scale of {scale:.1e}"
     rows, keys, seen = kept(seen)
     q, k, v = q[rows], k[keys], v[keys]
     if bias is not None:
         bias = np.ascontiguousarray(bias[rows][:, keys])
-        folded = _folded(q, k, bias, seen, scale)
-        if folded is None:
-            reason = "an additive mask that is no sum of a number per row and one per key"
-        else:
+        if not reason and (folded := _folded(q, k, bias, seen, scale)) is not None:
             (q, k), bias = folded, None
+        elif not reason:
+            reason = "an additive mask that is no sum of a number per row and one per key"
     view = view_of(seen, len(q), len(k), call.mask_kind) if len(q) and len(k) else None
     if sinks is not None and not reason:
         if len(sinks) == 1 and view is not None and not seen_late(view):
@@ -210,8 +216,6 @@ def _task(
         reason = reason or "a mask that shows some row no interval of keys"
     if call.softcap is not None:
         reason = reason or "capped logits (softcap)"
-    if scale == 0:
-        reason = reason or "a scale of 0"
     return CallTask(
         names, q, k, v, scale, view, asked.targets, seen if view is None else None, bias,
         call.softcap, bound[0] if bound else None, reason, asked.every_rank,
@@ -237,8 +241,6 @@ def _seen(call: Call, mask: Any, size: tuple[int, int]) -> Any:
 
 def _folded(q: Any, k: Any, bias: Any, seen: Any, scale: float) -> tuple[Any, Any] | None:
     """a_i + b_j is b_j for a softmax: one more coordinate of q and k; None where it is no sum."""
-    if scale == 0:
-        return None
     columns = _column_terms(bias, seen)
     if columns is None:
         return None
