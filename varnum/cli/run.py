@@ -101,7 +101,7 @@ def run(
         raise InputError("attention: balls take exact alone; lowrank runs on numpy and torch")
     kernel, rests_on = attention_kernel(attention, output_error), "proved for this run"
     if flowar is not None or (random or "").startswith("flowar"):
-        absent = {"var": var, "vae": vae, "tokens": tokens, "image": image}
+        absent: dict[str, Any] = {"var": var, "vae": vae, "tokens": tokens, "image": image}
         absent |= {"model-error": model_error, "top-k": None if top_k == 1 else top_k}
         absent |= {"top-p": None if parse(top_p, "top_p") == 0 else top_p}
         if given := [name for name, value in absent.items() if value is not None]:
