@@ -16,6 +16,12 @@ from varnum.cli import main
 from varnum.propagate.ensemble import error
 
 
+def arrays(path):
+    """All arrays of a .npz; the file is closed."""
+    with np.load(path) as held:
+        return dict(held)
+
+
 def run(command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     sys.argv = ["varnum", *command.split()]
     with pytest.raises(SystemExit) as stop:
@@ -38,7 +44,7 @@ def test_given_logits_are_bounded(
     out = str(tmp_path / "run.npz")
     base = f"--random var-tiny --labels 3 --tokens {tokens}"
     assert run(f"run {base} --out {out}", capsys)[0] == 0
-    logits = np.load(out)["logits"]
+    logits = arrays(out)["logits"]
     code, text, _ = run(f"error {base} --logits {out} --samples 16 --json", capsys)
     same: dict[str, Any] = json.loads(text)
     assert (code, same["verdict"]) == (0, "proved")
@@ -53,7 +59,7 @@ def test_given_logits_are_bounded(
     code, text, _ = run(command, capsys)
     assert code == 0
     assert text.startswith("logits within      0.501 of the exact model's")
-    kept = np.load(bounds)
+    kept = arrays(bounds)
     assert kept["bound"].shape == kept["logits"].shape == logits.shape
 
 
@@ -61,14 +67,14 @@ def test_an_image_is_bounded(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     """The image of `varnum run`, off by a half in one pixel; then a narrower run's, made here."""
     free, bounds = tmp_path / "free.npz", str(tmp_path / "bounds.npz")
     assert run(f"run --random var-tiny --labels 3 --out {free}", capsys)[0] == 0
-    image = np.load(free)["image"]
+    image = arrays(free)["image"]
     image[0, 1, 2, 3] += 0.5 if image[0, 1, 2, 3] < 0.5 else -0.5
     np.save(tmp_path / "off.npy", image)
     base = f"error --random var-tiny --labels 3 --tokens {free} --samples 16"
     code, text, _ = run(f"{base} --image {tmp_path}/off.npy --out {bounds}", capsys)
     assert code == 0
     assert "image within       0.501 of the exact model's" in text
-    kept = np.load(bounds)
+    kept = arrays(bounds)
     assert np.sort(np.abs(kept["image"] - image).ravel())[-2] <= kept["image_bound"].max()
     code, text, _ = run(f"{base} --dtype float32 --decode --json", capsys)
     assert (code, 1e-8 < json.loads(text)["image_error"] < 1e-5) == (0, True)
