@@ -152,6 +152,10 @@ def test_command_line(varnum, tmp_path):
         (["--random", "flowar-tiny", "--random", "var-tiny"], "does not go with --random"),
         (["--random", "flowar-tiny", "--evaluations", 0], "evaluations: 0 is not allowed"),
         (["--random", "flowar-tiny", "--num-steps", 1], "num-steps: must be 2"),
+        (["--random", "flowar-tiny", "--top-k", 5], "top-k: not of FlowAR"),
+        (["--random", "flowar-tiny", "--top-p", "0.5"], "top-p: not of FlowAR"),
+        (["--random", "var-tiny", "--num-steps", 9], "num-steps: of FlowAR"),
+        (["--random", "var-tiny", "--guidance", "0.3"], "guidance: of FlowAR"),
         (["--random", "var-tiny", "--noise", "x.npz"], "noise: of FlowAR"),
     ],
 )

@@ -57,6 +57,8 @@ def test_norm_bounds():
         (("--model-error", "1e-2", *NORMS, "--eps", "1e-3"), "--eps"),
         (("--model-error", "1e-2", *NORMS, "--affine"), "--affine"),
         ((*FLOWAR, "--alpha", "3"), "--alpha: no part of a FlowAR"),
+        ((*FLOWAR[:-1], "-1"), "--gain: below 0"),
+        ((*FLOWAR[:4], "--lipschitz", "1,-1", "--gain", "1"), "--lipschitz: below 0"),
         ((*FLOWAR, "--R", "1"), "--R: no part of a FlowAR"),
         ((*FLOWAR, "--norms", "1,1,1"), "--norms: no part of a FlowAR"),
         ((*FLOWAR[:2], "--M", "1", "--eps", "1e-2", "--var", "x.npz"), "--var: not with a FlowAR"),
@@ -95,3 +97,12 @@ def test_the_norm_budget_spends_what_it_was_given():
     assert found.closed.error <= target
     more = certify_closed_form(Fraction(1), 8, Fraction(8), 3, one, found.eps * Fraction(101, 100))
     assert more.error > target  # 1 % more kernel error is too much for the form
+
+
+def test_a_flowar_budget_beyond_floats_is_printed_not_rounded_to_nothing():
+    done = _run(*FLOWAR[:3], "1e-400", *FLOWAR[4:])
+    assert done.returncode == 0
+    assert "within 0 of" not in done.stdout
+    assert "e-40" in done.stdout.split("velocities within ")[1][:12]
+    done = _run(*FLOWAR[:4], "--lipschitz", "1e30", "--gain", "1")
+    assert "inf times" not in done.stdout

@@ -124,7 +124,8 @@ def audit(
     flow = flow_source(
         flowar, random, config, noise, seed, labels, (num_steps, cfg, guidance), evaluations,
         (batch, heads), {"--var": var, "--vae": vae, "--tokens": tokens, "--torch": torch,
-                         "--model": model, "--arrays": arrays},
+                         "--model": model, "--arrays": arrays, "--top-k": top_k != 1,
+                         "--top-p": top_p != "0"},
     )  # fmt: skip
     calls = flow or calls_of(torch, model, arrays, batch, heads, others)
     if calls is not None:

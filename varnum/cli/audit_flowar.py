@@ -22,7 +22,12 @@ def flow_source(
     if name is None:
         if noise is not None:
             raise InputError("noise: of FlowAR; needs --flowar")
+        for option, given in (("num-steps", settings[0] != 25), ("guidance", settings[2] != "0.9")):
+            if given:
+                raise InputError(f"{option}: of FlowAR; needs --flowar")
         return None
+    if drawing := [option for option in ("--top-k", "--top-p") if others.pop(option)]:
+        raise InputError(f"{drawing[0]}: not of FlowAR; leave it out")
     clash = [option for option, value in others.items() if value]
     if len(random or []) > (flowar is None):
         clash.append("--random")

@@ -69,11 +69,14 @@ def budget_flowar(
     slopes = [parse(part, "--lipschitz") for part in lipschitz.split(",")]
     if len(slopes) not in (1, 2):
         raise InputError(f"--lipschitz: {len(slopes)} numbers; one, or v_c,v_u")
+    fed = parse(gain, "--gain")
+    if min(*slopes, fed) < 0:
+        raise InputError(f"--{'gain' if fed < 0 else 'lipschitz'}: below 0; allowed: from 0 on")
     sizes = flow_sizes(model)
     sampler, pair = sizes.sampler, (slopes[0], slopes[-1])
     eps, scales = certify_velocity_budget(
         parse(model_error, "--model-error"), sizes.schedule.sides, sampler, lipschitz=pair,
-        input_gain=parse(gain, "--gain"),
+        input_gain=fed,
     )  # fmt: skip
     result = {
         "model": model,
@@ -100,11 +103,11 @@ def budget_flowar(
             exit_code=0,
         )  # fmt: skip
     else:
-        _show_budget(result, [s.error for s in scales])
+        _show_budget(result, eps, [s.error for s in scales])
     return 0
 
 
-def _show_budget(result: dict[str, Any], errors: list[Fraction]) -> None:
+def _show_budget(result: dict[str, Any], eps: Fraction, errors: list[Fraction]) -> None:
     from varnum.balls import parse
     from varnum.outward import at_least, at_most
     from varnum.text import aligned, filled
@@ -116,9 +119,9 @@ def _show_budget(result: dict[str, Any], errors: list[Fraction]) -> None:
         rows.append((str(s["side"]), *cells, rho, at_most(error)))
     print(aligned(rows))
     said = (
-        f"{result['model']}: velocities within {at_least(result['velocity_error'])} of the exact "
+        f"{result['model']}: velocities within {at_least(eps)} of the exact "
         f"ones keep the last map within {result['model_error']}: they are amplified "
-        f"{at_most(result['amplification'])} times through {result['evaluations']} evaluations a "
+        f"{at_most(errors[-1] / eps)} times through {result['evaluations']} evaluations a "
         f"scale, for velocities of Lipschitz constants {' and '.join(result['lipschitz'])} in the "
         f"latents and {result['gain']} in the inputs."
     )
