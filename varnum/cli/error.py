@@ -71,6 +71,9 @@ def error(
             metavar="TOKEN:ID", help="Or TOKEN:ID:OTHER (difference): sharper bound; repeatable."
         ),
     ] = None,
+    cfg: Annotated[
+        str | None, typer.Option(help="Of logits after guidance of this strength.")
+    ] = None,
     samples: Annotated[
         int, typer.Option(help="Size of the ensemble, even: more is tighter and slower.")
     ] = 32,
@@ -108,6 +111,8 @@ def error(
     give a kernel error (--kernel-error), and every model within it is. The seed is drawn by this
     machine after all bounds are fixed, so there is no --seed.
 
+    --cfg is about logits after guidance; a run made here puts its two together in float64.
+
     --image, or --decode, bounds the decoder's image of these tokens as well.
 
     With --prompts labels and tokens are drawn here, and the statement is about such inputs; for
@@ -122,6 +127,7 @@ def error(
 
     from varnum.cli.envelope import print_document
     from varnum.propagate.ensemble.error import error_of
+    from varnum.propagate.ensemble.guided import combined, guided_error_of
 
     check_output(out, ".npz")
     check_output(record, ".json")
@@ -139,7 +145,7 @@ def error(
         fixed = {
             "tokens": tokens, "logits": logits, "kernel-error": kernel_error,
             "model-error": model_error, "out": out, "image": image,
-            "decode": decode or None, "record": record, "logit": logit or None,
+            "decode": decode or None, "record": record, "logit": logit or None, "cfg": cfg,
         }  # fmt: skip
         for name, value in fixed.items():
             if value is not None:
@@ -154,19 +160,37 @@ def error(
         )  # fmt: skip
     if within is not None or share is not None or skip:
         raise InputError("--within, --share, --skip: only with --prompts")
+    if cfg is not None:
+        other = {
+            "kernel-error": kernel_error, "model-error": model_error, "margins": margins or None,
+            "image": image, "decode": decode or None, "logit": logit or None, "record": record,
+        }  # fmt: skip
+        for name, value in other.items():
+            if value is not None:
+                raise InputError(f"--{name}: not with --cfg")
     chosen = parse_labels(labels or "0", model.var.num_classes, 0)
     forced = _greedy(model, chosen) if tokens is None else read_tokens(tokens)
     given = None if logits is None else read_logits(logits)
     shown = None if image is None else read_array(image, "image")
     if runs:
         given = _run(model, chosen, forced, attention, output_error, backend, dtype, device)
+        if cfg is not None:
+            none = np.full_like(chosen, -1)
+            free = _run(model, none, forced, attention, output_error, backend, dtype, device)
+            given = combined(model, given, free, cfg)
         if decode:
             shown = _decoded(model, forced, attention, output_error, backend, dtype, device)
     with progress() as say:
-        found = error_of(
-            model, chosen, forced, given, image=shown, decode=decode,
-            kernel_error=kernel_error, model_error=model_error, margins=margins,
-            chosen=_chosen(logit), samples=samples, chance=chance, say=say,
+        found = (
+            error_of(
+                model, chosen, forced, given, image=shown, decode=decode,
+                kernel_error=kernel_error, model_error=model_error, margins=margins,
+                chosen=_chosen(logit), samples=samples, chance=chance, say=say,
+            )
+            if cfg is None
+            else guided_error_of(
+                model, chosen, forced, given, cfg=cfg, samples=samples, chance=chance, say=say
+            )
         )  # fmt: skip
     if found.exit_code == 0 and (out is not None or record is not None):
         try:

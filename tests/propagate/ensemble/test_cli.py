@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.command import varnum
 from varnum.cli import main
 from varnum.propagate.ensemble import error
 
@@ -138,3 +139,15 @@ def test_chosen_logits_are_read(tokens: str, capsys: pytest.CaptureFixture[str])
     code, _, said = run(f"{head} --logit 5-7", capsys)
     assert code == 2
     assert "TOKEN:ID" in said
+
+
+def test_guided_logits(tmp_path):
+    base = ("error", "--random", "var-tiny", "--labels", "3", "--samples", "16", "--cfg", "3/2")
+    done = varnum(*base, "--dtype", "float32", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 1e-8 < found["measured"] < found["logit_error"] < 1e-4
+    for option in (("--margins",), ("--kernel-error", "1e-5"), ("--record", "r.json")):
+        refused = varnum(*base, *option)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"{option[0]}: not with --cfg" in refused.stderr
