@@ -132,6 +132,20 @@ def test_formulas_of_the_front_matter_are_shown_as_they_are() -> None:
     assert hooks.escape("a|b <= *c") == r"a\|b &lt;= \*c"
 
 
+def test_examples_of_docstrings_stand_in_code_blocks() -> None:
+    pytest.importorskip("griffe", reason="griffe is not installed: the extra 'docs'")
+    spec = importlib.util.spec_from_file_location("doctests", ROOT / "docs" / "doctests.py")
+    assert spec is not None
+    assert spec.loader is not None
+    doctests = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(doctests)
+    text = "One line.\n\n>>> f(1)\n2\n>>> f(\n... )\nTraceback\n\nMore."
+    assert doctests.fenced(text) == (
+        "One line.\n\n```pycon\n>>> f(1)\n2\n>>> f(\n... )\nTraceback\n```\n\nMore."
+    )
+    assert doctests.fenced("a >>> b") == "a >>> b"
+
+
 def test_latex_becomes_mathml_and_bad_latex_fails_the_build() -> None:
     pytest.importorskip("math_core", reason="math-core is not installed: the extra 'docs'")
     hooks = load_hooks()
