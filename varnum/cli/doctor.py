@@ -81,7 +81,8 @@ def doctor(json: Json = False) -> int:
         print(f"  {program['program']:<17} {state:<12} {program['enables']}")
     absent = dict.fromkeys(p["extra"] for p in parts if p["extra"] and p["version"] is None)
     if absent:
-        print(f"  to add what is absent: pip install 'varnum[{','.join(map(str, absent))}]'")
+        print("  to add what is absent:")
+        print(f"    pip install 'varnum[{','.join(map(str, absent))}]'")
     for name, passed in tests:
         print(f"  self-test: {name}: {'ok' if passed else 'FAILED'}")
     if missing:

@@ -120,7 +120,7 @@ def error(
 
     Exit code 3: no bound could be certified.
 
-    Example: varnum error --random var-tiny --labels 3 --backend torch --dtype bfloat16
+    Example: varnum error --random var-tiny --labels 3 --dtype float32
     """
     limit(timeout)
     import numpy as np
