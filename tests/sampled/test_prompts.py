@@ -69,6 +69,26 @@ def test_a_run_that_is_judged(model):
     assert found.distance == 1
 
 
+def test_a_run_that_writes_to_its_tokens_changes_nothing(model, monkeypatch):
+    seen = []
+    real = prompts.error_of
+
+    def error_of(model, label, tokens, given, **options):
+        seen.append(tokens.copy())
+        return real(model, label, tokens, given, **options)
+
+    def run(label, tokens):
+        drawn.append(tokens.copy())
+        tokens[:], label[:] = 0, 0
+        return np.zeros((1, model.var.length, model.var.vocab_size))
+
+    drawn = []
+    monkeypatch.setattr(prompts, "error_of", error_of)
+    error_over(model, 1, run=run, confidence="1/10", samples=16)
+    assert drawn[0].any()
+    assert (seen[0] == drawn[0]).all()
+
+
 def test_refused_runs_count_as_infinite(model, monkeypatch):
     monkeypatch.setattr(prompts, "error_of", refusing([1.0, None, 1.0, None]))
     found = error_over(model, 4, within="2", confidence="1/10")

@@ -146,6 +146,7 @@ def error(
             "tokens": tokens, "logits": logits, "kernel-error": kernel_error,
             "model-error": model_error, "out": out, "image": image,
             "decode": decode or None, "record": record, "logit": logit or None, "cfg": cfg,
+            "margins": margins or None, "chance": None if chance == "1e-6" else chance,
         }  # fmt: skip
         for name, value in fixed.items():
             if value is not None:

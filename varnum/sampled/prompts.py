@@ -19,6 +19,7 @@ import numpy as np
 from varnum.balls.exact import parse, to_text
 from varnum.envelope import envelope, plain
 from varnum.errors import InputError
+from varnum.floats.guard import certifying
 from varnum.model.backend import Backend
 from varnum.model.generate import Model, Settings, generate
 from varnum.outward import at_most, float_down, float_up
@@ -236,7 +237,8 @@ def _one(
     scales = list(generate(model.to(Backend("numpy", "float64")), label, drawn))
     tokens = np.concatenate([s.tokens for s in scales], axis=1)
     law = np.concatenate([np.asarray(s.logits) for s in scales], axis=1)  # of the draws, (1, L, V)
-    given = None if run is None else np.asarray(run(label, tokens), dtype=np.float64)
+    # copies: what is judged may write to what it is given
+    given = None if run is None else np.array(run(label.copy(), tokens.copy()), dtype=np.float64)
     if given is not None and not np.isfinite(given).all():
         return float("inf"), 1.0
     found: RunError = error_of(
@@ -246,10 +248,11 @@ def _one(
         return float("inf"), 1.0
     if given is None:
         return found.logit_error, 0.0
-    zeta = (np.abs(found.centre - law) + found.bound).max(-1)[0]  # exact against the drawing law
-    exact = -2 * zeta * (1 + 2.0**-40)  # log of p_t / q_t from below
-    other = np.minimum(0, _logs(given, tokens) - _logs(law, tokens)) - _slack(law, given)
-    return found.logit_error, parting(exact, other)
+    with certifying():
+        zeta = (np.abs(found.centre - law) + found.bound).max(-1)[0]  # exact against the draws' law
+        exact = -2 * zeta * (1 + 2.0**-40)  # log of p_t / q_t from below
+        other = np.minimum(0, _logs(given, tokens) - _logs(law, tokens)) - _slack(law, given)
+        return found.logit_error, parting(exact, other)
 
 
 def parting(*logs: Any) -> float:
