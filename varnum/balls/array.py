@@ -11,16 +11,24 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, NoReturn
+from types import EllipsisType, ModuleType
+from typing import NoReturn, SupportsIndex, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from flint import arb
 
 from varnum.balls import edges, kernels
-from varnum.balls.convert import Balls, balls_of, one
+from varnum.balls.convert import Balls, Numbers, balls_of, one
+from varnum.balls.edges import Floats
 
+Position: TypeAlias = (
+    SupportsIndex | slice | EllipsisType | npt.NDArray[np.integer | np.bool_] | None
+)
+Key: TypeAlias = Position | tuple[Position, ...]
+_Operator: TypeAlias = "Callable[[BallArray, Numbers], BallArray]"
 _SCALARS = (int, float, Fraction, arb, np.integer, np.floating)
-_REFLECTED: dict[str, Callable[..., Any]] = {
+_REFLECTED: dict[str, Callable[[BallArray, BallArray], BallArray]] = {
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
@@ -55,7 +63,7 @@ _to_number = _refuse(
 )
 
 
-def operand(value: Any) -> Balls | None:
+def operand(value: object) -> Balls | None:
     """The value's balls, or None if it is nothing that ball arithmetic takes."""
     if isinstance(value, BallArray):
         return value._balls
@@ -68,25 +76,25 @@ def operand(value: Any) -> Balls | None:
     return None
 
 
-def any_balls(value: Any) -> Balls:
+def any_balls(value: Numbers) -> Balls:
     """The value's balls, nested lists too; raises InputError for what has none."""
     known = operand(value)
     return balls_of(value) if known is None else known
 
 
-def _binary(function: Callable[[Balls, Balls], Any]) -> tuple[Callable[..., Any], ...]:
-    def forward(self: BallArray, other: Any) -> Any:
+def _binary(function: Callable[[Balls, Balls], Balls]) -> tuple[_Operator, _Operator]:
+    def forward(self: BallArray, other: Numbers) -> BallArray:
         balls = operand(other)
         return NotImplemented if balls is None else wrap(function(self._balls, balls))
 
-    def reflected(self: BallArray, other: Any) -> Any:
+    def reflected(self: BallArray, other: Numbers) -> BallArray:
         balls = operand(other)
         return NotImplemented if balls is None else wrap(function(balls, self._balls))
 
     return forward, reflected
 
 
-def wrap(balls: Any) -> BallArray:
+def wrap(balls: Balls | arb) -> BallArray:
     """A BallArray that takes over an object array of balls (or one bare ball), unchecked."""
     array = object.__new__(BallArray)
     array._balls = np.asarray(balls, dtype=object)
@@ -105,7 +113,7 @@ class BallArray:
     __slots__ = ("_balls",)
     _balls: Balls
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Numbers) -> None:
         self._balls = any_balls(value)
         self._balls.flags.writeable = False
 
@@ -146,7 +154,7 @@ class BallArray:
         """Each matrix transposed, `(..., m, n) -> (..., n, m)`."""
         return wrap(self._balls.swapaxes(-1, -2))
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
         from varnum.balls import namespace  # the one circle: the Array API asks an array for it
 
         return namespace
@@ -157,23 +165,24 @@ class BallArray:
             raise ValueError(f"balls live on 'cpu', not on {device!r}")
         return self
 
-    def item(self) -> Any:
+    def item(self) -> arb:
         """Hand over the one ball of an array of size one, for `varnum.balls.scalar`."""
-        return self._balls.item()
+        entry: arb = self._balls.item()
+        return entry
 
-    def entries(self) -> list[Any]:
+    def entries(self) -> list[arb]:
         """All balls in row-major order."""
         return self._balls.ravel().tolist()
 
-    def estimate(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def estimate(self) -> Floats:
         """The midpoints as float64, radius dropped; NaN where the ball is unbounded."""
         return edges.estimate(self._balls)
 
-    def radius_upper(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def radius_upper(self) -> Floats:
         """Float64 not below the radii, infinity where unbounded; see `bounds` for intervals."""
         return edges.radius_upper(self._balls)
 
-    def bounds(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    def bounds(self) -> tuple[Floats, Floats]:
         """Float64 arrays (low, high) with low <= every point <= high."""
         return edges.bounds(self._balls)
 
@@ -203,7 +212,7 @@ class BallArray:
     def __iter__(self) -> Iterator[BallArray]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, key: Any) -> BallArray:
+    def __getitem__(self, key: Key) -> BallArray:
         parts = key if isinstance(key, tuple) else (key,)
         if any(isinstance(part, BallArray) for part in parts):
             raise TypeError("a ball cannot be an index: index with integers or NumPy int arrays")
@@ -213,7 +222,9 @@ class BallArray:
         shown = ", ".join(x.str(6) for x in self._balls.ravel()[:6].tolist())
         return f"BallArray(shape={self.shape}, [{shown}{', ...' if self.size > 6 else ''}])"
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object
+    ) -> BallArray:
         if method == "__call__" and not kwargs and ufunc.__name__ in _REFLECTED:
             return _REFLECTED[ufunc.__name__](*(BallArray(x) for x in inputs))
         raise TypeError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ _ZERO = arb(0)
 _is_finite = arb.is_finite
 
 
-def _square(x: Any) -> Any:
+def _square(x: arb) -> arb:
     y = x * x
     if y >= _ZERO or not y.is_finite():
         return y
@@ -23,7 +22,7 @@ def _square(x: Any) -> Any:
     return half + half.rad()  # [0, upper]: a radius has 30 bits, so the midpoint takes its value
 
 
-def _hull_of_max(balls: list[Any]) -> Any:
+def _hull_of_max(balls: list[arb]) -> arb:
     """Encloses max of any choice of points, the same ball for every order of the balls."""
     if not all(map(_is_finite, balls)):
         return undefined()

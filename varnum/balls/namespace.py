@@ -11,18 +11,23 @@ import builtins
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from flint import arb
 
 from varnum.balls import kernels
-from varnum.balls.array import BallArray, ball_dtype, wrap
+from varnum.balls.array import BallArray, BallDtype, ball_dtype, wrap
 from varnum.balls.array import any_balls as _balls
-from varnum.balls.convert import entrywise
+from varnum.balls.convert import Numbers, entrywise
 
 __array_api_version__ = "2024.12"
 Axis: TypeAlias = int | tuple[int, ...] | None
+Dtype: TypeAlias = npt.DTypeLike | BallDtype | None
+Kind: TypeAlias = str | np.dtype[np.generic] | BallDtype
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Plain: TypeAlias = npt.NDArray[np.generic] | np.generic  # of masks and integers
 Shape: TypeAlias = int | tuple[int, ...]
 ball = ball_dtype
 bool = np.dtype(np.bool_)
@@ -43,7 +48,7 @@ _REFUSED = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> BallArray | Callable[..., NoReturn]:
     if name == "pi":
         return wrap(arb.pi())  # at the precision in force, not float64's
     if name == "e":
@@ -69,7 +74,9 @@ def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
 # Creation
 
 
-def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
+def asarray(
+    obj: Numbers, /, *, dtype: Dtype = None, device: object = None, copy: object = None
+) -> BallArray | Plain:
     """Balls from numbers, NumPy arrays, nested lists or a BallArray, exact wherever possible.
 
     NumPy bool arrays stay NumPy masks, and `dtype=bool`, `int32`, `int64` give NumPy arrays;
@@ -80,60 +87,67 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = N
         if dtype not in (None, ball):
             raise TypeError(f"balls cannot become {dtype}: use .bounds(), or .estimate()")
         return obj
-    is_mask = getattr(obj, "dtype", None) == np.bool_
-    if dtype not in (None, ball) and np.dtype(dtype) in (bool, int32, int64):
-        return np.asarray(obj, dtype=dtype)
-    if dtype not in (None, ball):
+    if dtype is not None and not isinstance(dtype, BallDtype):
+        plain = np.dtype(dtype)
+        if plain in (bool, int32, int64):
+            return np.asarray(obj, dtype=plain)
         raise TypeError(f"the ball namespace has dtypes ball, bool, int32 and int64, not {dtype}")
-    if is_mask:
-        return BallArray(obj.astype(np.int64)) if dtype is ball else obj
+    if isinstance(obj, np.ndarray | np.generic) and obj.dtype == np.bool_:
+        return obj if dtype is None else BallArray(obj.astype(np.int64))
     return BallArray(obj)
 
 
-def astype(x: Any, dtype: Any, /, *, copy: builtins.bool = True, device: Any = None) -> Any:
+def astype(
+    x: Numbers, dtype: Dtype, /, *, copy: builtins.bool = True, device: object = None
+) -> BallArray | Plain:
     """`asarray` with a dtype."""
     return asarray(x, dtype=dtype)
 
 
-def full(shape: Shape, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+def full(
+    shape: Shape, fill_value: Numbers, *, dtype: Dtype = None, device: object = None
+) -> BallArray | Plain:
     """An array of this shape with one value; a NumPy array for bool and int dtypes."""
     value = asarray(fill_value, dtype=dtype)
     return broadcast_to(value, shape) if isinstance(value, BallArray) else np.full(shape, value)
 
 
-def zeros(shape: Shape, *, dtype: Any = None, device: Any = None) -> Any:
+def zeros(shape: Shape, *, dtype: Dtype = None, device: object = None) -> BallArray | Plain:
     """Exact zeros."""
     return full(shape, 0, dtype=dtype)
 
 
-def ones(shape: Shape, *, dtype: Any = None, device: Any = None) -> Any:
+def ones(shape: Shape, *, dtype: Dtype = None, device: object = None) -> BallArray | Plain:
     """Exact ones."""
     return full(shape, 1, dtype=dtype)
 
 
-def zeros_like(x: BallArray, /, *, dtype: Any = None, device: Any = None) -> Any:
+def zeros_like(x: BallArray, /, *, dtype: Dtype = None, device: object = None) -> BallArray | Plain:
     """Exact zeros of the shape of x."""
     return full(x.shape, 0, dtype=dtype)
 
 
-def ones_like(x: BallArray, /, *, dtype: Any = None, device: Any = None) -> Any:
+def ones_like(x: BallArray, /, *, dtype: Dtype = None, device: object = None) -> BallArray | Plain:
     """Exact ones of the shape of x."""
     return full(x.shape, 1, dtype=dtype)
 
 
-def isdtype(dtype: Any, kind: Any) -> builtins.bool:
+def isdtype(dtype: Dtype, kind: Kind | tuple[Kind, ...]) -> builtins.bool:
     """Whether `dtype` is of this kind; balls are "real floating" and "numeric"."""
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    own = {"ball", "real floating", "numeric"} if dtype is ball else {np.dtype(dtype).name}
-    if dtype is not ball and np.dtype(dtype).kind == "i":
-        own |= {"signed integer", "integral", "numeric"}
+    if isinstance(dtype, BallDtype):
+        own = {"ball", "real floating", "numeric"}
+    else:
+        own = {np.dtype(dtype).name}
+        if np.dtype(dtype).kind == "i":
+            own |= {"signed integer", "integral", "numeric"}
     return builtins.any(k in own if isinstance(k, str) else dtype == k for k in kinds)
 
 
 # Shapes: the balls themselves are moved, never changed
 
 
-def reshape(x: BallArray, /, shape: Shape, *, copy: Any = None) -> BallArray:
+def reshape(x: BallArray, /, shape: Shape, *, copy: object = None) -> BallArray:
     """The same balls in row-major order under another shape."""
     return wrap(_balls(x).reshape(shape))
 
@@ -148,17 +162,19 @@ def matrix_transpose(x: BallArray, /) -> BallArray:
     return wrap(_balls(x).swapaxes(-1, -2))
 
 
-def moveaxis(x: BallArray, source: Any, destination: Any, /) -> BallArray:
+def moveaxis(
+    x: BallArray, source: int | tuple[int, ...], destination: int | tuple[int, ...], /
+) -> BallArray:
     """Axes moved to other places."""
     return wrap(np.moveaxis(_balls(x), source, destination))
 
 
-def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> BallArray:
+def concat(arrays: Sequence[Numbers], /, *, axis: int | None = 0) -> BallArray:
     """Arrays joined along an axis."""
     return wrap(np.concatenate([_balls(x) for x in arrays], axis=axis))
 
 
-def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> BallArray:
+def stack(arrays: Sequence[Numbers], /, *, axis: int = 0) -> BallArray:
     """Arrays joined along a new axis."""
     return wrap(np.stack([_balls(x) for x in arrays], axis=axis))
 
@@ -198,14 +214,16 @@ def flip(x: BallArray, /, *, axis: Axis = None) -> BallArray:
     return wrap(np.flip(_balls(x), axis))
 
 
-def take(x: BallArray, indices: Any, /, *, axis: int | None = None) -> BallArray:
+def take(
+    x: BallArray, indices: npt.ArrayLike | BallArray, /, *, axis: int | None = None
+) -> BallArray:
     """Entries along an axis at integer positions."""
     if isinstance(indices, BallArray):
         raise TypeError("a ball cannot be an index: take with integers or NumPy int arrays")
     return wrap(np.take(_balls(x), np.asarray(indices), axis=axis))
 
 
-def where(condition: Any, x: Any, y: Any, /) -> BallArray:
+def where(condition: Mask | builtins.bool, x: Numbers, y: Numbers, /) -> BallArray:
     """Balls of x where the mask holds, of y elsewhere; the mask is a NumPy bool array."""
     if not isinstance(condition, builtins.bool | np.bool_ | np.ndarray) or (
         isinstance(condition, np.ndarray) and condition.dtype != np.bool_
@@ -217,10 +235,10 @@ def where(condition: Any, x: Any, y: Any, /) -> BallArray:
 # Entrywise
 
 
-def _entry(name: str, function: Callable[..., Any]) -> Callable[[Any], BallArray]:
+def _entry(name: str, function: Callable[[arb], arb]) -> Callable[[Numbers], BallArray]:
     apply = entrywise(function)
 
-    def elementwise(x: Any, /) -> BallArray:
+    def elementwise(x: Numbers, /) -> BallArray:
         return wrap(apply(_balls(x)))
 
     elementwise.__name__ = name
@@ -236,58 +254,58 @@ erf = _entry("erf", arb.erf)
 sinh, cosh = _entry("sinh", arb.sinh), _entry("cosh", arb.cosh)
 
 
-def abs(x: Any, /) -> BallArray:
+def abs(x: Numbers, /) -> BallArray:
     """Enclose the absolute value of each ball."""
     return builtins.abs(wrap(_balls(x)))
 
 
-def negative(x: Any, /) -> BallArray:
+def negative(x: Numbers, /) -> BallArray:
     """-x."""
     return -wrap(_balls(x))
 
 
-def square(x: Any, /) -> BallArray:
+def square(x: Numbers, /) -> BallArray:
     """x * x, never negative."""
     return wrap(kernels.square(_balls(x)))
 
 
-def pow(x: Any, exponent: int, /) -> BallArray:
+def pow(x: Numbers, exponent: int, /) -> BallArray:
     """x ** exponent for an int exponent."""
     power: BallArray = wrap(_balls(x)) ** exponent
     return power
 
 
-def add(x: Any, y: Any, /) -> BallArray:
+def add(x: Numbers, y: Numbers, /) -> BallArray:
     """x + y."""
     return wrap(_balls(x) + _balls(y))
 
 
-def subtract(x: Any, y: Any, /) -> BallArray:
+def subtract(x: Numbers, y: Numbers, /) -> BallArray:
     """x - y."""
     return wrap(_balls(x) - _balls(y))
 
 
-def multiply(x: Any, y: Any, /) -> BallArray:
+def multiply(x: Numbers, y: Numbers, /) -> BallArray:
     """x * y."""
     return wrap(_balls(x) * _balls(y))
 
 
-def divide(x: Any, y: Any, /) -> BallArray:
+def divide(x: Numbers, y: Numbers, /) -> BallArray:
     """x / y; undefined where y may be zero."""
     return wrap(_balls(x) / _balls(y))
 
 
-def maximum(x: Any, y: Any, /) -> BallArray:
+def maximum(x: Numbers, y: Numbers, /) -> BallArray:
     """Enclose max(x, y) for every choice of points."""
     return wrap(kernels.maximum(_balls(x), _balls(y)))
 
 
-def minimum(x: Any, y: Any, /) -> BallArray:
+def minimum(x: Numbers, y: Numbers, /) -> BallArray:
     """Enclose min(x, y) for every choice of points."""
     return wrap(kernels.minimum(_balls(x), _balls(y)))
 
 
-def clip(x: Any, /, min: Any = None, max: Any = None) -> BallArray:
+def clip(x: Numbers, /, min: Numbers = None, max: Numbers = None) -> BallArray:
     """Enclose min(max(x, min), max) for every choice of points."""
     balls = _balls(x)
     if min is not None:
@@ -295,7 +313,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> BallArray:
     return wrap(balls if max is None else kernels.minimum(balls, _balls(max)))
 
 
-def isfinite(x: Any, /) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def isfinite(x: Numbers, /) -> Mask:
     """Whether each ball is bounded: a fact about the enclosure, as a NumPy bool array."""
     return entrywise(arb.is_finite)(_balls(x)).astype(np.bool_)
 
@@ -304,16 +322,17 @@ def isfinite(x: Any, /) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def sum(
-    x: Any, /, *, axis: Axis = None, dtype: Any = None, keepdims: builtins.bool = False
+    x: Numbers, /, *, axis: Axis = None, dtype: object = None, keepdims: builtins.bool = False
 ) -> BallArray:
     """Enclose the sum over axes."""
     balls = _balls(x)
     axes = _axes(axis, balls.ndim)
-    reduce: Any = np.add.reduce
-    return wrap(reduce(balls, axis=axes, keepdims=keepdims, initial=arb(0)))
+    # the stub has no overload for a flag that is not written out
+    total = np.add.reduce(balls, axis=axes, keepdims=keepdims, initial=arb(0))  # type: ignore[call-overload]
+    return wrap(total)
 
 
-def mean(x: Any, /, *, axis: Axis = None, keepdims: builtins.bool = False) -> BallArray:
+def mean(x: Numbers, /, *, axis: Axis = None, keepdims: builtins.bool = False) -> BallArray:
     """Enclose the mean over axes."""
     balls = _balls(x)
     count = math.prod(balls.shape[a] for a in _axes(axis, balls.ndim))
@@ -321,7 +340,7 @@ def mean(x: Any, /, *, axis: Axis = None, keepdims: builtins.bool = False) -> Ba
 
 
 def var(
-    x: Any, /, *, axis: Axis = None, correction: int = 0, keepdims: builtins.bool = False
+    x: Numbers, /, *, axis: Axis = None, correction: int = 0, keepdims: builtins.bool = False
 ) -> BallArray:
     """Enclose the variance over axes, divided by n - correction."""
     balls = _balls(x)
@@ -332,28 +351,28 @@ def var(
 
 
 def std(
-    x: Any, /, *, axis: Axis = None, correction: int = 0, keepdims: builtins.bool = False
+    x: Numbers, /, *, axis: Axis = None, correction: int = 0, keepdims: builtins.bool = False
 ) -> BallArray:
     """Enclose the square root of `var`; undefined where the variance may be zero."""
     return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
-def max(x: Any, /, *, axis: Axis = None, keepdims: builtins.bool = False) -> BallArray:
+def max(x: Numbers, /, *, axis: Axis = None, keepdims: builtins.bool = False) -> BallArray:
     """Enclose the maximum over axes for every choice of points, whatever the order."""
     balls = _balls(x)
     return wrap(kernels.largest(balls, _axes(axis, balls.ndim), keepdims))
 
 
-def min(x: Any, /, *, axis: Axis = None, keepdims: builtins.bool = False) -> BallArray:
+def min(x: Numbers, /, *, axis: Axis = None, keepdims: builtins.bool = False) -> BallArray:
     """Enclose the minimum over axes for every choice of points, whatever the order."""
     return -max(negative(x), axis=axis, keepdims=keepdims)
 
 
-def matmul(x: Any, y: Any, /) -> BallArray:
+def matmul(x: Numbers, y: Numbers, /) -> BallArray:
     """`(..., m, k) @ (..., k, n) -> (..., m, n)`, batches broadcast."""
     return wrap(kernels.matmul(_balls(x), _balls(y)))
 
 
-def vecdot(x: Any, y: Any, /, *, axis: int = -1) -> BallArray:
+def vecdot(x: Numbers, y: Numbers, /, *, axis: int = -1) -> BallArray:
     """Enclose the sum of x * y over one axis."""
     return sum(multiply(x, y), axis=axis)

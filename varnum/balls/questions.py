@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,9 @@ from flint import arb
 from varnum.balls import edges
 from varnum.balls.array import BallArray
 from varnum.balls.array import any_balls as _balls
-from varnum.balls.convert import entrywise
+from varnum.balls.convert import Numbers, entrywise
 from varnum.balls.edges import Floats
-from varnum.balls.scalar import exact_value, precision
+from varnum.balls.scalar import certain_floor, exact_value, precision
 from varnum.errors import InputError
 from varnum.verdict import Unknown
 
@@ -26,27 +26,27 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 
-def certainly_less(a: Any, b: Any) -> Mask:
+def certainly_less(a: Numbers, b: Numbers) -> Mask:
     """True only where every point of `a` is below every point of `b`."""
     return entrywise(lambda x, y: _bounded(x, y) and x < y, 2)(_balls(a), _balls(b)).astype(bool)
 
 
-def certainly_at_most(a: Any, b: Any) -> Mask:
+def certainly_at_most(a: Numbers, b: Numbers) -> Mask:
     """True only where every point of `a` is at most every point of `b`."""
     return entrywise(lambda x, y: _bounded(x, y) and x <= y, 2)(_balls(a), _balls(b)).astype(bool)
 
 
-def possibly_equal(a: Any, b: Any) -> Mask:
+def possibly_equal(a: Numbers, b: Numbers) -> Mask:
     """False only where the balls certainly have no point in common."""
     separate = entrywise(lambda x, y: _bounded(x, y) and not x.overlaps(y), 2)
     return ~separate(_balls(a), _balls(b)).astype(bool)
 
 
-def _bounded(x: Any, y: Any) -> bool:
+def _bounded(x: arb, y: arb) -> bool:
     return bool(x.is_finite() and y.is_finite())
 
 
-def argmax_certain(x: Any, axis: int = -1) -> Ints | Unknown:
+def argmax_certain(x: Numbers, axis: int = -1) -> Ints | Unknown:
     """Positions of the maximum along an axis, or Unknown if one is not certain.
 
     Position i is certain if x_i > x_j for all j < i and x_i >= x_j for all j > i, so it is the
@@ -65,7 +65,7 @@ def argmax_certain(x: Any, axis: int = -1) -> Ints | Unknown:
     return found
 
 
-def _first_maximum(row: list[Any]) -> int | None:
+def _first_maximum(row: list[arb]) -> int | None:
     if not all(x.is_finite() for x in row):
         return None
     lows = [x.lower() for x in row]
@@ -75,25 +75,25 @@ def _first_maximum(row: list[Any]) -> int | None:
     return best if before and all(winner >= x for x in row[best + 1 :]) else None
 
 
-def contains(x: Any, values: Any) -> Mask:
+def contains(x: Numbers, values: object) -> Mask:
     """Whether each exact value (float, int, Fraction, arrays of them) lies in its ball.
 
     Decided exactly. Raises ArithmeticError for an unbounded ball, which encloses nothing useful.
     """
 
-    def inside(ball: Any, value: Any) -> bool:
+    def inside(ball: arb, value: int | float | Fraction) -> bool:
         return abs(exact_value(ball.mid()) - Fraction(value)) <= exact_value(ball.rad())
 
     numbers = np.array(values, dtype=object)  # Python numbers and Fractions: exact
     return entrywise(inside, 2)(_balls(x), numbers).astype(bool)
 
 
-def estimate(x: Any) -> Floats:
+def estimate(x: Numbers) -> Floats:
     """Midpoints rounded to float64, radius dropped; NaN where the ball is unbounded."""
     return edges.estimate(_balls(x))
 
 
-def radius_upper(x: Any) -> Floats:
+def radius_upper(x: Numbers) -> Floats:
     """Float64 not below the radius about the exact midpoint; infinity where unbounded.
 
     `estimate` rounds that midpoint: for an interval take `bounds`.
@@ -101,7 +101,7 @@ def radius_upper(x: Any) -> Floats:
     return edges.radius_upper(_balls(x))
 
 
-def bounds(x: Any) -> tuple[Floats, Floats]:
+def bounds(x: Numbers) -> tuple[Floats, Floats]:
     """Float64 arrays (low, high) with low <= every point <= high; infinite where unbounded."""
     return edges.bounds(_balls(x))
 
@@ -109,14 +109,14 @@ def bounds(x: Any) -> tuple[Floats, Floats]:
 _EXACT = 10**9  # digits reported for a point, which has all of them
 
 
-def certified_digits(x: Any, scale: int | Fraction = 0) -> Ints:
+def certified_digits(x: Numbers, scale: int | Fraction = 0) -> Ints:
     """Largest D with radius <= 10^-D max(|every point|, scale), per ball; 0 where D < 0.
 
     With `scale` the digits count relative to it where the number is smaller.
     """
     least = BallArray(scale).item()
 
-    def digits(ball: Any) -> int:
+    def digits(ball: arb) -> int:
         if not ball.is_finite():
             return 0
         radius, size = ball.rad(), ball.abs_lower().max(least)
@@ -124,7 +124,7 @@ def certified_digits(x: Any, scale: int | Fraction = 0) -> Ints:
             return _EXACT
         if not size > 0:
             return 0
-        found = max(0, int((size / radius).log().lower().floor().unique_fmpz() * 10 // 23) + 1)
+        found = max(0, certain_floor((size / radius).log().lower()) * 10 // 23 + 1)
         while found > 0 and not radius * arb(10) ** found <= size:
             found -= 1
         return found

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from flint import arb, arb_poly, ctx, fmpq, fmpz, fmpz_poly
+from flint import acb, arb, arb_poly, ctx, fmpq, fmpz, fmpz_poly
 
 from varnum.balls.exact import parse, round_decimal
 from varnum.errors import InputError
@@ -171,7 +171,8 @@ def real_roots(polynomial: fmpz_poly) -> list[arb]:
     flint isolates the zeros of a square-free polynomial; real ones get imaginary part exactly 0.
     """
     square_free = polynomial // polynomial.gcd(polynomial.derivative())
-    pairs: Any = square_free.complex_roots()  # (root, multiplicity), whatever the stub says
+    found = square_free.complex_roots()
+    pairs: list[tuple[acb, int]] = found  # type: ignore[assignment]  # the stub lacks multiplicities
     return sorted((r.real for r, _ in pairs if r.imag.is_zero()), key=lambda r: lower(r))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from flint import arb, arb_mat
 
@@ -28,7 +26,7 @@ def inverse(A: BallArray) -> BallArray | None:
     return wrap(filled(entries, A.shape)) if all(x.is_finite() for x in entries) else None
 
 
-def spectral_radius(A: BallArray, squarings: int = 24) -> tuple[Any, Any]:
+def spectral_radius(A: BallArray, squarings: int = 24) -> tuple[arb, arb]:
     """(low, high) with low <= rho(M) <= high for every matrix M inside A (n, n), about 1.
 
     From powers k = 1, 2, 4, ..: |trace M^k| <= n rho^k and rho^k <= ||M^k||. It stops where low > 1
@@ -61,7 +59,7 @@ def certainly_positive_definite(A: BallArray) -> bool:
     """
     n = A.shape[0]
     rows = [[A[i, j].item() for j in range(i + 1)] for i in range(n)]
-    pivots: list[Any] = []
+    pivots: list[arb] = []
     for j in range(n):
         scaled = [rows[j][k] * pivots[k] for k in range(j)]
         pivot = rows[j][j] - _dot(rows[j][:j], scaled)
@@ -73,21 +71,21 @@ def certainly_positive_definite(A: BallArray) -> bool:
     return True
 
 
-def _dot(a: list[Any], b: list[Any]) -> Any:
+def _dot(a: list[arb], b: list[arb]) -> arb:
     total = arb(0)
     for x, y in zip(a, b, strict=True):
         total += x * y
     return total
 
 
-def norm_at_most(A: BallArray, bound: Any) -> bool:
+def norm_at_most(A: BallArray, bound: arb | float) -> bool:
     """True only if ||M||_2 <= bound for every matrix M inside A (m, n)."""
     small = A if A.shape[0] >= A.shape[1] else A.T
     gram = small.T @ small
     return certainly_positive_definite(BallArray(np.eye(gram.shape[0])) * (bound * bound) - gram)
 
 
-def spectral_norm(A: BallArray, estimate: float, steps: int = 12) -> Any | None:
+def spectral_norm(A: BallArray, estimate: float, steps: int = 12) -> arb | None:
     """A number not below ||M||_2 for every M in A, near `estimate`; None if none is verified."""
     slack = 2.0**-40
     for _ in range(steps):

@@ -284,7 +284,7 @@ def _isolated(f: Network, x: Floats, J: Floats) -> Certificate | Unknown:
     size = norm_of(preconditioner)
     moved = preconditioner @ (out.value - BallArray(x))
     residual = xp.sqrt(xp.sum(moved * moved)).item().upper()
-    start = norm_of(np.eye(f.d) - preconditioner @ (enclosed - np.eye(f.d)))
+    start = norm_of(BallArray(np.eye(f.d)) - preconditioner @ (enclosed - np.eye(f.d)))
     small = (2 * residual + arb(2.0**-70)).upper()
     r, radius, constant = small, None, lipschitz(bends, small)
     while r < 1e3:

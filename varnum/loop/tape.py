@@ -97,7 +97,9 @@ class Tape:
             inverse = (xp.sum(c * c) / width + ball(eps)).item().rsqrt()
             values.append(c * inverse)
             outer = xp.reshape(c, (-1, 1)) * xp.reshape(c, (1, -1))
-            jacobians.append(np.eye(width) * BallArray(inverse) - outer * (inverse**3 / width))
+            jacobians.append(
+                BallArray(np.eye(width)) * BallArray(inverse) - outer * (inverse**3 / width)
+            )
         node = Node("normalise", (Group(x, parts),), parts, scale=(width, eps))
         return self._push(node, xp.concat(values), [_diagonal(jacobians)])
 
@@ -119,7 +121,7 @@ class Tape:
             p = e / xp.sum(e)
             values.append(p)
             outer = xp.reshape(p, (-1, 1)) * xp.reshape(p, (1, -1))
-            jacobians.append(np.eye(width) * xp.reshape(p, (1, -1)) - outer)
+            jacobians.append(BallArray(np.eye(width)) * xp.reshape(p, (1, -1)) - outer)
         node = Node("softmax", (Group(x, parts),), parts)
         return self._push(node, xp.concat(values), [_diagonal(jacobians)])
 
