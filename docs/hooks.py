@@ -41,8 +41,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """What is outside docs/ is inside on the site; `<!-- table: NAME -->` becomes that table."""
     markdown = markdown.replace("](../../proofs/", "](../proofs/")
     if page.file.src_uri.startswith("proofs/"):
+        from varnum.proof.claim_page import render
         from varnum.proof.ledger import claims
-        from varnum.proof.page import render
 
         markdown = render(literal(claims()[Path(page.file.src_uri).stem]))
     return re.sub(r"<!-- table: (\w+) -->", lambda found: TABLES[found[1]](), markdown)

@@ -13,8 +13,8 @@ from varnum.floats.inputs import plain
 from varnum.floats.softmax_error import kernel_error
 from varnum.lowrank.features import attend
 from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
-from varnum.lowrank.monomials.kernel import fit_polynomial
-from varnum.lowrank.pivots.kernel import certify_kernel, fit_kernel
+from varnum.lowrank.monomials.polynomial_kernel import fit_polynomial
+from varnum.lowrank.pivots.pivot_kernel import certify_kernel, fit_kernel
 from varnum.lowrank.stream import VarAttention
 from varnum.verdict import Unknown
 
@@ -318,7 +318,7 @@ def test_without_asserts_the_refusals_stand():
         "import numpy as np, varnum as vn\n"
         "from varnum.lowrank.stream import VarAttention\n"
         "from varnum.lowrank.limits import certify_rank_lower\n"
-        "from varnum.lowrank.moments.state import MomentState\n"
+        "from varnum.lowrank.moments.moment_state import MomentState\n"
         "from varnum.lowrank.moments.basis import fit_basis\n"
         "q = np.ones((9, 4)); bad = np.ma.masked_array(q, q > 0)\n"
         "state = MomentState(fit_basis(q, q, 1.0, 2, 1, 1, q), 4)\n"

@@ -41,7 +41,7 @@ MAY: dict[str, set[str]] = {
     "floats": {"errors"},
     "lowrank": GROUND | {"approx", "floats"},
     "model": GROUND,
-    "cost": GROUND | {"approx", "lowrank", "model.config", "model.flowar.config"},
+    "cost": GROUND | {"approx", "lowrank", "model.config", "model.flowar.flow_config"},
     "question": GROUND | {"approx", "cost", "model.config"},
     "_plan": GROUND
     | {"approx", "lowrank", "cost", "question", "model.config", "_plan_text", "_plan_json"},
@@ -164,6 +164,30 @@ def _circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
 def test_no_circle_between_files() -> None:
     assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == {frozenset({"b", "c"})}
     assert _circles({_module(path): _imported(path) for path in FILES}) == CIRCLES
+
+
+KEYS = {"cli", "plots", "formulas"}  # rooms whose files bear the word by which they are looked up
+
+
+def _shared(paths: list[Path]) -> dict[str, list[str]]:
+    """Names that two files have; rooms of keys and old paths that only forward are left out."""
+    homes: dict[str, list[str]] = {}
+    for path in paths:
+        if (
+            path.stem not in {"__init__", "__main__"}
+            and path.relative_to(ROOT).parts[0] not in KEYS
+        ):
+            homes.setdefault(path.stem, []).append(str(path.relative_to(ROOT)))
+    return {name: found for name, found in homes.items() if len(found) > 1}
+
+
+def test_a_module_has_a_name_of_its_own() -> None:
+    one, other, verb = (
+        ROOT / name for name in ("lowrank/state.py", "loop/state.py", "cli/state.py")
+    )
+    assert _shared([one, other, verb]) == {"state": ["lowrank/state.py", "loop/state.py"]}
+    forwards = "from varnum._moved import moved\n"
+    assert not _shared([path for path in FILES if forwards not in path.read_text()])
 
 
 def test_the_checker_is_the_standard_library_alone() -> None:

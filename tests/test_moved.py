@@ -45,6 +45,16 @@ NAMES = {
     "varnum.audit.assurance": ["ASSURANCE", "PROVED", "RUN", "MEASURED", "ESTIMATED"],
     "varnum.audit.columns": ["HEADS", "SCALES"],
     "varnum.audit.numbers": ["above", "below", "DIGITS"],
+    "varnum.approx.certificate": ["SCHEMA", "certificate"],
+    "varnum.audit.budget": ["BudgetWalk"],
+    "varnum.audit.head": ["audit_head"],
+    "varnum.audit.output": ["Monomials", "Leading", "Output", "fit_leading", "certify_output"],
+    "varnum.audit.stream": ["Layer", "run_layers", "layer_weights", "generate_tokens"],
+    "varnum.hardness.report": ["KERNEL_EPS", "PROVED", "HYPOTHESES", "regime_of", "steps_of"],
+    "varnum.propagate.exact": ["Ranges", "run_blocks", "certify_ranges", "largest_error"],
+    "varnum.propagate.interpolation": ["axis_growth", "growth", "supremum", "schedule_growth"],
+    "varnum.propagate.rounding": ["UNIT", "TINY", "Arithmetic", "linear", "layer_norm", "gelu"],
+    "varnum.propagate.vqvae": ["GROUPS", "certify_reconstruction", "certify_decoder"],
 }
 
 

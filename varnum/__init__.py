@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from varnum._plan_flowar import FlowPlan, plan_flowar
     from varnum._proofs import certify, check, verify
     from varnum._slot import GuaranteedKernel
-    from varnum.audit.calls.bound import logit_bound
+    from varnum.audit.calls.logit_bound import logit_bound
     from varnum.audit.calls.model import Audit, audit_model
     from varnum.integrations.call import Call
     from varnum.integrations.capture import Seen, Unexplained, capture, watch
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from varnum.integrations.use import use
     from varnum.lowrank.stream import VarAttention
     from varnum.propagate.ensemble.error import error_of
-    from varnum.sampled.check import SampleCheck, sample_check
     from varnum.sampled.prompts import error_over
+    from varnum.sampled.row_sample import SampleCheck, sample_check
 
 _LAZY = {
     "attention": "varnum._attention",
     "Attention": "varnum._attention",
     "Audit": "varnum.audit.calls.model",
     "audit_model": "varnum.audit.calls.model",
-    "logit_bound": "varnum.audit.calls.bound",
+    "logit_bound": "varnum.audit.calls.logit_bound",
     "Call": "varnum.integrations.call",
     "capture": "varnum.integrations.capture",
     "Certificate": "varnum._attention",
@@ -62,8 +62,8 @@ _LAZY = {
     "error_over": "varnum.sampled.prompts",
     "error_of": "varnum.propagate.ensemble.error",
     "verify": "varnum._proofs",
-    "sample_check": "varnum.sampled.check",
-    "SampleCheck": "varnum.sampled.check",
+    "sample_check": "varnum.sampled.row_sample",
+    "SampleCheck": "varnum.sampled.row_sample",
 }
 
 __all__ = [

@@ -13,13 +13,13 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from varnum.approx.certificate import ProvedDegree
 from varnum.approx.closed import (
     certify_degree_closed_form,
     certify_degree_taylor,
     estimate_degree_curve,
 )
 from varnum.approx.degree import certify_least_degree
+from varnum.approx.degree_certificate import ProvedDegree
 from varnum.approx.inverse import LargestInterval, certify_largest_interval
 from varnum.approx.target import ErrorKind, Target
 from varnum.balls.exact import round_decimal

@@ -23,7 +23,7 @@ from varnum.floats.guard import certifying, eagerly
 from varnum.floats.inputs import kind_of, plain
 from varnum.floats.qkv import check_inputs, check_kind
 from varnum.floats.rounding import TINY, UNIT, dtype_name, expm1_up, gamma, up
-from varnum.lowrank.apriori import attend_apriori, work
+from varnum.lowrank.capped_kernel import attend_apriori, work
 from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem, Target
 from varnum.verdict import Unknown

@@ -35,8 +35,8 @@ import numpy as np
 import varnum as vn
 from varnum.errors import InputError
 from varnum.lowrank.limits import certify_rank_lower
-from varnum.lowrank.monomials.kernel import fit_polynomial
-from varnum.lowrank.pivots.kernel import fit_kernel
+from varnum.lowrank.monomials.polynomial_kernel import fit_polynomial
+from varnum.lowrank.pivots.pivot_kernel import fit_kernel
 from varnum.lowrank.stream import VarAttention
 from varnum.verdict import Unknown
 

@@ -18,13 +18,13 @@ import numpy as np
 
 from varnum import attention, checker, plan
 from varnum.audit.apriori import NormalisedHead
-from varnum.audit.head import audit_head
-from varnum.audit.output import attend_leading, fit_leading
+from varnum.audit.head_audit import audit_head
+from varnum.audit.layer_run import run_layers
+from varnum.audit.leading_monomials import attend_leading, fit_leading
 from varnum.audit.ranks import fit_rank
 from varnum.audit.row_file import RowFile
 from varnum.audit.run import Asked, _tasks
 from varnum.audit.source import subject
-from varnum.audit.stream import run_layers
 from varnum.audit.task import HeadTask, Target
 from varnum.balls import namespace as xp
 from varnum.balls.array import BallArray

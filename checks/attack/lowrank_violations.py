@@ -18,9 +18,9 @@ import numpy as np
 from varnum.balls.scalar import ball, lower, precision
 from varnum.lowrank.features import attend
 from varnum.lowrank.moments.basis import fit_basis
-from varnum.lowrank.moments.state import MomentState
-from varnum.lowrank.monomials.kernel import fit_polynomial
-from varnum.lowrank.pivots.kernel import fit_kernel
+from varnum.lowrank.moments.moment_state import MomentState
+from varnum.lowrank.monomials.polynomial_kernel import fit_polynomial
+from varnum.lowrank.pivots.pivot_kernel import fit_kernel
 from varnum.lowrank.scales import attend_scales
 from varnum.verdict import Unknown
 

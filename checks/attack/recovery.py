@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from varnum.floats.guard import certifying
-from varnum.lowrank.recovery.settings import fixed
-from varnum.lowrank.recovery.state import Open, RecoveryState
+from varnum.lowrank.recovery.recovery_settings import fixed
+from varnum.lowrank.recovery.recovery_state import Open, RecoveryState
 
 LONG = np.longdouble
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from recovery_heads import key_dependent, random_d16
 
-from varnum.audit.stream import run_layers
+from varnum.audit.layer_run import run_layers
 from varnum.model.checkpoint import load_model, read_settings_file
 
 DATA = Path(__file__).parents[2] / "tests" / "data"

@@ -23,7 +23,7 @@ from varnum.model.config import preset
 from varnum.model.generate import image_of
 from varnum.model.quantizer import accumulate, split_scales
 from varnum.model.random_weights import random_model
-from varnum.propagate.ensemble.inputs import latent
+from varnum.propagate.ensemble.embeddings import latent
 from varnum.propagate.ensemble.picture import Picture, unit_image
 from varnum.propagate.ensemble.protocol import Plan, certify
 from varnum.verdict import Unknown

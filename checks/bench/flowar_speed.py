@@ -25,10 +25,10 @@ import torch
 import torch.nn.functional as F
 
 from varnum.model.backend import Backend
-from varnum.model.flowar.config import flow_preset
-from varnum.model.flowar.random_weights import random_flow_model
-from varnum.model.flowar.sampling import FlowSettings, draw_noise, sample_maps
-from varnum.model.flowar.statedict import parameter_count
+from varnum.model.flowar.flow_config import flow_preset
+from varnum.model.flowar.flow_sampling import FlowSettings, draw_noise, sample_maps
+from varnum.model.flowar.flow_statedict import parameter_count
+from varnum.model.flowar.random_flow_weights import random_flow_model
 
 LIMIT = 1.2
 

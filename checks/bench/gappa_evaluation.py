@@ -24,8 +24,8 @@ import numpy as np
 from varnum.approx.ship.best import Polynomial, certify_best
 from varnum.approx.ship.formats import FORMATS, hexadecimal
 from varnum.approx.ship.goal import Function, Goal
-from varnum.approx.ship.rounding import certify_total_error
 from varnum.approx.ship.scheme import Scheme, scheme
+from varnum.approx.ship.total_error import certify_total_error
 from varnum.approx.ship.twin import evaluate, rounded
 from varnum.balls.scalar import upper
 

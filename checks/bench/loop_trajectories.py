@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 
 from varnum.loop.activations import activation
-from varnum.loop.closed import Shape
+from varnum.loop.closed_orthants import Shape
 from varnum.loop.orthants import certify_boxes
 
 FLOATS = {

@@ -18,7 +18,7 @@ from lowrank_heads import correlated, values
 
 from varnum.lowrank.features import attend
 from varnum.lowrank.frame import fit_frame
-from varnum.lowrank.pivots.kernel import certify_kernel, fit_kernel
+from varnum.lowrank.pivots.pivot_kernel import certify_kernel, fit_kernel
 from varnum.lowrank.pivots.recompress import Turn, fit_turn, side
 from varnum.lowrank.pivots.residual import fit_pivot_map
 from varnum.verdict import Unknown

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import torch
 
-from varnum.lowrank.monomials.kernel import CHUNK, accumulate_state, monomial_rows
+from varnum.lowrank.monomials.polynomial_kernel import CHUNK, accumulate_state, monomial_rows
 
 D, G, VALUES, LENGTH, CLAIMED = 8, 4, 64, 16_384, 0.6
 

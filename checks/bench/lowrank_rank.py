@@ -22,8 +22,8 @@ from varnum.approx.closed import certify_degree_closed_form
 from varnum.approx.target import relative
 from varnum.lowrank.counting import rank_published
 from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
-from varnum.lowrank.monomials.kernel import fit_polynomial
-from varnum.lowrank.pivots.kernel import fit_kernel
+from varnum.lowrank.monomials.polynomial_kernel import fit_polynomial
+from varnum.lowrank.pivots.pivot_kernel import fit_kernel
 from varnum.verdict import Unknown
 
 KINDS = {"correlated": correlated, "isotropic": isotropic}

@@ -14,9 +14,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from varnum.audit.stream import generate_tokens, run_layers
+from varnum.audit.layer_run import generate_tokens, run_layers
 from varnum.lowrank.moments.basis import fit_basis
-from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.moments.moment_state import MomentState
 from varnum.model.config import with_settings
 from varnum.model.generate import Settings
 from varnum.model.random_weights import random_model

@@ -20,9 +20,9 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-from varnum.approx.ship.certificate import certificate
 from varnum.approx.ship.emit import LANGUAGES
-from varnum.approx.ship.emit.text import name
+from varnum.approx.ship.emit.notation import name
+from varnum.approx.ship.evaluation_certificate import certificate
 from varnum.approx.ship.formats import FORMATS, hexadecimal
 from varnum.approx.ship.goal import Function, Goal
 from varnum.approx.ship.kernel import Kernel, certify_kernel, default_interval

@@ -25,7 +25,7 @@ from recovery_heads import key_dependent, random_d16
 from torch.nn.functional import scaled_dot_product_attention as fused
 
 import varnum as vn
-from varnum.lowrank.recovery.settings import fixed
+from varnum.lowrank.recovery.recovery_settings import fixed
 
 COLUMNS = (
     "head                          target   exact ms   ours ms   times  method        rows exact"

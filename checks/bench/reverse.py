@@ -12,7 +12,7 @@ import numpy as np
 from varnum.model.config import VaeConfig, VarConfig
 from varnum.model.random_weights import random_model
 from varnum.propagate.ensemble import protocol
-from varnum.propagate.ensemble.inputs import conditions, embedded
+from varnum.propagate.ensemble.embeddings import conditions, embedded
 from varnum.propagate.ensemble.reverse import Functional, certify_functionals
 
 

@@ -21,7 +21,7 @@ import torch
 
 from varnum.series.asymmetric import estimate_alignment
 from varnum.series.floor import floor
-from varnum.series.linear import least_squares, normal
+from varnum.series.least_squares import least_squares, normal
 from varnum.series.read import read_column
 from varnum.series.windows import make_windows
 

@@ -24,7 +24,7 @@ from fractions import Fraction
 from itertools import product
 
 from varnum.approx.ship.best import Polynomial, certify_best
-from varnum.approx.ship.error import Enclosed, certify_error
+from varnum.approx.ship.coefficient_error import Enclosed, certify_error
 from varnum.approx.ship.formats import FORMATS
 from varnum.approx.ship.goal import Goal
 from varnum.balls.scalar import lower, upper

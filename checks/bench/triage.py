@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import varnum as vn
-from varnum.audit.output import certify_output, fit_leading, most_features
+from varnum.audit.leading_monomials import certify_output, fit_leading, most_features
 from varnum.integrations.triage import block_causal, triage
 
 HEADS = Path(__file__).parents[2] / "tests" / "data" / "heads"
@@ -35,7 +35,7 @@ def of_files(paths: list[str]) -> Iterator[tuple[str, Any, Any, Any, float, tupl
 
 
 def of_model(name: str, layers: int) -> Iterator[tuple[str, Any, Any, Any, float, tuple[int, ...]]]:
-    from varnum.audit.stream import run_layers
+    from varnum.audit.layer_run import run_layers
     from varnum.model.config import with_settings
     from varnum.model.random_weights import random_model
 

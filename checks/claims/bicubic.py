@@ -12,7 +12,7 @@ import numpy as np
 
 from varnum.model.interpolation import bicubic
 from varnum.proof.checking import Measurement, main, on, summarise
-from varnum.propagate.interpolation import extremal_input, growth, smallest_weight, supremum
+from varnum.propagate.interpolation_growth import extremal_input, growth, smallest_weight, supremum
 
 GROUP = 50
 

@@ -14,7 +14,7 @@ import numpy as np
 from varnum.hardness.caches import scale as at
 from varnum.hardness.caches.sparsity import sparse_bits
 from varnum.lowrank.clusters import Clusters
-from varnum.lowrank.clusters.summary import KEPT
+from varnum.lowrank.clusters.cluster_summary import KEPT
 from varnum.proof.checking import Measurement, main, summarise
 
 QUERIES = 32

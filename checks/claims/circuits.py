@@ -12,7 +12,17 @@ from fractions import Fraction
 
 import numpy as np
 
-from varnum.circuit import arith, floats, graph, head, lemmas, lower, parts, reference, uniform
+from varnum.circuit import (
+    arith,
+    floats,
+    graph,
+    head_circuit,
+    lemmas,
+    lower,
+    parts,
+    reference,
+    uniform,
+)
 from varnum.circuit.evaluate import all_inputs, chunks, evaluate
 from varnum.circuit.form import Form, total
 from varnum.circuit.gates import Builder
@@ -140,7 +150,7 @@ def _lemmas(trials, seed):
 
 def _lower():
     """No single gate for output bits of a head; a head is majority, 1/(2N) away from 1/2."""
-    made = head.head_circuit(head.Head(2, 1, 3))
+    made = head_circuit.head_circuit(head_circuit.Head(2, 1, 3))
     x = all_inputs(6)
     outputs, missing = evaluate(made, x), 0
     rows = list(map(tuple, x.astype(int).tolist()))

@@ -19,7 +19,7 @@ from varnum.model.vqvae import decode
 from varnum.proof.checking import Measurement, main, summarise
 from varnum.propagate.ensemble import protocol, sites
 from varnum.propagate.ensemble.chance import cauchy_quantile, gauss_quantile
-from varnum.propagate.ensemble.inputs import conditions, embedded, latent
+from varnum.propagate.ensemble.embeddings import conditions, embedded, latent
 from varnum.propagate.ensemble.picture import Picture
 from varnum.propagate.ensemble.reverse import Functional, certify_functionals
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.approx.ship.error import certify_error
+from varnum.approx.ship.coefficient_error import certify_error
 from varnum.approx.ship.formats import FORMATS
 from varnum.approx.ship.goal import Goal
 from varnum.approx.ship.kernel import Kernel, certify_kernel, default_interval

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from varnum.proof.checking import Measurement, main, summarise
-from varnum.propagate.rounding import Arithmetic, certify_product_rounding
+from varnum.propagate.forward_rounding import Arithmetic, certify_product_rounding
 
 GROUP = 100
 

@@ -18,7 +18,14 @@ from varnum.hardness.flowar_wrap import ALLOWED, evaluate_flowar_wrapped, flowar
 from varnum.hardness.head import ov_head
 from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend
-from varnum.model.flowar.config import flow_preset
+from varnum.model.flowar.flow_config import flow_preset
+from varnum.model.flowar.flow_sampling import (
+    FlowSettings,
+    draw_noise,
+    indices,
+    sample_maps,
+    through,
+)
 from varnum.model.flowar.network import (
     Flow,
     Tokens,
@@ -29,14 +36,7 @@ from varnum.model.flowar.network import (
     transformer,
 )
 from varnum.model.flowar.numbers import Kernels
-from varnum.model.flowar.random_weights import random_flow_model
-from varnum.model.flowar.sampling import (
-    FlowSettings,
-    draw_noise,
-    indices,
-    sample_maps,
-    through,
-)
+from varnum.model.flowar.random_flow_weights import random_flow_model
 from varnum.model.flowar.tables import time_index
 from varnum.proof.checking import Measurement, main, summarise
 from varnum.propagate.euler import (

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from varnum.loop.activations import activation
-from varnum.loop.closed import Shape, certify_cubic, certify_tanh
+from varnum.loop.closed_orthants import Shape, certify_cubic, certify_tanh
 from varnum.loop.coordinates import certify_coordinates
 from varnum.loop.count import certify_count
 from varnum.loop.krawczyk import newton

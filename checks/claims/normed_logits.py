@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.audit.calls.bound import logit_bound
+from varnum.audit.calls.logit_bound import logit_bound
 from varnum.proof.checking import Measurement, main, summarise
 
 Pairs = tuple[list[float], list[float]]

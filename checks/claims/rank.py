@@ -24,10 +24,10 @@ from varnum.lowrank.counting import rank
 from varnum.lowrank.frame import bound_logit_residual, fit_frame
 from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
 from varnum.lowrank.moments.basis import fit_basis
-from varnum.lowrank.moments.state import MomentState
-from varnum.lowrank.pivots.kernel import fit_kernel
+from varnum.lowrank.moments.moment_state import MomentState
+from varnum.lowrank.pivots.pivot_kernel import fit_kernel
 from varnum.lowrank.recovery.lens import fit_lens
-from varnum.lowrank.recovery.state import RecoveryState
+from varnum.lowrank.recovery.recovery_state import RecoveryState
 from varnum.proof.checking import Measurement, main, summarise
 from varnum.verdict import Unknown
 

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from varnum.proof.checking import Measurement, main, summarise
-from varnum.recheck.exact import attend
+from varnum.recheck.exact_rows import attend
 
 
 def _pair(q, k, v):

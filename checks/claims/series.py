@@ -16,7 +16,7 @@ from varnum.proof.checking import Measurement, main, summarise
 from varnum.series.asymmetric import estimate_alignment, logit_gradient
 from varnum.series.escapes import differential_floor, two_heads
 from varnum.series.floor import floor
-from varnum.series.linear import least_squares, normal, one_sign
+from varnum.series.least_squares import least_squares, normal, one_sign
 from varnum.series.tangent import estimate_risk, features, least_risk
 from varnum.series.windows import make_windows
 

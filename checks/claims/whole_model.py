@@ -16,8 +16,8 @@ import numpy as np
 from varnum.balls.questions import bounds
 from varnum.model.paper import PaperConfig, paper_shapes, run_paper_model
 from varnum.proof.checking import Measurement, load, main, summarise
-from varnum.propagate.exact import certify_ranges, certify_run_difference, run_blocks
 from varnum.propagate.paper_model import certify_paper_model, norms_of
+from varnum.propagate.run_enclosure import certify_ranges, certify_run_difference, run_blocks
 from varnum.propagate.transfer import Reach
 from varnum.propagate.var_model import block_norms, certify_composition
 from varnum.verdict import Unknown

@@ -6,11 +6,11 @@ import pytest
 
 from varnum import checker
 from varnum._plan import plan
-from varnum.approx.certificate import certificate
 from varnum.approx.closed import certify_degree_chebyshev as chebyshev
 from varnum.approx.closed import certify_degree_closed_form, certify_degree_taylor
 from varnum.approx.closed import certify_taylor_error as taylor_error
 from varnum.approx.degree import LeastDegree, certify_least_degree
+from varnum.approx.degree_certificate import certificate
 from varnum.approx.inverse import certify_reaches
 from varnum.approx.remez import remez
 from varnum.approx.target import additive, relative

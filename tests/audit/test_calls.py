@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import varnum as vn
-from varnum.audit.calls.head import audit_call
-from varnum.audit.calls.logits import certify_call_logits, certify_parts
-from varnum.audit.calls.output import (
+from varnum.audit.calls.call_audit import audit_call
+from varnum.audit.calls.call_output import (
     attend,
     choose,
     exact_operations,
@@ -21,11 +20,12 @@ from varnum.audit.calls.output import (
     operations,
     run_exactly,
 )
-from varnum.audit.calls.source import FileSource, TorchSource, collect, tasks_of
-from varnum.audit.calls.task import CallTask
+from varnum.audit.calls.call_source import FileSource, TorchSource, collect, tasks_of
+from varnum.audit.calls.call_task import CallTask
+from varnum.audit.calls.logits import certify_call_logits, certify_parts
 from varnum.audit.calls.view import kept, view_of
 from varnum.audit.executor import Here
-from varnum.audit.head import audit_head
+from varnum.audit.head_audit import audit_head
 from varnum.audit.row_check import wrong_field
 from varnum.audit.row_file import RowFile
 from varnum.audit.run import Asked, audit

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from varnum.audit.apriori import NormalisedHead, PlainHead
-from varnum.audit.head import audit_head
+from varnum.audit.head_audit import audit_head
 from varnum.audit.task import HeadTask, Target
 from varnum.model.generate import Settings
 from varnum.proof.checking import load

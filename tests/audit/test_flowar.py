@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from tests.support.flowar import DATA, assert_close, official
-from varnum.audit.calls.flowar import FlowSource
-from varnum.audit.calls.head import audit_call
+from varnum.audit.calls.call_audit import audit_call
+from varnum.audit.calls.flow_source import FlowSource
 from varnum.audit.run import Asked
 from varnum.audit.task import Target
 from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend
-from varnum.model.flowar.config import flow_preset
+from varnum.model.flowar.flow_config import flow_preset
+from varnum.model.flowar.flow_sampling import FlowSettings, draw_noise, sample_maps
 from varnum.model.flowar.numbers import Kernels
-from varnum.model.flowar.random_weights import random_flow_model
-from varnum.model.flowar.sampling import FlowSettings, draw_noise, sample_maps
+from varnum.model.flowar.random_flow_weights import random_flow_model
 
 CROSS = flow_preset("flowar-tiny-cross")
 GUIDED = FlowSettings(4, Fraction(2))

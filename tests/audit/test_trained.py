@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from varnum.audit.head import audit_head
+from varnum.audit.head_audit import audit_head
+from varnum.audit.layer_run import run_layers
 from varnum.audit.row_file import RowFile
 from varnum.audit.run import Asked, Subject, _tasks
-from varnum.audit.stream import run_layers
 from varnum.audit.task import Target
 from varnum.cli.sources import load_model
 

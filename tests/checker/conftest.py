@@ -265,8 +265,8 @@ VARNUM = {  # kind, low, high, eps
 
 def produced(kind: str, low: str, high: str, eps: str) -> bytes:
     """A certificate as varnum writes it."""
-    from varnum.approx.certificate import certificate
     from varnum.approx.degree import LeastDegree, certify_least_degree
+    from varnum.approx.degree_certificate import certificate
     from varnum.approx.target import Target
 
     target = Target(cast(Any, kind), Fraction(low), Fraction(high))

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 
 import varnum
 from varnum import checker
-from varnum.approx.ship.certificate import certificate
+from varnum.approx.ship.evaluation_certificate import certificate
 from varnum.approx.ship.formats import FORMATS
 from varnum.approx.ship.goal import Goal
 from varnum.approx.ship.kernel import Kernel, certify_kernel, default_interval
 from varnum.balls.scalar import upper
-from varnum.checker.evaluation.form import FORMATS as OWN
-from varnum.checker.evaluation.form import Format, read
-from varnum.checker.evaluation.inputs import Machine, function, numbers
+from varnum.checker.evaluation.evaluation_form import FORMATS as OWN
+from varnum.checker.evaluation.evaluation_form import Format, read
+from varnum.checker.evaluation.machine import Machine, function, numbers
 from varnum.checker.evaluation.pieces import Pieces, log2_bounds
 
 

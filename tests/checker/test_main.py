@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from varnum.approx.ship.certificate import certificate
+from varnum.approx.ship.evaluation_certificate import certificate
 from varnum.approx.ship.formats import format_named
 from varnum.approx.ship.goal import Goal
 from varnum.approx.ship.kernel import Kernel, certify_kernel

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from varnum.circuit import graph, pareto, sizes, tracer
-from varnum.model.flowar.config import FlowConfig, flow_preset
-from varnum.model.flowar.sampling import RELEASED, FlowSettings
+from varnum.model.flowar.flow_config import FlowConfig, flow_preset
+from varnum.model.flowar.flow_sampling import RELEASED, FlowSettings
 from varnum.model.flowar.tables import time_grid
 
 TINY, CROSS = flow_preset("flowar-tiny"), flow_preset("flowar-tiny-cross")

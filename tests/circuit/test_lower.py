@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from varnum.circuit import arith, floats, head, lower, uniform
+from varnum.circuit import arith, floats, head_circuit, lower, uniform
 from varnum.circuit.evaluate import all_inputs, evaluate
 from varnum.circuit.gates import Circuit
 from varnum.model.attention import exact_attention
@@ -21,7 +21,7 @@ def table(made: Circuit, output: int) -> np.ndarray:
 
 @pytest.mark.parametrize("output", range(4))
 def test_no_output_bit_of_a_head_is_one_gate(output: int) -> None:
-    made = head.head_circuit(head.Head(2, 1, 3))
+    made = head_circuit.head_circuit(head_circuit.Head(2, 1, 3))
     values = table(made, output)
     found = lower.certify_not_one_gate(values)
     assert found is not None

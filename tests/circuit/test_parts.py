@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from varnum.circuit import arith, block, exp, floats, generate, head, parts, reference
+from varnum.circuit import (
+    arith,
+    block_circuit,
+    exp,
+    floats,
+    generation_circuit,
+    head_circuit,
+    parts,
+    reference,
+)
 from varnum.circuit.evaluate import all_inputs, evaluate
 from varnum.circuit.gates import Builder, Circuit
 from varnum.errors import InputError
@@ -167,11 +176,11 @@ def test_a_constant_of_exp_that_is_one_more_is_seen(monkeypatch: pytest.MonkeyPa
 
 def test_a_generation_with_other_noise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     part = parts.generation((1, 2), 2, 2)  # its reference keeps the noise of now
-    monkeypatch.setattr(generate, "NOISE", 1)
+    monkeypatch.setattr(generation_circuit, "NOISE", 1)
     assert parts.compare(part, part.build(), 512).different > 0
 
 
-def real_error(made: head.Head) -> float:
+def real_error(made: head_circuit.Head) -> float:
     """Largest |output / 2^g - softmax| over all inputs, in float64."""
     low, high = made.logits
     table = np.array([made.table[S] for S in range(low, high + 1)])
@@ -184,27 +193,27 @@ def real_error(made: head.Head) -> float:
 
 @pytest.mark.parametrize("M", ["1/2", "2", "3"])
 def test_the_real_softmax_is_within_the_bound(M: str) -> None:
-    made = head.Head(3, 1, 3, f=6, g=3, M=Fraction(M))
-    error, bound = real_error(made), float(head.real_bound(made))
+    made = head_circuit.Head(3, 1, 3, f=6, g=3, M=Fraction(M))
+    error, bound = real_error(made), float(head_circuit.real_bound(made))
     assert bound / 8 < error <= bound
 
 
 def test_without_enough_bits_of_exp_there_is_no_bound() -> None:
     """f = 2, logits -20 and -10: both weights are 1, attention is uniform."""
-    made = head.Head(2, 1, 2, f=2, g=3, A=((-1,),), M=Fraction(20))
+    made = head_circuit.Head(2, 1, 2, f=2, g=3, A=((-1,),), M=Fraction(20))
     assert {made.exp(S) for S in range(-9, -4)} == {1}
     with pytest.raises(ValueError, match="too few"):
-        head.real_bound(made)
+        head_circuit.real_bound(made)
     assert real_error(made) > 1.5 * (3 * np.tanh(np.arctanh(1 / 4) / 2) + 1 / 8)  # delta = 1/4
 
 
-@pytest.mark.parametrize("kind", block.KINDS)
+@pytest.mark.parametrize("kind", block_circuit.KINDS)
 def test_a_block_has_its_layers_before_bits(kind: str) -> None:
     b = Builder()
-    made = block.Block(2, 2, 2, kind)
+    made = block_circuit.Block(2, 2, 2, kind)
     x = [[b.number(2)[0] for _ in range(2)] for _ in range(2)]
-    x = block.mlp_half(b, made, block.attention_half(b, made, x, [], []))
-    assert max(b.depth(e) for row in x for e in row) == block.KINDS[kind]
+    x = block_circuit.mlp_half(b, made, block_circuit.attention_half(b, made, x, [], []))
+    assert max(b.depth(e) for row in x for e in row) == block_circuit.KINDS[kind]
 
 
 @pytest.mark.parametrize(
@@ -231,5 +240,7 @@ def test_bad_sizes_are_named(make: Callable[[], parts.Part], said: str) -> None:
 )
 def test_a_heads_formula_holds_for_any_weights(depth: int, A: Any, W: Any) -> None:
     for size in ((1, 2, 2), (3, 2, 2)):
-        made = head.Head(*size, A=A, W=W)
-        assert head.head_circuit(made, depth).counts().gates == head.formula_gates(made, depth)
+        made = head_circuit.Head(*size, A=A, W=W)
+        assert head_circuit.head_circuit(made, depth).counts().gates == head_circuit.formula_gates(
+            made, depth
+        )

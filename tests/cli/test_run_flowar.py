@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.flowar import DATA, arrays_of, assert_close, official
 from varnum.cli import main
-from varnum.model.flowar.config import flow_preset
-from varnum.model.flowar.random_weights import flow_buffers, random_flow_model
-from varnum.model.flowar.statedict import flow_shapes
+from varnum.model.flowar.flow_config import flow_preset
+from varnum.model.flowar.flow_statedict import flow_shapes
+from varnum.model.flowar.random_flow_weights import flow_buffers, random_flow_model
 
 TINY = flow_preset("flowar-tiny")
 

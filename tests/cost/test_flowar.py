@@ -68,7 +68,7 @@ def test_one_evaluation_more_is_seen() -> None:
 @pytest.mark.parametrize("name", ["flowar-tiny", "flowar-tiny-cross"])
 @pytest.mark.parametrize("cfg", ["1", "12/5"])
 def test_a_run_makes_these_pairs(name: str, cfg: str) -> None:
-    from varnum.model.flowar.sampling import FlowSettings
+    from varnum.model.flowar.flow_sampling import FlowSettings
     from varnum.proof.checking import load
 
     made, counted = load("flowar").pairs_run(name, FlowSettings(7, Fraction(cfg), Fraction(7, 10)))

@@ -15,8 +15,8 @@ from varnum.errors import InputError
 from varnum.floats.guard import certified, certifying
 from varnum.lowrank.features import attend
 from varnum.lowrank.limits import certify_rank_lower
-from varnum.lowrank.monomials.kernel import fit_polynomial
-from varnum.lowrank.pivots.kernel import fit_kernel
+from varnum.lowrank.monomials.polynomial_kernel import fit_polynomial
+from varnum.lowrank.pivots.pivot_kernel import fit_kernel
 from varnum.lowrank.scales import attend_scales
 from varnum.lowrank.stream import VarAttention
 
@@ -273,7 +273,7 @@ def test_what_is_remembered_does_not_come_from_a_bad_state():
         "import ctypes, numpy as np, torch\n"
         "from varnum.errors import InputError\n"
         "from varnum.floats.probes import check_numpy, check_torch\n"
-        "from varnum.lowrank.moments.bound import tail_table\n"
+        "from varnum.lowrank.moments.moment_bound import tail_table\n"
         "calls = [check_numpy, lambda: check_torch(torch.device('cpu')), tail_table]\n"
         "def refused(call):\n"
         "    try:\n"

@@ -10,10 +10,10 @@ import pytest
 from varnum.integrations.capture import watch
 from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend
-from varnum.model.flowar.config import flow_preset
+from varnum.model.flowar.flow_config import flow_preset
+from varnum.model.flowar.flow_sampling import FlowModel, FlowSettings, draw_noise, sample_maps
 from varnum.model.flowar.numbers import Kernels
-from varnum.model.flowar.random_weights import random_flow_model
-from varnum.model.flowar.sampling import FlowModel, FlowSettings, draw_noise, sample_maps
+from varnum.model.flowar.random_flow_weights import random_flow_model
 
 torch = pytest.importorskip("torch", reason="torch code is watched")
 

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="the drop-in is for torch")
 import varnum as vn  # noqa: E402
 from tests.support.oracle import wide  # noqa: E402
 from varnum.errors import InputError  # noqa: E402
-from varnum.integrations import exact, masks  # noqa: E402
+from varnum.integrations import exact_attention, masks  # noqa: E402
 
 plain = torch._C._nn.scaled_dot_product_attention
 sdpa = vn.sdpa  # loading it registers the operator
@@ -121,7 +121,7 @@ def test_a_bound_without_the_logit_error_is_seen_to_fail(monkeypatch):
     whole = torch.ones(9, 9, dtype=torch.bool)
     out, bounds = vn.sdpa(q, k, v, scale=1.0, return_bound=True, output_error="0.9")
     assert (true_errors(out, q, k, v, whole, 1) <= bounds.numpy()).all()
-    monkeypatch.setattr(exact, "_farthest", lambda part: part.new_zeros(1, 1).double())
+    monkeypatch.setattr(exact_attention, "_farthest", lambda part: part.new_zeros(1, 1).double())
     out, bounds = vn.sdpa(q, k, v, scale=1.0, return_bound=True, output_error="0.9")
     assert (true_errors(out, q, k, v, whole, 1) > bounds.numpy()).any()
 

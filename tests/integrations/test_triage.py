@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import varnum as vn
-from varnum.audit.output import certify_output, fit_leading, most_features
+from varnum.audit.leading_monomials import certify_output, fit_leading, most_features
 from varnum.integrations.triage import MOST_RANK, _rank
 
 TEXT = Path(__file__).parents[1] / "data" / "heads" / "text_L160_d32.npz"

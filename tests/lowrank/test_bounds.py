@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.heads import along_axes as head
 from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
-from varnum.lowrank.pivots.kernel import LowRankKernel, fit_kernel
+from varnum.lowrank.pivots.pivot_kernel import LowRankKernel, fit_kernel
 
 
 @pytest.mark.parametrize("eps", [1e-1, 1e-2, 1e-4])

@@ -6,7 +6,7 @@ import pytest
 from varnum.floats import arrays, norms, values
 from varnum.lowrank import scales as varform
 from varnum.lowrank import stream
-from varnum.lowrank.moments import bound, state
+from varnum.lowrank.moments import moment_bound, moment_state
 
 torch = pytest.importorskip("torch", reason="the torch backend is optional")
 
@@ -24,7 +24,7 @@ def test_without_views_into_host_memory_all_comes_out_alike(monkeypatch, largest
     v[:, 1] = 7
     v[:1000, 2] = 3
     host, expected = varform.attend_scales(*sides, v, scales, 3.0, 1e-2)
-    for module in (arrays, norms, values, bound, state, stream):
+    for module in (arrays, norms, values, moment_bound, moment_state, stream):
         if hasattr(module, "light"):
             monkeypatch.setattr(module, "light", lambda array: array)
     device, outcome = varform.attend_scales(*sides, v, scales, 3.0, 1e-2)

@@ -7,7 +7,7 @@ import varnum as vn
 from tests.support.oracle import softmax, wide
 from varnum.lowrank.limits import _excluded
 from varnum.lowrank.moments.basis import fit_basis
-from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.moments.moment_state import MomentState
 from varnum.lowrank.pivots.residual import PivotMap
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.heads import correlated
 from varnum.lowrank.features import attend
 from varnum.lowrank.frame import Frame, bound_logit_residual
-from varnum.lowrank.pivots.kernel import LowRankKernel, certify_kernel, fit_kernel
+from varnum.lowrank.pivots.pivot_kernel import LowRankKernel, certify_kernel, fit_kernel
 from varnum.lowrank.pivots.recompress import Turn, certify_relative, side
 from varnum.lowrank.pivots.residual import (
     PivotMap,

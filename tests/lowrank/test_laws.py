@@ -188,15 +188,15 @@ def test_auto_fits_nothing_where_exact_attention_is_over_sooner(monkeypatch):
 @pytest.mark.parametrize(("size", "most"), [(1.0, 30), (4.5, 20_000)])
 def test_monomials_that_cannot_pay_or_round_too_much_are_not_certified(monkeypatch, size, most):
     """Before: 260 times exact attention's time, for a degree that rounding kills."""
-    from varnum.lowrank.monomials import kernel
+    from varnum.lowrank.monomials import polynomial_kernel
 
     def never(*_):
         raise AssertionError("certified")
 
-    monkeypatch.setattr(kernel, "certify_least_degree", never)
+    monkeypatch.setattr(polynomial_kernel, "certify_least_degree", never)
     generator = np.random.default_rng(0)
     q, k = (generator.uniform(-1, 1, (40, 2)) * size for _ in range(2))
-    assert isinstance(kernel.fit_polynomial(q, k, 1.0, 1e-9, most), Unknown)
+    assert isinstance(polynomial_kernel.fit_polynomial(q, k, 1.0, 1e-9, most), Unknown)
 
 
 def test_norms_of_first_coordinates_are_never_below():

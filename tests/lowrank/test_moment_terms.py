@@ -10,8 +10,8 @@ from tests.support.oracle import softmax
 from varnum.floats.rounding import TINY, UNIT, gamma
 from varnum.floats.values import ValueRange
 from varnum.lowrank.moments.basis import fit_basis, lost_squares
-from varnum.lowrank.moments.bound import Forms, _tables, make_forms, row_errors, tail_table
-from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.moments.moment_bound import Forms, _tables, make_forms, row_errors, tail_table
+from varnum.lowrank.moments.moment_state import MomentState
 
 FLOAT32 = np.zeros(1, np.float32)
 
@@ -194,7 +194,7 @@ def test_the_bound_is_the_sum_of_its_parts(monkeypatch):
         seen.update(far=far, lost=lost, squares=squares.copy())
         return np.full(1, parts["error"]), np.full(1, parts["slip"])
 
-    monkeypatch.setattr("varnum.lowrank.moments.state.row_errors", fake)
+    monkeypatch.setattr("varnum.lowrank.moments.moment_state.row_errors", fake)
     monkeypatch.setattr(state, "_logit_errors", lambda *_: np.full(1, parts["zeta"]))
 
     def bound(**changes):
@@ -271,7 +271,7 @@ def test_the_second_bound_of_the_logits_holds_and_is_the_smaller_one(
         helped.append(float((cap / (np.sqrt(squares[0]) * far[0])).min()))
         return row_errors(forms, features, below, squares, far, lost, table, cap)
 
-    monkeypatch.setattr("varnum.lowrank.moments.state.row_errors", see)
+    monkeypatch.setattr("varnum.lowrank.moments.moment_state.row_errors", see)
     state.attend(q, np.empty((40, 2), dtype))
     assert len(helped) >= centres - 1
     assert centres > 1 or min(helped) < 0.9
@@ -288,7 +288,7 @@ def test_the_second_bound_of_the_logits_is_nearly_reached(monkeypatch):
         seen.append((cap, features[1]))
         return row_errors(forms, features, below, squares, far, lost, table, cap)
 
-    monkeypatch.setattr("varnum.lowrank.moments.state.row_errors", see)
+    monkeypatch.setattr("varnum.lowrank.moments.moment_state.row_errors", see)
     state.attend(q, np.empty((50, 1)))
     cap, chi = seen[0]
     kappa = (state.basis.key_map @ k.T)[3:] - state.basis.key_shift[2:]
@@ -354,5 +354,5 @@ def test_torch_takes_the_same_entry_of_the_table(monkeypatch):
 
     ours = errors(lambda a: a)
     assert len(set(ours)) > 10
-    monkeypatch.setattr("varnum.lowrank.moments.bound.light", lambda a: a)
+    monkeypatch.setattr("varnum.lowrank.moments.moment_bound.light", lambda a: a)
     assert errors(torch.tensor).numpy() == pytest.approx(ours, rel=1e-12)

@@ -13,8 +13,8 @@ from tests.support.heads import correlated
 from tests.support.oracle import softmax
 from varnum.floats.rounding import gamma
 from varnum.lowrank.moments.basis import fit_basis
-from varnum.lowrank.moments.bound import FAR, make_forms, row_errors, tail_table
-from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.moments.moment_bound import FAR, make_forms, row_errors, tail_table
+from varnum.lowrank.moments.moment_state import MomentState
 
 
 def head(d, length, seed, largest=1.0, dtype=np.float32):

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from varnum.lowrank.monomials.features import exponents, feature_count, monomials, multinomials
+from varnum.lowrank.monomials.monomial_features import (
+    exponents,
+    feature_count,
+    monomials,
+    multinomials,
+)
 
 
 @pytest.mark.parametrize(("d", "g"), [(1, 0), (1, 5), (2, 3), (3, 2), (5, 4), (8, 4)])

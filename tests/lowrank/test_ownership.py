@@ -12,7 +12,7 @@ from tests.support.oracle import softmax, wide
 from varnum.errors import InputError
 from varnum.lowrank import stream as varform
 from varnum.lowrank.moments.basis import fit_basis
-from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.moments.moment_state import MomentState
 from varnum.lowrank.stream import VarAttention
 
 SIGMA, TARGET = 2.0, 1e-2
@@ -254,8 +254,8 @@ def test_an_output_of_the_sums_is_checked_too():
 
 def test_what_is_certified_is_not_written_to():
     from varnum.lowrank.features import attend
-    from varnum.lowrank.monomials.kernel import fit_polynomial
-    from varnum.lowrank.pivots.kernel import fit_kernel
+    from varnum.lowrank.monomials.polynomial_kernel import fit_polynomial
+    from varnum.lowrank.pivots.pivot_kernel import fit_kernel
 
     q, k, v = (part / 4 for part in scale(40, 0))
     low, monomials = fit_kernel(q, k, SIGMA, 1e-2), fit_polynomial(q, k, SIGMA, 1e-2)

@@ -11,8 +11,8 @@ import pytest
 
 from varnum.balls.scalar import ball, hull
 from varnum.floats.rounding import gamma
-from varnum.lowrank.monomials import kernel as polynomial
-from varnum.lowrank.monomials.kernel import (
+from varnum.lowrank.monomials import polynomial_kernel as polynomial
+from varnum.lowrank.monomials.polynomial_kernel import (
     PolynomialKernel,
     accumulate_state,
     fit_polynomial,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from varnum.floats.rounding import UNIT, gamma
-from varnum.lowrank.pivots import kernel as kernel_module
-from varnum.lowrank.pivots.kernel import LowRankKernel, certify_kernel, fit_kernel
+from varnum.lowrank.pivots import pivot_kernel as kernel_module
+from varnum.lowrank.pivots.pivot_kernel import LowRankKernel, certify_kernel, fit_kernel
 from varnum.lowrank.pivots.recompress import Sides, Turn, certify_relative
 from varnum.lowrank.pivots.residual import (
     PivotMap,

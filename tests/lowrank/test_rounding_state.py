@@ -11,9 +11,9 @@ import pytest
 from tests.support.oracle import softmax
 from varnum.floats.rounding import TINY, UNIT, gamma
 from varnum.lowrank.moments.basis import fit_basis, slack
-from varnum.lowrank.moments.bound import FAR, make_forms, row_errors, tail_table
-from varnum.lowrank.moments.state import MomentState
-from varnum.lowrank.monomials.features import monomials
+from varnum.lowrank.moments.moment_bound import FAR, make_forms, row_errors, tail_table
+from varnum.lowrank.moments.moment_state import MomentState
+from varnum.lowrank.monomials.monomial_features import monomials
 from varnum.lowrank.scales import attend_scales
 
 U32 = UNIT["float32"]

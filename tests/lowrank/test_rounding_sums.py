@@ -10,9 +10,13 @@ import pytest
 from varnum.floats.rounding import UNIT, gamma
 from varnum.floats.softmax_error import exact_error
 from varnum.lowrank.features import attend
-from varnum.lowrank.monomials import kernel as polynomial
-from varnum.lowrank.monomials.features import multinomials
-from varnum.lowrank.monomials.kernel import PolynomialKernel, fit_polynomial, monomial_rows
+from varnum.lowrank.monomials import polynomial_kernel as polynomial
+from varnum.lowrank.monomials.monomial_features import multinomials
+from varnum.lowrank.monomials.polynomial_kernel import (
+    PolynomialKernel,
+    fit_polynomial,
+    monomial_rows,
+)
 
 U = UNIT["float64"]
 

@@ -15,19 +15,19 @@ import pytest
 from tests.support.flowar import DATA, assert_close, official
 from varnum.model.backend import namespace, to_numpy
 from varnum.model.flowar import network, tables
-from varnum.model.flowar.config import AR_STAGES, FLOW_STAGE, flow_preset
-from varnum.model.flowar.forced import training_forward
-from varnum.model.flowar.network import Flow, time_embedding
-from varnum.model.flowar.numbers import FlowNumbers, condition_vectors
-from varnum.model.flowar.rope import rotate, turns
-from varnum.model.flowar.sampling import (
+from varnum.model.flowar.flow_config import AR_STAGES, FLOW_STAGE, flow_preset
+from varnum.model.flowar.flow_sampling import (
     FlowModel,
     FlowSettings,
     as_map,
     next_input,
     sample_maps,
 )
-from varnum.model.flowar.statedict import flow_shapes, is_buffer, parameter_count
+from varnum.model.flowar.flow_statedict import flow_shapes, is_buffer, parameter_count
+from varnum.model.flowar.forced import training_forward
+from varnum.model.flowar.network import Flow, time_embedding
+from varnum.model.flowar.numbers import FlowNumbers, condition_vectors
+from varnum.model.flowar.rope import rotate, turns
 from varnum.model.flowar.tables import linspace, time_frequencies, time_grid, time_index
 from varnum.model.interpolation import area, bicubic
 from varnum.model.layers import silu

@@ -11,8 +11,8 @@ import pytest
 from tests.support.flowar import official
 from varnum.balls.scalar import precision
 from varnum.model.backend import Backend
+from varnum.model.flowar.flow_sampling import sample_maps
 from varnum.model.flowar.network import Flow, time_embedding
-from varnum.model.flowar.sampling import sample_maps
 from varnum.model.output import host_arrays
 
 BALLS = Backend("balls")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from varnum.model.backend import Backend, to_numpy
-from varnum.model.flowar.config import FlowConfig, flow_preset
-from varnum.model.flowar.random_weights import random_flow_model
-from varnum.model.flowar.sampling import FlowSettings, draw_noise, sample_maps
+from varnum.model.flowar.flow_config import FlowConfig, flow_preset
+from varnum.model.flowar.flow_sampling import FlowSettings, draw_noise, sample_maps
+from varnum.model.flowar.random_flow_weights import random_flow_model
 from varnum.proof.checking import load
 
 torch = pytest.importorskip("torch", reason="the oracle is written in torch")

@@ -12,7 +12,7 @@ from tests.model.test_flowar import check_forced, check_maps, replace_model
 from tests.support.flowar import official
 from varnum.model import interpolation
 from varnum.model.backend import Backend
-from varnum.model.flowar import forced, network, numbers, sampling, tables
+from varnum.model.flowar import flow_sampling, forced, network, numbers, tables
 from varnum.model.layers import gelu, layer_norm, silu
 
 NUMPY = Backend()
@@ -94,7 +94,7 @@ TURNS, VELOCITY, TIME = numbers.turns, network.walk_velocity, network.time_embed
 AR_BLOCK, CROSS_BLOCK = network.walk_ar_block, network.walk_cross_block
 TRANSFORMER, GRID, INDEX = network.transformer, tables.time_grid, tables.time_index
 CROSS = numbers.FlowNumbers.cross
-SETTINGS = sampling.FlowSettings
+SETTINGS = flow_sampling.FlowSettings
 UNIT = (np.ones(1), np.zeros(1))
 
 
@@ -117,20 +117,20 @@ WRONG = {
     "AdaLN order": (network, "walk_ar_block", swapped_six),
     "AdaLN order of flow blocks": (network, "walk_cross_block", swapped_cross_six),
     "cross-attention without RoPE": (numbers.FlowNumbers, "cross", cross_unturned),
-    "sine before cosine": (sampling, "time_embedding", sine_first),
-    "position after the norm": (sampling, "transformer", without_position),
-    "one evaluation more": (sampling, "time_grid", lambda n: GRID(n + 2)),
-    "uniform grid": (sampling, "time_grid", lambda n: tables.linspace(1.0, 0.0, n + 1)),
-    "t_int one more": (sampling, "time_index", lambda t: INDEX(t) + 1),
-    "t_int rounded": (sampling, "time_index", lambda t: round(1000 * t)),
+    "sine before cosine": (flow_sampling, "time_embedding", sine_first),
+    "position after the norm": (flow_sampling, "transformer", without_position),
+    "one evaluation more": (flow_sampling, "time_grid", lambda n: GRID(n + 2)),
+    "uniform grid": (flow_sampling, "time_grid", lambda n: tables.linspace(1.0, 0.0, n + 1)),
+    "t_int one more": (flow_sampling, "time_index", lambda t: INDEX(t) + 1),
+    "t_int rounded": (flow_sampling, "time_index", lambda t: round(1000 * t)),
     "guided at every t": (SETTINGS, "guides", guided_always),
     "guided never": (SETTINGS, "guides", lambda self, t, k, n: False),
     "factor of the next scale": (SETTINGS, "factor", factor_of_next),
-    "bicubic a = -1/2": (sampling, "bicubic", lambda x, n: interpolation.bicubic(x, n, -0.5)),
+    "bicubic a = -1/2": (flow_sampling, "bicubic", lambda x, n: interpolation.bicubic(x, n, -0.5)),
     "through the last map": (
-        sampling, "next_input", lambda c, x, h, n: sampling.through(x, h, c.scales[-1], n)
+        flow_sampling, "next_input", lambda c, x, h, n: flow_sampling.through(x, h, c.scales[-1], n)
     ),
-    "nearest": (sampling, "area", lambda x, n: x[..., :: 16 // n, :: 16 // n]),
+    "nearest": (flow_sampling, "area", lambda x, n: x[..., :: 16 // n, :: 16 // n]),
 }  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def test_is_seen(monkeypatch, what):
 
 def test_float64_time_indices_are_seen(monkeypatch):
     """649 for 650 in run s of set A."""
-    monkeypatch.setattr(sampling, "time_index", lambda t: int(1000 * t))
+    monkeypatch.setattr(flow_sampling, "time_index", lambda t: int(1000 * t))
     with pytest.raises(AssertionError):
         check_maps(official("A"), NUMPY, "s", 1e-3, 2)
 
@@ -193,7 +193,7 @@ def test_another_null_class_is_seen():
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
-        ("through", lambda x, h, last, n: sampling.through(x, h, 16, n)),  # as in sampling
+        ("through", lambda x, h, last, n: flow_sampling.through(x, h, 16, n)),  # as in sampling
         ("time_index", lambda t: INDEX(t) + 1),
     ],
 )

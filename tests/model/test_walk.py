@@ -12,9 +12,9 @@ import pytest
 from varnum.model import walk as module
 from varnum.model.backend import Backend
 from varnum.model.config import preset
-from varnum.model.flowar.config import FLOW_STAGE, flow_preset
+from varnum.model.flowar.flow_config import FLOW_STAGE, flow_preset
 from varnum.model.flowar.network import Flow, time_embedding
-from varnum.model.flowar.random_weights import random_flow_model
+from varnum.model.flowar.random_flow_weights import random_flow_model
 from varnum.model.random_weights import random_model
 from varnum.model.transformer import Numbers, class_vector, conditions, transformer_block
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from varnum.proof import ledger
-from varnum.proof.page import render
+from varnum.proof.claim_page import render
 
 THEORY = [
     "exp-supnorm",

@@ -17,7 +17,7 @@ from varnum.propagate.budget import (
     teacher_forced_setting,
 )
 from varnum.propagate.discrete import certify_tokens
-from varnum.propagate.exact import (
+from varnum.propagate.run_enclosure import (
     certify_ranges,
     certify_run_difference,
     largest_error,
@@ -103,17 +103,17 @@ def test_the_affine_budget_allows_far_more(tiny_model):
 
 def test_ranges_need_more_bits_than_they_start_with(run, monkeypatch):
     """The balls of deep models widen until they bound nothing: more precision, or Unknown."""
-    from varnum.propagate import budget, exact
+    from varnum.propagate import budget, run_enclosure
 
     model, x, vectors, _, _ = run
     w, var, few = model.var_weights, model.var, (1, 4)
-    monkeypatch.setattr(exact, "BITS", 4)
+    monkeypatch.setattr(run_enclosure, "BITS", 4)
     with pytest.raises(ArithmeticError, match="unbounded"), precision(4):
-        run_blocks(w, var, x[:5], vectors, few, ranges=exact.Ranges())
+        run_blocks(w, var, x[:5], vectors, few, ranges=run_enclosure.Ranges())
     out, found = certify_ranges(w, var, x[:5], vectors, few)
     assert np.isfinite(out.bounds()).all()
     assert f"blocks.{var.depth - 1}.mid" in found.s_min
-    monkeypatch.setattr(exact, "MOST_BITS", 5)
+    monkeypatch.setattr(run_enclosure, "MOST_BITS", 5)
     with pytest.raises(ArithmeticError, match="unbounded at 5 bits"):
         certify_ranges(w, var, x[:5], vectors, few)
     monkeypatch.setattr(budget, "estimate_first_order", lambda *_: np.ones(1))

@@ -8,7 +8,7 @@ import pytest
 from varnum.balls.questions import bounds
 from varnum.model.transformer import transformer_block
 from varnum.proof import checking
-from varnum.propagate.exact import certify_ranges, polynomial_kernel
+from varnum.propagate.run_enclosure import certify_ranges, polynomial_kernel
 from varnum.verdict import Unknown
 
 
@@ -29,7 +29,7 @@ def test_digits(check):
 
 
 def test_too_little_precision_is_unknown(check):
-    from varnum.propagate.exact import certify_run_difference, run_blocks
+    from varnum.propagate.run_enclosure import certify_run_difference, run_blocks
 
     affine = checking.load("affine")
     config, weights, x, six = affine.setting(1, 0, width=8, heads=2, scales=(1, 2))

@@ -14,8 +14,8 @@ from varnum.cost.sampler import Sampler, steps, time_grid
 from varnum.errors import InputError
 from varnum.formulas.flowar import continuous
 from varnum.model.flowar import tables
+from varnum.model.flowar.flow_sampling import FlowSettings
 from varnum.model.flowar.network import time_embedding
-from varnum.model.flowar.sampling import FlowSettings
 from varnum.proof.checking import load
 from varnum.propagate.euler import (
     amplification,

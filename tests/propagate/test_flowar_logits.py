@@ -11,10 +11,10 @@ import pytest
 from varnum.errors import InputError
 from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend
-from varnum.model.flowar.config import flow_preset
+from varnum.model.flowar.flow_config import flow_preset
+from varnum.model.flowar.flow_sampling import FlowSettings, draw_noise, sample_maps
 from varnum.model.flowar.numbers import Kernels
-from varnum.model.flowar.random_weights import random_flow_model
-from varnum.model.flowar.sampling import FlowSettings, draw_noise, sample_maps
+from varnum.model.flowar.random_flow_weights import random_flow_model
 from varnum.propagate.flowar_logits import certify_flowar_logits
 
 SETTINGS = FlowSettings(6, Fraction(2), Fraction(9, 10))

@@ -19,7 +19,7 @@ from varnum.model.backend import Backend
 from varnum.model.config import preset
 from varnum.model.random_weights import random_model
 from varnum.proof import checking
-from varnum.propagate import affine, discrete, exact, paper_model, var_model
+from varnum.propagate import affine, discrete, paper_model, run_enclosure, var_model
 from varnum.propagate import transfer as t
 from varnum.propagate.budget import (
     Budget,
@@ -30,7 +30,7 @@ from varnum.propagate.budget import (
 )
 from varnum.propagate.checked import error_bound
 from varnum.propagate.forms import SLOP, UP, Form, Symbols
-from varnum.propagate.interpolation import extremal_input
+from varnum.propagate.interpolation_growth import extremal_input
 from varnum.propagate.transfer import Reach
 from varnum.verdict import Unknown
 
@@ -208,12 +208,12 @@ def test_a_budget_from_norms_is_refused_where_the_form_does_not_hold():
 
 def test_ranges_are_those_of_the_run():
     """Smallest spread and norm, largest entry, of exact small numbers."""
-    ranges = exact.Ranges()
+    ranges = run_enclosure.Ranges()
     x = np.array([[1.0, 1, 1, 1], [3, -1, 3, -1], [2, 2, -2, -1]])
-    balls = exact.BallArray(x)
-    exact._see_norm(ranges, "x", balls, Fraction(1, 4))
+    balls = run_enclosure.BallArray(x)
+    run_enclosure._see_norm(ranges, "x", balls, Fraction(1, 4))
     assert float(ranges.s_min["x"].lower()) == pytest.approx(0.5, rel=1e-12)
-    exact._see(ranges, "q", balls)
+    run_enclosure._see(ranges, "q", balls)
     assert float(ranges.min_norm["q"].lower()) == pytest.approx(2, rel=1e-12)
     reach = ranges.reach["q"]
     assert reach.width == 4
@@ -226,7 +226,7 @@ def test_a_polynomial_in_place_of_the_kernel(lengths):
     rng = np.random.default_rng(0)
     q, k, v = (rng.normal(size=(2, 3, 4, 5)) for _ in range(3))
     scale = np.full((1, 3, 1, 1), 0.3) * np.array([1, 2, 0.5]).reshape(1, 3, 1, 1)
-    attend = exact.polynomial_kernel([Fraction(3), Fraction(1, 2), Fraction(1, 4)])
+    attend = run_enclosure.polynomial_kernel([Fraction(3), Fraction(1, 2), Fraction(1, 4)])
     found = attend(q, k, v, scale, lengths)
     logits = scale * (q @ k.transpose(0, 1, 3, 2))
     weights = 3 + logits / 2 + logits**2 / 4
@@ -240,7 +240,7 @@ def test_a_polynomial_in_place_of_the_kernel(lengths):
 
 
 def test_the_difference_of_two_runs():
-    kernel = exact.polynomial_kernel([Fraction(1)])
+    kernel = run_enclosure.polynomial_kernel([Fraction(1)])
 
     def run(attend):
         from varnum.balls.array import BallArray
@@ -250,7 +250,7 @@ def test_the_difference_of_two_runs():
         k = BallArray(np.array([0.0, 1.0]).reshape(1, 1, 2, 1))
         return attend(one, k, v, one, None)
 
-    found, bits = exact.certify_run_difference(run, kernel, digits=20)
+    found, bits = run_enclosure.certify_run_difference(run, kernel, digits=20)
     due = 2 - (1 + 3 * np.e) / (1 + np.e)
     assert float(found.entries()[0].mid()) == pytest.approx(due, rel=1e-14)
     assert bits >= 128
@@ -258,14 +258,14 @@ def test_the_difference_of_two_runs():
 
 def test_a_difference_that_64_bits_leave_open_is_found_with_more():
     """1/(sqrt(2)^2 - 2 + 2^-70): at 64 bits the divisor may be 0."""
-    kernel = exact.polynomial_kernel([Fraction(1)])
+    kernel = run_enclosure.polynomial_kernel([Fraction(1)])
 
     def run(attend):
         two = t.ball(2)
         found = 1 / (two.sqrt() ** 2 - 2 + two**-70)
-        return exact.BallArray([found if attend is kernel else t.ball(0)])
+        return run_enclosure.BallArray([found if attend is kernel else t.ball(0)])
 
-    found, bits = exact.certify_run_difference(run, kernel, digits=5)
+    found, bits = run_enclosure.certify_run_difference(run, kernel, digits=5)
     assert float(found.entries()[0].mid()) == pytest.approx(2.0**70, rel=1e-4)
     assert bits >= 128
 
@@ -282,7 +282,7 @@ def test_forms_keep_what_the_run_in_balls_has(model):
     assert 0 < found.bound.max() < 1e-6
     moved = affine.forward(w, config, few, vectors, 0.0, lengths)
     with precision(128):
-        run = bounds(exact.run_blocks(w, config, few, vectors, lengths))[0]
+        run = bounds(run_enclosure.run_blocks(w, config, few, vectors, lengths))[0]
     reach = moved.radius()
     assert (np.abs(moved.centre - run) <= reach).all()
     assert (found.high - found.low >= 2 * (reach + SLOP * np.abs(run))).all()
@@ -303,7 +303,7 @@ def test_rounding_of_the_last_difference_is_counted(monkeypatch):
     eps = Fraction(1, 10**6)
     monkeypatch.setattr(affine, "SLOP", 0.01)
     found = affine.certify_blocks(w, config, x, vectors, eps, lengths)
-    below, above = bounds(exact.certify_ranges(w, config, x, vectors, lengths)[0])
+    below, above = bounds(run_enclosure.certify_ranges(w, config, x, vectors, lengths)[0])
     moved = affine.forward(w, config, x, vectors, atanh(1e-6) * UP, lengths)
     reach, centre = moved.radius(), moved.centre
     size = 0.01 * (np.abs(centre) + np.abs(above) + np.abs(below) + reach)

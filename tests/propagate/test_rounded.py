@@ -17,9 +17,9 @@ from varnum.model.random_weights import random_model
 from varnum.model.transformer import Numbers
 from varnum.model.walk import walk
 from varnum.propagate.budget import teacher_forced_setting
-from varnum.propagate.exact import certify_ranges
+from varnum.propagate.forward_rounding import Arithmetic
 from varnum.propagate.rounded import certify_rounding
-from varnum.propagate.rounding import Arithmetic
+from varnum.propagate.run_enclosure import certify_ranges
 from varnum.propagate.transfer import Reach
 from varnum.propagate.var_model import block_norms, head_norms
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from varnum.errors import InputError
-from varnum.propagate import rounding as r
+from varnum.propagate import forward_rounding as r
 from varnum.propagate import transfer as t
 from varnum.propagate.transfer import Reach
 

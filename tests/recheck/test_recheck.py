@@ -18,8 +18,8 @@ from varnum import recheck
 from varnum.cli import main
 from varnum.recheck import compare
 from varnum.recheck.__main__ import main as recheck_main
-from varnum.recheck.exact import attend, norms
-from varnum.recheck.form import array_facts as recheck_facts
+from varnum.recheck.attention_form import array_facts as recheck_facts
+from varnum.recheck.exact_rows import attend, norms
 
 SCALES = (1, 4, 16, 60)
 
@@ -96,7 +96,7 @@ def test_an_output_with_its_hash_made_to_fit_is_seen() -> None:
     parts = arrays()
     data, output = made(parts)
     output[1, 40, 3] += 0.02 * np.ptp(parts[2][1, :, 3])
-    facts = recheck.form.array_facts(output)
+    facts = recheck.attention_form.array_facts(output)
     with pytest.raises(recheck.Disagrees, match=r"output: head 1, row 40 is off by 0\.0"):
         recheck.check(changed(data, output=facts), *parts, output)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from varnum.series.escapes import differential_floor, takes_both_signs, two_heads, two_heads_floor
 from varnum.series.floor import floor
-from varnum.series.linear import least_squares, normal, one_sign
+from varnum.series.least_squares import least_squares, normal, one_sign
 from varnum.series.read import read_column
 from varnum.series.windows import first_part, make_windows
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from varnum.balls import parse
 from varnum.model.backend import to_numpy
-from varnum.model.flowar.config import FlowConfig, read_flow_settings
-from varnum.model.flowar.sampling import FlowModel, FlowSettings
+from varnum.model.flowar.flow_config import FlowConfig, read_flow_settings
+from varnum.model.flowar.flow_sampling import FlowModel, FlowSettings
 
 DATA = Path(__file__).parents[1] / "data" / "flowar"
 

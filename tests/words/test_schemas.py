@@ -97,7 +97,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from varnum import checker
     from varnum._attention import attention
     from varnum._plan import plan
-    from varnum.approx.ship.certificate import certificate
+    from varnum.approx.ship.evaluation_certificate import certificate
     from varnum.approx.ship.formats import FORMATS
     from varnum.approx.ship.goal import Goal
     from varnum.approx.ship.kernel import certify_kernel

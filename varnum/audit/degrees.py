@@ -11,8 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from varnum._plan import least_degree
-from varnum.approx.certificate import ProvedDegree
 from varnum.approx.closed import certify_degree_closed_form
+from varnum.approx.degree_certificate import ProvedDegree
 from varnum.approx.inverse import certify_largest_interval
 from varnum.approx.target import relative
 from varnum.balls.exact import parse, round_decimal

@@ -2,8 +2,8 @@
 
 The table of heads, that of scales, the summary, the page, `assurance_of`, the rows that may be read
 back, the schema and the reference are made from here; who computes a figure adds its name to the
-row (`varnum.audit.head`, `varnum.audit.options`), and `python -m varnum.audit.schema` writes the
-schema anew. A place in a table is a number: equal ones stand in the order of FIELDS.
+row (`varnum.audit.head_audit`, `varnum.audit.options`), and `python -m varnum.audit.schema` writes
+the schema anew. A place in a table is a number: equal ones stand in the order of FIELDS.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from varnum._attention import Attention, attention
 from varnum.audit.fields import Row
-from varnum.audit.output import Leading, Output, certify_output, operations
+from varnum.audit.leading_monomials import Leading, Output, certify_output, operations
 from varnum.audit.ranks import Ranks, estimate_could_pay, fit_rank
 from varnum.audit.task import HeadTask, Target
 from varnum.cost.counts import count, pays_at

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from varnum.formulas import cost as forms
 from varnum.lowrank.limits import certify_rank_lower, estimate_rank_reference
-from varnum.lowrank.pivots.kernel import LowRankKernel, fit_kernel
+from varnum.lowrank.pivots.pivot_kernel import LowRankKernel, fit_kernel
 
 Floats = npt.NDArray[np.float64]
 _USUAL = 4  # pivots come out at least about this many times the reference

@@ -10,14 +10,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from varnum.audit.budget import BudgetWalk
-from varnum.audit.calls.head import audit_call
-from varnum.audit.calls.task import CallTask
+from varnum.audit.budget_walk import BudgetWalk
+from varnum.audit.calls.call_audit import audit_call
+from varnum.audit.calls.call_task import CallTask
 from varnum.audit.executor import Crew
 from varnum.audit.fields import ESTIMATED, Row
-from varnum.audit.head import audit_head
+from varnum.audit.head_audit import audit_head
+from varnum.audit.layer_run import Layer, run_layers
 from varnum.audit.row_file import Key, RowFile, key_of
-from varnum.audit.stream import Layer, run_layers
 from varnum.audit.task import HeadTask, Target
 from varnum.audit.verified import whp_kernel_error
 from varnum.balls.exact import to_text

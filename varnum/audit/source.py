@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from varnum.audit.layer_run import generate_tokens
 from varnum.audit.run import Say, Subject
-from varnum.audit.stream import generate_tokens
 from varnum.errors import InputError
 from varnum.model.backend import Ints
 from varnum.model.config import PRESETS, VarConfig

@@ -18,7 +18,7 @@ from varnum.balls import namespace as balls
 from varnum.balls.array import BallArray
 from varnum.balls.questions import bounds
 from varnum.balls.scalar import arb, hull, precision
-from varnum.circuit.convert import converted
+from varnum.circuit.converted_model import converted
 from varnum.model.backend import Ints
 from varnum.model.generate import Model, teacher_forced_logits
 

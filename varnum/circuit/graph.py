@@ -17,11 +17,11 @@ from varnum.circuit.tracer import Traced, join
 from varnum.model import quantizer, transformer
 from varnum.model.backend import Array, namespace
 from varnum.model.config import VaeConfig, VarConfig
-from varnum.model.flowar.config import FlowConfig
+from varnum.model.flowar.flow_config import FlowConfig
+from varnum.model.flowar.flow_sampling import FlowModel, FlowSettings, sample_maps
+from varnum.model.flowar.flow_statedict import flow_shapes
 from varnum.model.flowar.forced import training_forward
 from varnum.model.flowar.numbers import Kernels
-from varnum.model.flowar.sampling import FlowModel, FlowSettings, sample_maps
-from varnum.model.flowar.statedict import flow_shapes
 from varnum.model.generate import guidance_strength
 from varnum.model.paper import PaperConfig, paper_shapes, run_paper_model
 from varnum.model.statedict import vae_shapes, var_shapes

@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varnum.circuit import arith, block, exp, floats, generate, head, reference, reference_model
+from varnum.circuit import (
+    arith,
+    block_circuit,
+    exp,
+    floats,
+    generation_circuit,
+    head_circuit,
+    reference,
+    reference_model,
+)
 from varnum.circuit.evaluate import chunks, evaluate
 from varnum.circuit.gates import Circuit
-from varnum.circuit.layers import rounded_gelu
+from varnum.circuit.layer_circuits import rounded_gelu
 from varnum.errors import InputError
 from varnum.formulas import circuit as formulas
 from varnum.outward import at_most
@@ -143,7 +152,7 @@ def softmax_head(tokens: int, width: int, bits: int, depth: int) -> Part:
     if depth not in (4, 6):
         raise InputError(f"depth: {depth} is not 4 or 6")
     _terms((tokens * width * bits) ** 2 * 4**bits * width, "tokens, width, bits")
-    made = head.Head(tokens, width, bits)
+    made = head_circuit.Head(tokens, width, bits)
     A, W = np.array(made.A), np.array(made.W)
     low, high = made.logits
     table = np.array([made.table[S] for S in range(low, high + 1)])
@@ -156,20 +165,20 @@ def softmax_head(tokens: int, width: int, bits: int, depth: int) -> Part:
     return Part(
         "head", {"tokens": tokens, "width": width, "bits": bits, "depth": depth},
         f"softmax head over {_sizes(tokens, width, bits)}", "circuit-head",
-        lambda: head.head_circuit(made, depth), expected,
-        head.formula_gates(made, depth),
-        notes=(f"real softmax within {at_most(head.real_bound(made))} of the output",),
+        lambda: head_circuit.head_circuit(made, depth), expected,
+        head_circuit.formula_gates(made, depth),
+        notes=(f"real softmax within {at_most(head_circuit.real_bound(made))} of the output",),
     )  # fmt: skip
 
 
-def _gelu_table(block_: block.Block) -> dict[int, int]:
+def _gelu_table(block_: block_circuit.Block) -> dict[int, int]:
     """GELU on everything the first MLP matrix can reach."""
     most = 2 * block_.width * block_.fixed.norm_bound(block_.width)[1]
     erf = block_.kind == "rms"
     return {m: rounded_gelu(m, block_.fixed.g, erf) for m in range(-most, most + 1)}
 
 
-def _block_parts(made: block.Block) -> dict[str, Any]:
+def _block_parts(made: block_circuit.Block) -> dict[str, Any]:
     fixed = made.fixed
     return {
         "kind": made.kind, "g": fixed.g, "wq": np.array(made.q_weight),
@@ -183,34 +192,34 @@ def transformer_block(tokens: int, width: int, bits: int, kind: str) -> Part:
     _within("tokens", tokens, 1, 8)
     _within("width", width, 2, 4)
     _within("bits", bits, 1, 4)
-    if kind not in block.KINDS:
-        raise InputError(f"kind: {kind!r} is not one of {', '.join(block.KINDS)}")
-    made = block.Block(tokens, width, bits, kind)
-    parts, ranges = _block_parts(made), block.block_ranges(made)
+    if kind not in block_circuit.KINDS:
+        raise InputError(f"kind: {kind!r} is not one of {', '.join(block_circuit.KINDS)}")
+    made = block_circuit.Block(tokens, width, bits, kind)
+    parts, ranges = _block_parts(made), block_circuit.block_ranges(made)
 
     def expected(x: Bits) -> tuple[Bits, None]:
         tensor = reference.numbers(x, bits).reshape(len(x), tokens, width)
         out = reference_model.block(tensor, **parts)
         return reference_model.entry_bits(out.reshape(len(x), -1), ranges), None
 
-    layers = block.KINDS[kind]
+    layers = block_circuit.KINDS[kind]
     return Part(
         "block", {"tokens": tokens, "width": width, "bits": bits, "kind": kind},
         f"{kind} block over {_sizes(tokens, width, bits)}", "circuit-block",
-        lambda: block.block_circuit(made), expected,
+        lambda: block_circuit.block_circuit(made), expected,
         notes=(f"{layers} layers of the block, 2 more to make bits of its result",),
     )  # fmt: skip
 
 
 def generation(sides: tuple[int, ...], vocabulary: int, bits: int) -> Part:
     """A whole generation."""
-    made = generate.Generation(sides, vocabulary, bits=bits)
+    made = generation_circuit.Generation(sides, vocabulary, bits=bits)
     _within("bits", bits, 1, 3)
     if made.tokens > 14 or vocabulary > 8:
         raise InputError("sides, vocabulary: at most 14 tokens (sides 1,2,3) and 8 codes")
     inside = _block_parts(made.block)
     parts = {
-        "sides": sides, "width": made.width, "bits": bits, "noise": generate.NOISE,
+        "sides": sides, "width": made.width, "bits": bits, "noise": generation_circuit.NOISE,
         "codebook": np.array(made.codebook), "head": np.array(made.head),
         "position": np.array([made.position(t) for t in range(made.tokens)]),
         "up": {s: (np.array(made.up(s)[0]), made.up(s)[1]) for s in sides},
@@ -228,7 +237,8 @@ def generation(sides: tuple[int, ...], vocabulary: int, bits: int) -> Part:
     return Part(
         "generate", {"sides": list(sides), "vocabulary": vocabulary, "bits": bits},
         f"generation of {_many(made.tokens, 'token')}, sides {', '.join(map(str, sides))}, "
-        f"{vocabulary} codes", "circuit-generate", lambda: generate.generation_circuit(made),
+        f"{vocabulary} codes", "circuit-generate",
+        lambda: generation_circuit.generation_circuit(made),
         expected,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from varnum.balls.questions import bounds
 from varnum.circuit.adjoint import Tape
-from varnum.circuit.convert import converted
+from varnum.circuit.converted_model import converted
 from varnum.circuit.every_rounding import certify_every_rounding
 from varnum.circuit.pbit import Rounding
 from varnum.model.backend import Backend, Ints

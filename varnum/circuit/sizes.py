@@ -7,12 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 from varnum.circuit import graph, pareto
-from varnum.circuit.block import KINDS
+from varnum.circuit.block_circuit import KINDS
 from varnum.errors import InputError
 from varnum.formulas import circuit as formulas
 from varnum.model.config import PRESETS, VarConfig, preset
-from varnum.model.flowar.config import FLOW_PRESETS, FlowConfig, flow_preset
-from varnum.model.flowar.sampling import RELEASED, FlowSettings
+from varnum.model.flowar.flow_config import FLOW_PRESETS, FlowConfig, flow_preset
+from varnum.model.flowar.flow_sampling import RELEASED, FlowSettings
 from varnum.model.flowar.tables import time_grid
 from varnum.model.paper import PaperConfig, geometric_sides
 

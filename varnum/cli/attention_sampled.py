@@ -8,7 +8,7 @@ from varnum.cli.envelope import print_envelope
 from varnum.text import filled
 
 if TYPE_CHECKING:
-    from varnum.sampled.check import SampleCheck
+    from varnum.sampled.row_sample import SampleCheck
 
 
 def against(
@@ -17,7 +17,7 @@ def against(
 ) -> int:  # fmt: skip
     """Check the output by random rows and print what they say; the exit code."""
     from varnum.errors import InputError
-    from varnum.sampled.check import sample_check
+    from varnum.sampled.row_sample import sample_check
 
     if output_error is None:
         raise InputError("--against: says something about --output-error; give that one")
@@ -41,7 +41,7 @@ def of_output(
 ) -> dict[str, Any]:  # fmt: skip
     """The same of an output that was made here: the field `sampled`, with its own word."""
     from varnum.errors import InputError
-    from varnum.sampled.check import sample_check
+    from varnum.sampled.row_sample import sample_check
 
     if output_error is None:
         raise InputError("--rows: says something about --output-error; give that one")

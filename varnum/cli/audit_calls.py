@@ -35,8 +35,8 @@ def calls_of(
 
 
 def _torch(where: str, script: bool, batch: int | None, heads: int | None) -> Calls:
+    from varnum.audit.calls.call_source import TorchSource
     from varnum.audit.calls.load import build_from
-    from varnum.audit.calls.source import TorchSource
     from varnum.audit.row_file import digest_of_file
 
     built, inputs = build_from(where, script=script)
@@ -53,7 +53,7 @@ def _arrays(path: str) -> Calls:
 
     import numpy as np
 
-    from varnum.audit.calls.source import FileSource, sets_of
+    from varnum.audit.calls.call_source import FileSource, sets_of
     from varnum.audit.row_file import digest_of_file
     from varnum.model.npfile import Damaged, read_arrays, readable_file
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
-    from varnum.audit.calls.flowar import FlowSource
+    from varnum.audit.calls.flow_source import FlowSource
 
 
 def flow_source(
@@ -33,11 +33,11 @@ def flow_source(
         clash.append("--random")
     if clash:
         raise InputError(f"FlowAR: does not go with {', '.join(clash)}; one model at a time")
-    from varnum.audit.calls.flowar import FlowSource
+    from varnum.audit.calls.flow_source import FlowSource
     from varnum.audit.row_file import digest_of_file
     from varnum.cli.run_flowar import load_flowar, read_noise
     from varnum.cli.sources import parse_labels
-    from varnum.model.flowar.sampling import FlowSettings, check_settings
+    from varnum.model.flowar.flow_sampling import FlowSettings, check_settings
 
     steps, cfg, guidance = settings
     chosen = FlowSettings(steps, parse(cfg, "cfg"), parse(guidance, "guidance"))

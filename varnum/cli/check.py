@@ -161,7 +161,7 @@ def _answer(proved: Checked) -> dict[str, Any]:
 def _in_coq(
     proved: Checked, axioms: str, answer: dict[str, Any], text: str
 ) -> tuple[dict[str, Any], str, int]:
-    from varnum.proof.coq.check import check_in_coq
+    from varnum.proof.coq.coq_answer import check_in_coq
     from varnum.verdict import Refuted, Unknown
 
     with progress() as say:

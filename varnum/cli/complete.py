@@ -6,7 +6,7 @@ from __future__ import annotations
 def presets(incomplete: str) -> list[str]:
     """Models that can be had with random weights."""
     from varnum.model.config import PRESETS
-    from varnum.model.flowar.config import FLOW_PRESETS
+    from varnum.model.flowar.flow_config import FLOW_PRESETS
 
     return [name for name in (*PRESETS, *FLOW_PRESETS) if name.startswith(incomplete)]
 

@@ -55,7 +55,7 @@ def sat(
     from varnum.balls import parse
     from varnum.hardness.cnf import read_cnf
     from varnum.hardness.evaluators import evaluator
-    from varnum.hardness.report import steps_of
+    from varnum.hardness.hardness_steps import steps_of
     from varnum.hardness.solve import solve_sat
     from varnum.outward import float_up
 
@@ -213,7 +213,7 @@ def _sigma(text: str | None) -> Any:
 
 
 def _run(head: Head, error: float, method: str) -> dict[str, Any]:
-    from varnum.hardness.report import regime_of
+    from varnum.hardness.hardness_steps import regime_of
 
     return {**regime_of(head), "error_bound": error, "attention": method}
 
@@ -228,7 +228,7 @@ def _line(text: str) -> None:
 
 def _explain(result: dict[str, Any]) -> None:
     """Sizes, regime, assurance: one statement each."""
-    from varnum.hardness.report import HYPOTHESES, PROVED
+    from varnum.hardness.hardness_steps import HYPOTHESES, PROVED
     from varnum.outward import at_most
 
     _line(

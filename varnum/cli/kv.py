@@ -114,7 +114,7 @@ def kv(
     _no_others("kv without --evict", with_evict)
     if sparsity is not None:
         from varnum.cli.kv_sparsity import sparsity as run_sparsity
-        from varnum.hardness.caches.report import SparsityQuestion
+        from varnum.hardness.caches.sparsity_answer import SparsityQuestion
 
         _no_others("--sparsity", other | {"--sigma": sigma})
         return run_sparsity(

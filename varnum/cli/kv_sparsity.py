@@ -11,12 +11,12 @@ from varnum.envelope import plain
 from varnum.text import aligned, filled
 
 if TYPE_CHECKING:
-    from varnum.hardness.caches.report import SparsityQuestion
+    from varnum.hardness.caches.sparsity_answer import SparsityQuestion
 
 
 def sparsity(question: SparsityQuestion, json: bool) -> int:
     """Answer for one size, or a row for every released one; 1 where a claim is below the bound."""
-    from varnum.hardness.caches.report import every_size, sparsity_answer
+    from varnum.hardness.caches.sparsity_answer import every_size, sparsity_answer
 
     with progress() as say:
         say("counting bits")

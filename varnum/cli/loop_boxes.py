@@ -22,7 +22,7 @@ def run_norms(
     """All networks of given norms, without a file."""
     from varnum.balls import parse
     from varnum.loop.activations import activation as find
-    from varnum.loop.closed import Shape
+    from varnum.loop.closed_orthants import Shape
     from varnum.loop.orthants import certify_boxes, witness
 
     if file is not None or (cubic and tanh):

@@ -10,7 +10,7 @@ from varnum.cli.loop_rows import SHOWN, draw, end, show_rows
 
 if TYPE_CHECKING:
     from varnum.loop.block import Block
-    from varnum.loop.certificate import Certificate
+    from varnum.loop.loop_certificate import Certificate
     from varnum.loop.net import Net
 
 
@@ -112,8 +112,8 @@ def _stop(c: Certificate, tol: Any) -> str:
 
 def run_blocks(found: list[Block], file: str, nu: Any, tol: Any, json: bool, say: Any) -> int:
     """A looped transformer, one certificate per input."""
-    from varnum.loop.certificate import certify_fixed_point
     from varnum.loop.leave import certify_exit
+    from varnum.loop.loop_certificate import certify_fixed_point
     from varnum.verdict import Unknown
 
     proved: list[Certificate] = []

@@ -15,8 +15,8 @@ def write(kernel: Kernel, emit: str | None, certificate: str | None, vectors: st
     """Write what is asked; 3 where the independent checker does not follow the certificate."""
     from varnum import checker
     from varnum.approx.ship import vectors as test_vectors
-    from varnum.approx.ship.certificate import certificate as made
     from varnum.approx.ship.emit import LANGUAGES
+    from varnum.approx.ship.evaluation_certificate import certificate as made
 
     text = made(kernel)
     source = None if emit is None else LANGUAGES[emit](kernel, text)

@@ -136,8 +136,8 @@ def run(
 
 def _flowar(files: Any, settings: Any, where: Backend, kernel: Any, wanted: Any) -> dict[str, Any]:
     from varnum.cli.run_flowar import Wanted, load_flowar, run_flowar
+    from varnum.model.flowar.flow_sampling import FlowSettings
     from varnum.model.flowar.numbers import Kernels
-    from varnum.model.flowar.sampling import FlowSettings
 
     kernels = Kernels(kernel, kernel, kernel)
     return run_flowar(load_flowar(*files), FlowSettings(*settings), where, kernels, Wanted(*wanted))

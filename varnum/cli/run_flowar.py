@@ -10,8 +10,8 @@ from varnum.errors import InputError
 
 if TYPE_CHECKING:
     from varnum.model.backend import Backend
+    from varnum.model.flowar.flow_sampling import FlowModel, FlowSettings
     from varnum.model.flowar.numbers import Kernels
-    from varnum.model.flowar.sampling import FlowModel, FlowSettings
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ def load_flowar(flowar: str | None, config: str | None, random: str | None, seed
     """From a state dict, or with random weights of a preset; a configuration changes its sizes."""
     from dataclasses import replace
 
-    from varnum.model.flowar.checkpoint import load_flow_model, read_flow_settings_file
-    from varnum.model.flowar.config import flow_preset
-    from varnum.model.flowar.random_weights import random_flow_model
+    from varnum.model.flowar.flow_checkpoint import load_flow_model, read_flow_settings_file
+    from varnum.model.flowar.flow_config import flow_preset
+    from varnum.model.flowar.random_flow_weights import random_flow_model
 
     settings = read_flow_settings_file(config) if config else {}
     if flowar is not None:
@@ -49,7 +49,7 @@ def run_flowar(
     """ "arrays", "seconds", "t_int", and for balls "bits", "digits", "map_digits" or "unknown"."""
     from varnum.cli.common import progress
     from varnum.cli.sources import parse_labels
-    from varnum.model.flowar.sampling import check_noise, check_settings, draw_noise, indices
+    from varnum.model.flowar.flow_sampling import check_noise, check_settings, draw_noise, indices
 
     if where.dtype == "bfloat16":
         raise InputError("dtype: bfloat16 has no time indices of its own here; use float32")
@@ -83,7 +83,7 @@ def _sampled(
     trace: bool, say: Any, least: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     """map_k, and with `trace` z_k, of every scale; balls give up at a map below `least` digits."""
-    from varnum.model.flowar.sampling import sample_maps
+    from varnum.model.flowar.flow_sampling import sample_maps
     from varnum.model.sampling import UndecidedError
 
     def watch(scale: int, evaluation: int, *_: Any) -> None:

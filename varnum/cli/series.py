@@ -13,7 +13,7 @@ from varnum.cli.standard_input import file_or_stdin
 from varnum.text import filled
 
 if TYPE_CHECKING:
-    from varnum.series.report import SeriesAnswer, SeriesQuestion
+    from varnum.series.series_answer import SeriesAnswer, SeriesQuestion
 
 Option = typer.Option
 
@@ -47,7 +47,7 @@ def series(
     """
     limit(timeout)
     from varnum.series.read import read_column
-    from varnum.series.report import SeriesQuestion, answer
+    from varnum.series.series_answer import SeriesQuestion, answer
 
     question = SeriesQuestion(window, skip, normalise, heads, windows)
     if plot is not None:

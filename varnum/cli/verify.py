@@ -80,8 +80,8 @@ def verify(
 
 def _page(claim: str) -> None:
     """What the claim's page says, whole."""
+    from varnum.proof.claim_page import render
     from varnum.proof.ledger import claims
-    from varnum.proof.page import render
 
     print()
     for line in render(claims()[claim]).splitlines():

@@ -15,7 +15,7 @@ from varnum.cost.sampler import Sampler
 from varnum.cost.schedule import Schedule, geometric_sides
 from varnum.errors import InputError
 from varnum.formulas import cost as forms
-from varnum.model.flowar.config import AR_STAGES, FLOW_STAGE, FlowConfig, flow_preset
+from varnum.model.flowar.flow_config import AR_STAGES, FLOW_STAGE, FlowConfig, flow_preset
 
 AR, SELF, CROSS = "AR", "flow self", "flow cross"
 

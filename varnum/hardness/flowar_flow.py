@@ -23,10 +23,10 @@ from varnum.formulas import hardness as forms
 from varnum.hardness.decide import Outputs
 from varnum.hardness.flowar_wrap import ONE_SIGN, slow_slots
 from varnum.hardness.head import Head
-from varnum.model.flowar.config import FLOW_STAGE, FlowConfig
+from varnum.model.flowar.flow_config import FLOW_STAGE, FlowConfig
+from varnum.model.flowar.flow_sampling import FlowSettings, indices
+from varnum.model.flowar.flow_statedict import flow_shapes
 from varnum.model.flowar.network import Flow, time_embedding
-from varnum.model.flowar.sampling import FlowSettings, indices
-from varnum.model.flowar.statedict import flow_shapes
 from varnum.model.flowar.tables import rope_frequencies
 from varnum.model.layers import silu
 

@@ -26,12 +26,12 @@ from varnum.formulas.core import to_exact
 from varnum.hardness.decide import Outputs
 from varnum.hardness.head import Head
 from varnum.model.attention import exact_attention
-from varnum.model.flowar.config import AR_STAGES, FlowConfig
+from varnum.model.flowar.flow_config import AR_STAGES, FlowConfig
+from varnum.model.flowar.flow_sampling import through
+from varnum.model.flowar.flow_statedict import BUFFERS, flow_shapes
 from varnum.model.flowar.network import Tokens, embed_map, transformer
 from varnum.model.flowar.numbers import EPS, Kernels
 from varnum.model.flowar.rope import EXTENT
-from varnum.model.flowar.sampling import through
-from varnum.model.flowar.statedict import BUFFERS, flow_shapes
 from varnum.model.flowar.tables import rope_frequencies
 
 ALLOWED = Fraction(115, 1000)  # less than 1/8: the gated positions keep 1/100 of the dummy's weight

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from varnum.floats.rounding import TINY, UNIT, dtype_name
-from varnum.integrations.exact import Exact, Sizes, attend_exactly, cast_error, settle
-from varnum.integrations.heads import Low, low_rank
+from varnum.integrations.exact_attention import Exact, Sizes, attend_exactly, cast_error, settle
+from varnum.integrations.low_rank_heads import Low, low_rank
 from varnum.integrations.masks import View
-from varnum.integrations.parts import Merged
+from varnum.integrations.merged_parts import Merged
 from varnum.integrations.request import Request
 from varnum.lowrank.choose import EXACT
 

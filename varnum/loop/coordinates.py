@@ -17,7 +17,7 @@ import numpy as np
 
 from varnum.balls.scalar import hull, lower, precision, upper
 from varnum.loop.activations import Activation, Floats
-from varnum.loop.closed import Shape
+from varnum.loop.closed_orthants import Shape
 from varnum.verdict import Unknown
 
 Interval = tuple[Fraction, Fraction]

@@ -11,7 +11,7 @@ from varnum.balls.array import BallArray
 from varnum.balls.scalar import precision, upper
 from varnum.errors import InputError
 from varnum.formulas import loop as forms
-from varnum.loop.certificate import Certificate, Network
+from varnum.loop.loop_certificate import Certificate, Network
 from varnum.loop.net import UNIT, Floats
 from varnum.loop.tape import Tape
 

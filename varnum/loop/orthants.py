@@ -8,7 +8,7 @@ from typing import Any
 
 from varnum.balls.exact import to_text
 from varnum.loop.activations import Activation
-from varnum.loop.closed import (
+from varnum.loop.closed_orthants import (
     Orthants,
     Shape,
     certify_cubic,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from varnum.loop.certificate import Certificate, certify_fixed_point, polish
+from varnum.loop.loop_certificate import Certificate, certify_fixed_point, polish
 from varnum.loop.net import Floats, Net
 from varnum.verdict import Unknown
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from varnum.verdict import Unknown
 
 METHODS = {  # name -> module and object; names in the order in which they are listed
-    "pivots": "varnum.lowrank.pivots.method:PIVOTS",
-    "monomials": "varnum.lowrank.monomials.method:MONOMIALS",
-    "recovery": "varnum.lowrank.recovery.method:RECOVERY",
-    "moments": "varnum.lowrank.moments.method:MOMENTS",
+    "pivots": "varnum.lowrank.pivots.pivot_method:PIVOTS",
+    "monomials": "varnum.lowrank.monomials.monomial_method:MONOMIALS",
+    "recovery": "varnum.lowrank.recovery.recovery_method:RECOVERY",
+    "moments": "varnum.lowrank.moments.moment_method:MOMENTS",
     "exact": "varnum.lowrank.exact_method:EXACT",
 }
 

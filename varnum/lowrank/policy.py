@@ -1,5 +1,5 @@
-"""Moved to `varnum.lowrank.moments.settings`."""
+"""Moved to `varnum.lowrank.moments.moment_settings`."""
 
 from varnum._moved import moved
 
-__getattr__ = moved(__name__, "varnum.lowrank.moments.settings")
+__getattr__ = moved(__name__, "varnum.lowrank.moments.moment_settings")

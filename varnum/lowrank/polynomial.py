@@ -1,5 +1,5 @@
-"""Moved to `varnum.lowrank.monomials.kernel`."""
+"""Moved to `varnum.lowrank.monomials.polynomial_kernel`."""
 
 from varnum._moved import moved
 
-__getattr__ = moved(__name__, "varnum.lowrank.monomials.kernel")
+__getattr__ = moved(__name__, "varnum.lowrank.monomials.polynomial_kernel")

@@ -7,7 +7,7 @@ from typing import Any
 from varnum.floats.arrays import empty
 from varnum.floats.guard import certified
 from varnum.floats.values import Offset
-from varnum.lowrank.moments.settings import Choice, estimate_best
+from varnum.lowrank.moments.moment_settings import Choice, estimate_best
 from varnum.lowrank.stream import SMALL, Outcome, VarAttention
 from varnum.verdict import Unknown
 

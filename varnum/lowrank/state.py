@@ -1,5 +1,5 @@
-"""Moved to `varnum.lowrank.moments.state`."""
+"""Moved to `varnum.lowrank.moments.moment_state`."""
 
 from varnum._moved import moved
 
-__getattr__ = moved(__name__, "varnum.lowrank.moments.state")
+__getattr__ = moved(__name__, "varnum.lowrank.moments.moment_state")

@@ -25,8 +25,8 @@ from varnum.floats.rounding import dtype_name, unit_of, up
 from varnum.floats.softmax_error import exact_error
 from varnum.floats.turns import Turns
 from varnum.floats.values import Offset, ValueRange
-from varnum.lowrank.moments.settings import Choice, estimate_best
-from varnum.lowrank.moments.state import MomentState
+from varnum.lowrank.moments.moment_settings import Choice, estimate_best
+from varnum.lowrank.moments.moment_state import MomentState
 from varnum.lowrank.softmax import exact_rows, exact_to_target
 from varnum.verdict import Unknown
 

@@ -20,8 +20,8 @@ from varnum.model.config import VarConfig
 from varnum.model.transformer import MAX_LOG_SCALE
 from varnum.model.walk import walk
 from varnum.propagate.affine_layers import attention, layer_norm, mlp, unit_vectors
-from varnum.propagate.exact import certify_ranges
 from varnum.propagate.forms import LONGEST, SLOP, UP, Floats, Form, Symbols, widen
+from varnum.propagate.run_enclosure import certify_ranges
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from varnum._plan import least_degree
-from varnum.approx.certificate import ProvedDegree
+from varnum.approx.degree_certificate import ProvedDegree
 from varnum.approx.target import relative
 from varnum.balls.exact import parse, round_decimal, to_text
 from varnum.envelope import plain
@@ -27,8 +27,8 @@ from varnum.model.quantizer import teacher_maps
 from varnum.model.transformer import class_vector, conditions, embed_map, embed_start
 from varnum.outward import at_least
 from varnum.propagate.affine import AffineBound, certify_blocks, estimate_first_order
-from varnum.propagate.exact import certify_ranges
 from varnum.propagate.forms import UP, Floats
+from varnum.propagate.run_enclosure import certify_ranges
 from varnum.propagate.transfer import Reach, solve_down
 from varnum.propagate.var_model import (
     Composition,

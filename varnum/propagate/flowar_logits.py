@@ -19,10 +19,10 @@ from varnum.floats.norms import row_norms
 from varnum.floats.rounding import up
 from varnum.formulas.flowar import logits
 from varnum.model.backend import Backend
-from varnum.model.flowar.config import AR_STAGES, FLOW_STAGE
+from varnum.model.flowar.flow_config import AR_STAGES, FLOW_STAGE
+from varnum.model.flowar.flow_sampling import FlowModel, FlowSettings, indices
 from varnum.model.flowar.network import class_vector, conditions, time_embedding
 from varnum.model.flowar.numbers import condition_vectors
-from varnum.model.flowar.sampling import FlowModel, FlowSettings, indices
 from varnum.model.layers import silu
 from varnum.propagate.checked import exact_floats
 from varnum.propagate.transfer import operator

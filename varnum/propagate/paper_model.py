@@ -20,7 +20,7 @@ from varnum.formulas import paper_model as closed
 from varnum.model.paper import PaperConfig
 from varnum.outward import at_most, float_up
 from varnum.propagate import transfer as t
-from varnum.propagate.interpolation import growth, supremum
+from varnum.propagate.interpolation_growth import growth, supremum
 from varnum.propagate.transfer import Operator, Reach
 from varnum.propagate.var_model import Composition, Step
 

@@ -14,9 +14,9 @@ from typing import Any
 from varnum.balls.scalar import ball, precision, upper
 from varnum.errors import InputError
 from varnum.model.walk import walk
-from varnum.propagate import rounding as r
-from varnum.propagate.exact import Ranges
-from varnum.propagate.rounding import Arithmetic
+from varnum.propagate import forward_rounding as r
+from varnum.propagate.forward_rounding import Arithmetic
+from varnum.propagate.run_enclosure import Ranges
 from varnum.propagate.transfer import Reach
 from varnum.propagate.var_model import BITS, BlockNorms, HeadNorms, Norms, side_by_side, within
 
@@ -72,11 +72,11 @@ class RoundedNorms(Norms):
         self.arithmetic, self.keys = arithmetic, keys
 
     def layer_norm(self, x: Reach, place: str) -> Reach:
-        """`rounding.layer_norm`."""
+        """`forward_rounding.layer_norm`."""
         return r.layer_norm(x, self.known.s_min.get(place, self.floor), self.arithmetic)
 
     def modulate(self, x: Reach, scale: Any, shift: Any) -> Reach:
-        """`rounding.modulate`."""
+        """`forward_rounding.modulate`."""
         return r.modulate(x, scale, shift, self.arithmetic)
 
     def gate(self, x: Reach, gamma: Any) -> Reach:
@@ -84,15 +84,15 @@ class RoundedNorms(Norms):
         return r.modulate(x, gamma, 0, self.arithmetic)
 
     def add(self, x: Reach, y: Reach) -> Reach:
-        """`rounding.add`."""
+        """`forward_rounding.add`."""
         return r.add(x, y, self.arithmetic)
 
     def linear(self, x: Reach, name: str) -> Reach:
-        """`rounding.linear`."""
+        """`forward_rounding.linear`."""
         return r.linear(x, self.maps[name], self.arithmetic)
 
     def mlp(self, x: Reach, block: int) -> Reach:
-        """Linear, `rounding.gelu`, linear."""
+        """Linear, `forward_rounding.gelu`, linear."""
         name = f"blocks.{block}.ffn"
         inner = r.gelu(self.linear(x, f"{name}.fc1"), self.arithmetic)
         return self.linear(inner, f"{name}.fc2")
@@ -109,7 +109,7 @@ class RoundedNorms(Norms):
         ]
 
     def attention(self, heads: list[list[Reach]], block: int) -> Reach:
-        """`rounding.attention` of every head; the factor's own rounding is charged to q."""
+        """`forward_rounding.attention` of every head; the factor's own rounding is charged to q."""
         outs = [
             r.attention(
                 r.rounded(q, _FACTOR, self.arithmetic), k, v, ball(scale), 0, self.keys,

@@ -20,8 +20,8 @@ from varnum.model.transformer import MAX_LOG_SCALE
 from varnum.model.walk import walk
 from varnum.outward import float_up
 from varnum.propagate import transfer as t
-from varnum.propagate.exact import Ranges, head_place
 from varnum.propagate.forms import UP, Floats
+from varnum.propagate.run_enclosure import Ranges, head_place
 from varnum.propagate.transfer import Operator, Reach
 
 BITS = 256  # budgets can be far below 2^-53

@@ -9,8 +9,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .check import check
-from .form import MAX_BYTES, Disagrees, Malformed
+from .agreement import check
+from .attention_form import MAX_BYTES, Disagrees, Malformed
 
 
 def load(inputs: str, output: str) -> list[Any]:

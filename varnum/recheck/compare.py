@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .exact import Array, attend
-from .form import Disagrees
+from .attention_form import Disagrees
+from .exact_rows import Array, attend
 
 _LONG = float(np.finfo(np.longdouble).eps) < 2.0**-60
 _ROWS = 512  # rows at a time

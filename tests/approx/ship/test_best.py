@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from varnum.approx.ship.best import Polynomial, certify_best
-from varnum.approx.ship.error import Enclosed, certify_error
+from varnum.approx.ship.coefficient_error import Enclosed, certify_error
 from varnum.approx.ship.formats import FORMATS
 from varnum.approx.ship.goal import Goal
 from varnum.balls.scalar import lower, upper

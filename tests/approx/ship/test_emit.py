@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 from varnum import checker
-from varnum.approx.ship.certificate import certificate
 from varnum.approx.ship.emit import LANGUAGES
-from varnum.approx.ship.emit.text import name
+from varnum.approx.ship.emit.notation import name
+from varnum.approx.ship.evaluation_certificate import certificate
+from varnum.approx.ship.every_input import certify_all
 from varnum.approx.ship.formats import FORMATS
 from varnum.approx.ship.goal import Goal
-from varnum.approx.ship.inputs import certify_all
 from varnum.approx.ship.kernel import Kernel, certify_kernel, default_interval
 from varnum.approx.ship.twin import rounded
 from varnum.approx.ship.vectors import inputs, text

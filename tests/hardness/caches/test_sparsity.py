@@ -16,7 +16,6 @@ from varnum.errors import InputError
 from varnum.formulas import caches as forms
 from varnum.hardness.caches import scale as at
 from varnum.hardness.caches.released import SIZES, size_of
-from varnum.hardness.caches.report import SparsityQuestion, every_size, sparsity_answer
 from varnum.hardness.caches.sparsity import (
     Dictionary,
     last_scales_rows,
@@ -24,6 +23,7 @@ from varnum.hardness.caches.sparsity import (
     sparse_bits,
     tokens_known_bits,
 )
+from varnum.hardness.caches.sparsity_answer import SparsityQuestion, every_size, sparsity_answer
 
 
 @pytest.mark.parametrize(

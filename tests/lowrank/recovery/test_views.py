@@ -8,11 +8,11 @@ import pytest
 from tests.support.oracle import softmax
 from varnum.floats.values import ValueRange
 from varnum.lowrank.problem import Problem, Target
-from varnum.lowrank.recovery import run, state
+from varnum.lowrank.recovery import recovery_state, view_attention
 from varnum.lowrank.recovery.groups import nearest
-from varnum.lowrank.recovery.method import RECOVERY, RecoveryFit
-from varnum.lowrank.recovery.settings import fixed
-from varnum.lowrank.recovery.state import Open, RecoveryState
+from varnum.lowrank.recovery.recovery_method import RECOVERY, RecoveryFit
+from varnum.lowrank.recovery.recovery_settings import fixed
+from varnum.lowrank.recovery.recovery_state import Open, RecoveryState
 from varnum.verdict import Unknown
 
 LONG = np.longdouble
@@ -64,7 +64,7 @@ def test_missed_rows_of_small_scales_run_exactly():
     q, k, v = head(900, size=0.7)
     view = VIEWS["blocks of 30"]
     asked = Problem(q, k, v, 1.0, Target("output", 1e-2), view)
-    answer = run.attend_view(asked, fixed(q, k, v, 1.0), None)
+    answer = view_attention.attend_view(asked, fixed(q, k, v, 1.0), None)
     assert 510 < answer.rows_exact < 900  # beyond the first 510, which never ask the state
     assert worst(answer.output, q, k, v, view) <= answer.output_error <= 1e-2
 
@@ -93,7 +93,7 @@ def open_block(seed=0):
     made = RecoveryState(fixed(q, k, v, 1.0).lenses[0], 50, (2,), v.mean(0))
     made.add(k[:200], v[:200])
     ends = 1 + np.arange(40)
-    seen = run._running(v[200:], ends, ValueRange.of(v[:200]))
+    seen = view_attention._running(v[200:], ends, ValueRange.of(v[:200]))
     out, error = made.attend(q[200:], seen, Open(k[200:], v[200:], ends))
     spread = (seen.high - seen.low).astype(LONG)
     exact = np.array(
@@ -109,7 +109,7 @@ def test_an_open_block_is_weighed_exactly():
 
 def test_an_open_block_that_rows_see_whole_is_noticed(monkeypatch):
     """Rows that see keys that come after them."""
-    monkeypatch.setattr(state, "_mask", lambda mask, like: np.zeros_like(mask))
+    monkeypatch.setattr(recovery_state, "_mask", lambda mask, like: np.zeros_like(mask))
     true, error = open_block()
     assert (true > error).any()
 
@@ -128,13 +128,13 @@ def partly_open(seed):
 
 def test_few_keys_partly_open(monkeypatch):
     assert 0.3 < max(partly_open(seed) for seed in range(150)) <= 1
-    plain = state._Weighed.of
+    plain = recovery_state._Weighed.of
 
     def heavier(self, *given):
         found, slip, mass = plain(self, *given)
         return found, slip, 3 * mass
 
-    monkeypatch.setattr(state._Weighed, "of", heavier)
+    monkeypatch.setattr(recovery_state._Weighed, "of", heavier)
     assert max(partly_open(seed) for seed in range(150)) > 1
 
 
@@ -154,11 +154,11 @@ def test_each_row_has_the_bound_of_its_group():
 def test_rows_that_miss_run_exactly(monkeypatch):
     q, k, v = head(700, 2, 0.7)
     problem = Problem(q, k, v, 1.0, Target("output", 3e-3))
-    answer = run.attend_view(problem, fixed(q, k, v, 1.0, block=700), None)
+    answer = view_attention.attend_view(problem, fixed(q, k, v, 1.0, block=700), None)
     assert 0 < answer.rows_exact < 700
     assert worst(answer.output, q, k, v, (700,)) <= answer.output_error <= 3e-3
-    monkeypatch.setattr(run._Run, "_repair", lambda *_: None)
-    answer = run.attend_view(problem, fixed(q, k, v, 1.0, block=700), None)
+    monkeypatch.setattr(view_attention._Run, "_repair", lambda *_: None)
+    answer = view_attention.attend_view(problem, fixed(q, k, v, 1.0, block=700), None)
     assert worst(answer.output, q, k, v, (700,)) > answer.output_error
 
 

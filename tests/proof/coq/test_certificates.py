@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from varnum import checker, plan
-from varnum.proof.coq.check import check_in_coq
 from varnum.proof.coq.compiler import Compiled
+from varnum.proof.coq.coq_answer import check_in_coq
 from varnum.proof.coq.export import coq_file
 from varnum.proof.coq.theorems import PRIMITIVE, REALS, axioms_of
 from varnum.verdict import Proved, Refuted

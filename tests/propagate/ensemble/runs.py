@@ -9,7 +9,7 @@ import numpy as np
 from varnum.model.config import VaeConfig, VarConfig
 from varnum.model.generate import Model
 from varnum.model.random_weights import random_model
-from varnum.propagate.ensemble.inputs import conditions, embedded
+from varnum.propagate.ensemble.embeddings import conditions, embedded
 from varnum.propagate.ensemble.protocol import Start
 
 SIDES = (1, 2)

@@ -9,8 +9,8 @@ import pytest
 
 from varnum.propagate.ensemble.chance import cauchy_quantile, cauchy_radius, gauss_quantile
 from varnum.propagate.ensemble.cloud import Cloud, Ensemble, Pilot
+from varnum.propagate.ensemble.largest_eigenvalue import largest_eigenvalue
 from varnum.propagate.ensemble.noise import Noise
-from varnum.propagate.ensemble.spectrum import largest_eigenvalue
 
 PERCENT = Fraction(1, 100)
 

@@ -22,7 +22,7 @@ from varnum.model.random_weights import random_model
 from varnum.propagate.ensemble import picture, protocol
 from varnum.propagate.ensemble.cloud import Cloud, Ensemble, Fixed, Pilot, Refused
 from varnum.propagate.ensemble.decoder import Decoder
-from varnum.propagate.ensemble.inputs import latent
+from varnum.propagate.ensemble.embeddings import latent
 from varnum.propagate.ensemble.noise import Noise
 from varnum.propagate.ensemble.picture import Picture
 from varnum.propagate.ensemble.protocol import Accepted, Plan, certify, commit

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varnum.propagate.ensemble import sites
-from varnum.propagate.ensemble.activations import gelu, silu
+from varnum.propagate.ensemble.smooth_activations import gelu, silu
 
 
 def test_layer_norm_needs_half_of_b() -> None:

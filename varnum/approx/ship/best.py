@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from varnum.approx.ship.error import Enclosed, certify_error
+from varnum.approx.ship.coefficient_error import Enclosed, certify_error
+from varnum.approx.ship.coefficient_lattice import Search, grid, real_coefficients
 from varnum.approx.ship.formats import Format
 from varnum.approx.ship.goal import Goal
-from varnum.approx.ship.lattice import Search, grid, real_coefficients
 from varnum.approx.ship.minimax import Minimax, certify_minimax
 from varnum.balls.scalar import precision
 from varnum.errors import InputError

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from varnum.approx.ship.best import Polynomial, certify_best
+from varnum.approx.ship.every_input import Seen, certify_all
 from varnum.approx.ship.formats import Format
 from varnum.approx.ship.goal import Function, Goal
-from varnum.approx.ship.inputs import Seen, certify_all
 from varnum.approx.ship.reduction import Kind, Reduction, certify_shift, reduction, whole
-from varnum.approx.ship.rounding import certify_total_error
 from varnum.approx.ship.scheme import Scheme, scheme
+from varnum.approx.ship.total_error import certify_total_error
 from varnum.approx.ship.twin import Array, evaluate, reduced, scaled
 from varnum.balls.scalar import ball, upper
 from varnum.errors import InputError

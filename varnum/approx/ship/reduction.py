@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from varnum.approx.ship.formats import Format
 from varnum.approx.ship.goal import Goal
-from varnum.approx.ship.rounding import half_place
+from varnum.approx.ship.total_error import half_place
 from varnum.balls.scalar import arb, ball, lower, precision, upper
 from varnum.errors import InputError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.audit.calls.task import CallTask, Floats
+from varnum.audit.calls.call_task import CallTask, Floats
 from varnum.audit.measure import Enclosed, Measured, certify_logits
 from varnum.balls.scalar import arb, ball, lower, precision, upper
 from varnum.floats.guard import certified

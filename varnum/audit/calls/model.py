@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from varnum.audit.calls.head import audit_call
+from varnum.audit.calls.call_audit import audit_call
+from varnum.audit.calls.call_source import TorchSource, collect
 from varnum.audit.calls.load import check, need_torch
-from varnum.audit.calls.source import TorchSource, collect
 from varnum.audit.fields import Row
 from varnum.audit.run import Asked
 from varnum.audit.summary import summarise, text

@@ -9,7 +9,7 @@ from html import escape
 
 from varnum.audit.fields import Field, Row
 from varnum.audit.kinds import WHOLE
-from varnum.audit.output import operations
+from varnum.audit.leading_monomials import operations
 from varnum.audit.summary import short, upper_ends
 from varnum.cost.counts import count
 from varnum.cost.schedule import geometric

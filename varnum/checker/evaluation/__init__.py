@@ -1,15 +1,15 @@
 """Check the certificate of an evaluation of exp or exp2 in a float format.
 
-It says how far a list of rounded operations is from the function. Read `form` (the file), `pieces`
-and `shift` (the theorems), `inputs` (16-bit formats: all inputs).
+It says how far a list of rounded operations is from the function. Read `evaluation_form` (the
+file), `pieces` and `shift` (the theorems), `machine` (16-bit formats: all inputs).
 """
 
 from fractions import Fraction
 from typing import NamedTuple
 
 from ..proof import NotProved, decimal
-from .form import Evaluation, extract, is_evaluation, read
-from .inputs import check_inputs
+from .evaluation_form import Evaluation, extract, is_evaluation, read
+from .machine import check_inputs
 from .pieces import MAX_PIECES, Pieces
 from .shift import check_domain, shift
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..arithmetic import exp_bounds
 from ..proof import NotProved
-from .form import Evaluation, Format
+from .evaluation_form import Evaluation, Format
 
 Pair = tuple[int, int]
 ORDER = 10  # of Taylor's formula on a piece

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from ..proof import NotProved
-from .form import Evaluation, Format, Reduction, holds
+from .evaluation_form import Evaluation, Format, Reduction, holds
 from .pieces import half_place, log2_bounds
 
 _BITS = 192

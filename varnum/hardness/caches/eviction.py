@@ -19,7 +19,7 @@ from varnum.errors import InputError
 from varnum.hardness.caches.heads import Head
 from varnum.hardness.caches.policies import choose, softmax_rows
 from varnum.lowrank.clusters import Clusters, group
-from varnum.lowrank.clusters.summary import KEPT, over_range
+from varnum.lowrank.clusters.cluster_summary import KEPT, over_range
 
 AUDIT = 64
 

@@ -4,7 +4,7 @@ A cluster keeps its count, mean key and mean value (the merge), and second momen
 certificate). `Clusters` reads queries with a bound per row: claims merge-error and evict-mass.
 """
 
+from varnum.lowrank.clusters.cluster_summary import Attended, Clusters
 from varnum.lowrank.clusters.grouping import group
-from varnum.lowrank.clusters.summary import Attended, Clusters
 
 __all__ = ["Attended", "Clusters", "group"]

@@ -2,4 +2,4 @@
 
 from varnum._moved import moved_names
 
-__getattr__ = moved_names(__name__, "varnum.lowrank.moments.bound")
+__getattr__ = moved_names(__name__, "varnum.lowrank.moments.moment_bound")

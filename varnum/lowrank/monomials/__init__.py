@@ -2,4 +2,4 @@
 
 from varnum._moved import moved_names
 
-__getattr__ = moved_names(__name__, "varnum.lowrank.monomials.features")
+__getattr__ = moved_names(__name__, "varnum.lowrank.monomials.monomial_features")

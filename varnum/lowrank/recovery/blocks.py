@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from varnum.floats.arrays import caster, empty, light, namespace
 from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, unit_of
-from varnum.lowrank.recovery.features import Tops, length, rest, squares
+from varnum.lowrank.recovery.recovery_features import Tops, length, rest, squares
 
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]

@@ -15,7 +15,7 @@ from varnum.errors import InputError
 from varnum.floats.arrays import caster, empty, light, namespace
 from varnum.floats.values import ValueRange
 from varnum.lowrank.recovery.lens import Lens
-from varnum.lowrank.recovery.state import Open, RecoveryState
+from varnum.lowrank.recovery.recovery_state import Open, RecoveryState
 
 Array = npt.NDArray[Any]
 _ROUNDS = 8

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from varnum.floats.arrays import to_numpy
-from varnum.lowrank.recovery.features import Tops, features, rest, squares
 from varnum.lowrank.recovery.lens import Lens
+from varnum.lowrank.recovery.recovery_features import Tops, features, rest, squares
 
 Array = npt.NDArray[Any]
 _LARGE, _SMALL = 256, 64  # block sizes that are looked at

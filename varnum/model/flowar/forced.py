@@ -10,6 +10,7 @@ import numpy as np
 
 from varnum.errors import InputError
 from varnum.model.backend import Array, Ints, const, host_array, namespace
+from varnum.model.flowar.flow_sampling import FlowModel, check_noise, through
 from varnum.model.flowar.network import (
     Flow,
     Tokens,
@@ -20,7 +21,6 @@ from varnum.model.flowar.network import (
     transformer,
 )
 from varnum.model.flowar.numbers import EXACT, Kernels
-from varnum.model.flowar.sampling import FlowModel, check_noise, through
 from varnum.model.flowar.tables import time_index
 from varnum.model.interpolation import area
 from varnum.model.quantizer import as_tokens

@@ -14,7 +14,8 @@ import numpy as np
 from varnum.errors import InputError
 from varnum.model.backend import Array, Ints, Weights, host_array, namespace, take_rows
 from varnum.model.flowar import tables
-from varnum.model.flowar.config import AR_STAGES, FLOW_STAGE, FlowConfig
+from varnum.model.flowar.flow_config import AR_STAGES, FLOW_STAGE, FlowConfig
+from varnum.model.flowar.flow_walk import walk_ar_block, walk_cross_block, walk_velocity
 from varnum.model.flowar.numbers import (
     EXACT,
     FlowNumbers,
@@ -22,7 +23,6 @@ from varnum.model.flowar.numbers import (
     States,
     condition_vectors,
 )
-from varnum.model.flowar.walk import walk_ar_block, walk_cross_block, walk_velocity
 from varnum.model.layers import linear, silu
 from varnum.model.transformer import Cache
 from varnum.model.walk import Seen, unseen

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from varnum.model.attention import Kernel, exact_attention
 from varnum.model.backend import Array
-from varnum.model.flowar.config import FlowConfig
+from varnum.model.flowar.flow_config import FlowConfig
 from varnum.model.flowar.rope import Turns, joined, rotate, turns
 from varnum.model.layers import gelu_erf, linear, rms_norm
 from varnum.model.transformer import Cache, Weighted, join_heads, root_factor, split_heads

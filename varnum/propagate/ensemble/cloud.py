@@ -22,9 +22,9 @@ from varnum.propagate.ensemble.chance import (
     cauchy_radius,
     gauss_quantile,
 )
+from varnum.propagate.ensemble.largest_eigenvalue import largest_eigenvalue
 from varnum.propagate.ensemble.noise import Noise
 from varnum.propagate.ensemble.sites import UP
-from varnum.propagate.ensemble.spectrum import largest_eigenvalue
 from varnum.propagate.forms import Floats
 
 U = UNIT["float64"]

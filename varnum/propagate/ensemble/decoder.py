@@ -15,14 +15,14 @@ from varnum.floats.rounding import gamma
 from varnum.model.config import VaeConfig
 from varnum.model.layers import conv2d
 from varnum.propagate.ensemble import sites
-from varnum.propagate.ensemble.activations import SLOPE_ERROR, smooth_silu
-from varnum.propagate.ensemble.attention import head
 from varnum.propagate.ensemble.cloud import Cloud, Ensemble, U, l2
+from varnum.propagate.ensemble.cloud_attention import head
 from varnum.propagate.ensemble.dense import dense
 from varnum.propagate.ensemble.ops import Logits, layer_norm
 from varnum.propagate.ensemble.sites import UP
+from varnum.propagate.ensemble.smooth_activations import SLOPE_ERROR, smooth_silu
 from varnum.propagate.forms import Floats
-from varnum.propagate.vqvae import GROUPS
+from varnum.propagate.vqvae_norms import GROUPS
 
 _EPS = 1e-6  # of GroupNorm
 

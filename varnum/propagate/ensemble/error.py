@@ -21,7 +21,7 @@ from varnum.model.generate import Model
 from varnum.outward import at_least, at_most, float_up
 from varnum.propagate.ensemble import given as g
 from varnum.propagate.ensemble.chosen import Chosen, certified, checked_chosen
-from varnum.propagate.ensemble.inputs import conditions, embedded, latent
+from varnum.propagate.ensemble.embeddings import conditions, embedded, latent
 from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.picture import Image, Picture, check_memory, unit_image
 from varnum.propagate.ensemble.protocol import Accepted, Plan, Start, certify, estimate_bound

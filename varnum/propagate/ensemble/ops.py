@@ -15,11 +15,11 @@ import numpy as np
 from varnum.floats.rounding import gamma
 from varnum.model.config import VarConfig
 from varnum.propagate.ensemble import sites
-from varnum.propagate.ensemble.activations import SLOPE_ERROR, gelu
-from varnum.propagate.ensemble.attention import Heads, attention
 from varnum.propagate.ensemble.cloud import Cloud, Ensemble, U, l2
+from varnum.propagate.ensemble.cloud_attention import Heads, attention
 from varnum.propagate.ensemble.dense import dense, joined, spread
 from varnum.propagate.ensemble.sites import UP
+from varnum.propagate.ensemble.smooth_activations import SLOPE_ERROR, gelu
 from varnum.propagate.forms import Floats
 
 Vector = tuple[Floats, Floats]

@@ -16,7 +16,7 @@ from varnum.propagate.ensemble.decoder import Decoder, bare
 from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.forms import Floats
-from varnum.propagate.vqvae import GROUPS
+from varnum.propagate.vqvae_norms import GROUPS
 
 _MOST = 12 * 2**20  # numbers whose square sum `UP` pays for
 _COPIES, _UNFOLDED = 6, 20  # arrays of all samples, of one sample, that are alive at once

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from varnum.floats.rounding import gamma
-from varnum.propagate.ensemble.activations import SLOPE_ERROR
 from varnum.propagate.ensemble.cloud import LEAST, U, infinite, l2
 from varnum.propagate.ensemble.dense import spread
 from varnum.propagate.ensemble.protocol import Start, Tape
 from varnum.propagate.ensemble.sites import UP
+from varnum.propagate.ensemble.smooth_activations import SLOPE_ERROR
 from varnum.propagate.forms import Floats
 
 _CHUNK = 2**24  # numbers of a temporary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from varnum.approx.ship.emit.text import FULL, cuts, head, hexadecimal_literal, name
+from varnum.approx.ship.emit.notation import FULL, cuts, head, hexadecimal_literal, name
 from varnum.approx.ship.kernel import Kernel
 from varnum.approx.ship.reduction import Reduction
 

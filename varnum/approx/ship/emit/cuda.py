@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varnum.approx.ship.emit.text import CUT, head, hexadecimal_literal, name
+from varnum.approx.ship.emit.notation import CUT, head, hexadecimal_literal, name
 from varnum.approx.ship.kernel import Kernel
 
 _TYPES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varnum.approx.ship.emit.text import FULL, cuts, head, name
+from varnum.approx.ship.emit.notation import FULL, cuts, head, name
 from varnum.approx.ship.formats import hexadecimal
 from varnum.approx.ship.kernel import Kernel
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varnum.approx.ship.emit.text import CUT, head, name
+from varnum.approx.ship.emit.notation import CUT, head, name
 from varnum.approx.ship.kernel import Kernel
 from varnum.errors import InputError
 

@@ -1,0 +1,97 @@
+"""Recovery as a method: keys in blocks, each row certified as it comes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from varnum.errors import InputError
+from varnum.floats.guard import certifying
+from varnum.floats.values import Offset
+from varnum.lowrank.method import Answer
+from varnum.lowrank.problem import Problem, Promise
+from varnum.lowrank.recovery.recovery_settings import Setting, estimate_best
+from varnum.lowrank.recovery.view_attention import attend_view
+from varnum.lowrank.stream import raised
+from varnum.verdict import Unknown
+
+
+class Recovery:
+    """Claim recovery; rows that miss the target are done exactly in an answer."""
+
+    name = "recovery"
+    claims = ("recovery", "float-forward")
+    promises: Promise = "output"
+
+    def cost(self, problem: Problem) -> float:
+        """Of the sample: a thousand tokens, whatever the problem."""
+        width = int(problem.q.shape[1])
+        return 4096.0 * width * (width + int(problem.v.shape[1]))
+
+    def fit(self, problem: Problem) -> RecoveryFit | Unknown:
+        """Lens, block size and products from a sample of the tokens."""
+        if problem.target.of != self.promises:
+            return Unknown("recovery certifies the output only")
+        with certifying(problem.q):
+            offset = Offset.of(problem.v)
+            v = problem.v if offset is None else problem.v - offset.vector
+            least = problem.beat if problem.seconds is not None else np.inf
+            setting = estimate_best(problem.q, problem.k, v, problem, least)
+        if isinstance(setting, Unknown):
+            return setting
+        if problem.seconds is None and setting.missing == 1:
+            return Unknown(f"no sampled row is certified; the median bound is {setting.median:.2g}")
+        return RecoveryFit(problem, setting, offset)
+
+
+RECOVERY = Recovery()
+
+
+class RecoveryFit:
+    """Sums over the keys, memory independent of their number; see `Fitted`."""
+
+    def __init__(self, problem: Problem, setting: Setting, offset: Offset | None) -> None:
+        self.problem, self.setting = problem, setting
+        self._offset = offset  # of the problem's own values
+        self._state = setting.state()
+        self.rank = self._state.rank
+
+    @property
+    def work(self) -> float:
+        """Expected, as a part of exact attention's time."""
+        return self.setting.work
+
+    @property
+    def said(self) -> str:
+        """For the reason of a choice."""
+        groups = len(self.setting.lenses)
+        several = f"{groups} groups of queries, " if groups > 1 else ""
+        return f"{several}rank {self.rank}, blocks of {self.setting.block}; {self.setting.reason}"
+
+    def add(self, k: Any, v: Any) -> None:
+        """See `Fitted`."""
+        with certifying(k):
+            self._state.add(k, v if self._offset is None else v - self._offset.vector)
+
+    def attend(self, q: Any) -> tuple[Any, Any]:
+        """See `Fitted`; no row is done exactly."""
+        seen = self._state.values
+        if seen is None:
+            raise InputError("attend: keys come first; call add")
+        with certifying(q):
+            out, error = self._state.attend(q)
+            if self._offset is not None:
+                error = raised(error, self._offset.cost(seen), q)
+                out += self._offset.vector
+            return out, np.nan_to_num(error, nan=np.inf, posinf=np.inf)
+
+    @cached_property
+    def _answer(self) -> Answer:
+        with certifying(self.problem.q):
+            return attend_view(self.problem, self.setting, self._offset)
+
+    def answer(self) -> Answer:
+        """See `Fitted`; rows that miss the target are done exactly."""
+        return self._answer
