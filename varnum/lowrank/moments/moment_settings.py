@@ -27,6 +27,7 @@ FEW = ((5, 4), (4, 8), (8, 16), (8, 32), (16, 16))
 MANY = ((3, 1), (8, 1), (16, 1), *FEW)
 _EXACT_RATE = 4.0  # a fused exact kernel does about this many times more operations per second
 _TRIAL = 2048  # tokens looked at
+_GLANCE = 512  # where another method does already
 _SAMPLE = 256  # tokens that shape the basis
 _BUDGET = 0.25  # trials may cost this part of what the best setting so far will
 _ROOM = 0.7  # later scales have farther tokens: count rows above this part of the target
@@ -55,7 +56,8 @@ def estimate_best(
     Trials stop at a part of the cost of the best setting found (or of exact attention).
     """
     whole = max(int(q.shape[0]), int(k.shape[0])) <= _TRIAL
-    q, k, v = sample(q, _TRIAL), sample(k, _TRIAL), sample(v, _TRIAL)
+    most = _TRIAL if beat >= 1 else _GLANCE
+    q, k, v = sample(q, most), sample(k, most), sample(v, most)
     d, values = int(q.shape[1]), int(v.shape[1])
     wide_q, wide_k = _wide(sample(q, _SAMPLE)), _wide(sample(k, _SAMPLE))
     exact = 2.0 * queries * keys * (d + values)

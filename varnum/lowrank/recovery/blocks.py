@@ -21,7 +21,7 @@ from varnum.lowrank.recovery.recovery_features import Tops, length, rest, square
 Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 SUM = 512  # keys whose products are summed in the working dtype; float64 from there on
-SIDE = 512  # of the largest Gram matrix, likewise
+SIDE = 128  # of the largest Gram matrix, likewise: of larger blocks half of them is enough
 _ENTRIES = 2**18  # of Gram blocks at a time: they stay in the cache
 _SMALL = 0.03
 _STEPS = 2 * EXP_ULPS + 48  # roundings of one entry beside its inner products: exp, products, sums

@@ -12,7 +12,7 @@ from varnum.floats.guard import certifying
 from varnum.floats.values import Offset
 from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem, Promise
-from varnum.lowrank.recovery.recovery_settings import Setting, estimate_best
+from varnum.lowrank.recovery.by_scale import Ways, estimate_ways
 from varnum.lowrank.recovery.view_attention import attend_view
 from varnum.lowrank.stream import raised
 from varnum.verdict import Unknown
@@ -38,12 +38,13 @@ class Recovery:
             offset = Offset.of(problem.v)
             v = problem.v if offset is None else problem.v - offset.vector
             least = problem.beat if problem.seconds is not None else np.inf
-            setting = estimate_best(problem.q, problem.k, v, problem, least)
-        if isinstance(setting, Unknown):
-            return setting
-        if problem.seconds is None and setting.missing == 1:
-            return Unknown(f"no sampled row is certified; the median bound is {setting.median:.2g}")
-        return RecoveryFit(problem, setting, offset)
+            ways = estimate_ways(problem, v, least)
+        if isinstance(ways, Unknown):
+            return ways
+        if problem.seconds is None and ways.missing == 1:
+            median = ways.main.median
+            return Unknown(f"no sampled row is certified; the median bound is {median:.2g}")
+        return RecoveryFit(problem, ways, offset)
 
 
 RECOVERY = Recovery()
@@ -52,23 +53,23 @@ RECOVERY = Recovery()
 class RecoveryFit:
     """Sums over the keys, memory independent of their number; see `Fitted`."""
 
-    def __init__(self, problem: Problem, setting: Setting, offset: Offset | None) -> None:
-        self.problem, self.setting = problem, setting
+    def __init__(self, problem: Problem, ways: Ways, offset: Offset | None) -> None:
+        self.problem, self.ways, self.setting = problem, ways, ways.main
         self._offset = offset  # of the problem's own values
-        self._state = setting.state()
+        self._state = ways.main.state()
         self.rank = self._state.rank
 
     @property
     def work(self) -> float:
         """Expected, as a part of exact attention's time."""
-        return self.setting.work
+        return self.ways.work
 
     @property
     def said(self) -> str:
         """For the reason of a choice."""
         groups = len(self.setting.lenses)
         several = f"{groups} groups of queries, " if groups > 1 else ""
-        return f"{several}rank {self.rank}, blocks of {self.setting.block}; {self.setting.reason}"
+        return f"{several}rank {self.rank}, blocks of {self.setting.block}; {self.ways.reason}"
 
     def add(self, k: Any, v: Any) -> None:
         """See `Fitted`."""
@@ -90,7 +91,7 @@ class RecoveryFit:
     @cached_property
     def _answer(self) -> Answer:
         with certifying(self.problem.q):
-            return attend_view(self.problem, self.setting, self._offset)
+            return attend_view(self.problem, self.ways, self._offset)
 
     def answer(self) -> Answer:
         """See `Fitted`; rows that miss the target are done exactly."""

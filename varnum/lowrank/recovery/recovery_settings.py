@@ -17,6 +17,7 @@ import numpy.typing as npt
 from varnum.floats.arrays import extremes, to_double, to_numpy
 from varnum.floats.rounding import dtype_name
 from varnum.lowrank.problem import Problem
+from varnum.lowrank.recovery.blocks import SIDE
 from varnum.lowrank.recovery.groups import GroupedState, centres_of, nearest
 from varnum.lowrank.recovery.lens import Lens, fit_lens
 from varnum.lowrank.recovery.recovery_features import Tops, rank_of, within
@@ -29,7 +30,7 @@ FITTED = 1024  # tokens that shape the lens
 KEYS, QUERIES = 512, 256  # sampled to judge a setting
 BLOCKS = (16, 32, 64, 128, 256, 512, 1024, 2048)
 TOPS: tuple[Tops, ...] = (
-    (), (8,), (8, 4), (16,), (12, 6, 4), (16, 8, 5, 4), (32,), (48,),
+    (), (8,), (8, 4), (16,), (12, 6, 4), (16, 6), (24, 6), (32, 8), (48, 12),
 )  # fmt: skip
 GROUPS = (4, 16, 64)
 _TRIED = 4  # groups whose trials stand for all
@@ -38,7 +39,7 @@ _PATIENT = 2.0  # seconds that certifying all rows is worth where there is no li
 _SHARE = 0.05  # of exact attention's time may go into looking
 _SURE = 0.7  # of exact attention's time: what is expected to take more is not worth the risk
 _FAR, _FARTHER = 2.5, 20.0  # times the target: a median bound that is given up, while it falls
-_ROOM = 0.95  # rows above this part of the target are counted as missing
+ROOM = 0.95  # rows above this part of the target are counted as missing
 _RATE = 5e10  # operations of products a second, float32
 _PASS, _EXP = 4e-10, 1.5e-9  # seconds an entry
 _ONCE = 3e-3  # seconds whatever the problem
@@ -84,8 +85,13 @@ class Sample:
         self.few_q = to_numpy(sample(self.q, QUERIES))
         self.few_k, self.few_v = (to_numpy(sample(part, KEYS)) for part in (self.k, values))
         self.v0 = values.mean(0)
+        self.spread = self.spread_of(v)
+
+    @staticmethod
+    def spread_of(v: Any) -> Array:
+        """Range of each column, (d_v,)."""
         low, high = (to_numpy(part) for part in extremes(v))
-        self.spread = high - low
+        return np.asarray(high - low)
 
     def lens(self, rows: Array | None = None, prior: Array | None = None) -> Lens:
         """For some of the sampled queries."""
@@ -213,7 +219,8 @@ class _Search:
         width, median = self.sizes[2], math.inf
         for tops in dict.fromkeys(within(tops, width) for tops in TOPS):
             beat = self.best.work if self.best else self.least
-            late = bool(tops) and thread_time() > self.stop
+            more = _SHARE * self.best.work / self.unit if self.best else 0.0  # it pays already
+            late = bool(tops) and thread_time() > self.stop + 2 * more
             if self._work(BLOCKS[0], tops, groups) >= beat or late:
                 break
             rows = [trial.with_products(tops) for trial in trials]
@@ -222,7 +229,7 @@ class _Search:
                 if cost >= (self.best.work if self.best else self.least):
                     break
                 bounds = np.concatenate([part.bounds(block) for part in rows])
-                missing = float((~(bounds <= _ROOM * self.target)).mean())
+                missing = float((~(bounds <= ROOM * self.target)).mean())
                 if self.best is None or cost + missing < self.best.work:
                     self.best = replace(
                         make(block, tops), work=cost + missing, missing=missing,
@@ -245,7 +252,7 @@ def _work(
 ) -> float:
     """About the seconds in float32, passes over memory included."""
     rank = rank_of(width, tops)
-    gram = min(block, 0.5 * (block + 512)) if block > 512 else block
+    gram = 0.5 * (block + SIDE) if block > SIDE else block
     per_key = 2.0 * (width * (width + 1) + rank * (values + 1))
     per_key += 2.0 * gram * (width + values + 1 + (rank if sharp else 0))
     per_query = 2.0 * (width * width + rank * (values + 1))

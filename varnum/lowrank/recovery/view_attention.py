@@ -14,6 +14,7 @@ from varnum.floats.norms import farthest
 from varnum.floats.values import Offset, ValueRange
 from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem
+from varnum.lowrank.recovery.by_scale import SMALL, TOGETHER, Way, Ways
 from varnum.lowrank.recovery.recovery_settings import Setting
 from varnum.lowrank.recovery.recovery_state import Open
 from varnum.lowrank.scales import attend_scales
@@ -21,23 +22,21 @@ from varnum.lowrank.softmax import exact_to_target
 from varnum.lowrank.stream import raised
 
 Array = npt.NDArray[Any]
-SMALL = 512  # while fewer keys than this are seen, exact attention is as fast
-TOGETHER = 512  # scales that together have at most so many tokens are answered at once
 
-
-def attend_view(problem: Problem, setting: Setting, offset: Offset | None) -> Answer:
+def attend_view(problem: Problem, ways: Ways | Setting, offset: Offset | None) -> Answer:
     """Every row within its bound; those above the target by exact attention."""
     v = problem.v if offset is None else problem.v - offset.vector
-    run = _Run(problem, setting, v, offset)
+    ways = ways if isinstance(ways, Ways) else Ways(ways)
+    run = _Run(problem, ways.main, v, offset)
     queries = int(problem.q.shape[0])
     if problem.view is None:
-        run.whole(slice(0, queries), slice(0, int(problem.k.shape[0])))
+        run.whole(slice(0, queries), slice(0, int(problem.k.shape[0])), "shared")
     else:
         done, view = run.start(problem.view)
         for end, counts in _together(done, view):
             rows = slice(done, end)
             if len(counts) == 1:
-                run.whole(rows, rows)
+                run.whole(rows, rows, ways.of(done))
             else:
                 run.several(rows, np.repeat(np.cumsum(counts), counts))
             done = end
@@ -88,12 +87,19 @@ class _Run:
         self.exact += end
         return end, view[count:]
 
-    def whole(self, rows: slice, keys: slice) -> None:
+    def whole(self, rows: slice, keys: slice, way: Way) -> None:
         """Queries `rows` see the keys up to the end of `keys`, which are new."""
         self._learn(keys)
         q, seen = self.problem.q[rows], self._range()
         target, cost = self._inner(seen)
-        self.out[rows], error = self.state.attend(q)
+        if way == "exact":
+            error = np.full(int(q.shape[0]), np.inf)
+        elif isinstance(way, Setting):
+            own = way.state()
+            own.add(self.problem.k[: keys.stop], self.v[: keys.stop], seen)
+            self.out[rows], error = own.attend(q)
+        else:
+            self.out[rows], error = self.state.attend(q)
         missed = ~(error <= target)
         kept = error[~missed]
         self._note(float(kept.max()) if len(kept) else 0.0, cost)
