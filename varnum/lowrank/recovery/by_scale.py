@@ -104,7 +104,7 @@ def _cheapest(part: Problem, main: Setting) -> tuple[Way, float, float]:
 
 
 def _missing(part: Problem, main: Setting) -> float:
-    """Share of sampled rows that the last scale's state would not certify; 0 where it has groups."""
+    """Share of sampled rows that the last scale's state misses; taken for 0 where it has groups."""
     if main.first is not None:
         return 0.0
     lens = main.lenses[0]

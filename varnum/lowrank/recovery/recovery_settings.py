@@ -37,7 +37,7 @@ _TRIED = 4  # groups whose trials stand for all
 _LONG = 0.3  # seconds of exact attention from which groups are tried
 _PATIENT = 2.0  # seconds that certifying all rows is worth where there is no limit
 _SHARE = 0.05  # of exact attention's time may go into looking
-_SURE = 0.7  # of exact attention's time: what is expected to take more is not worth the risk
+_SURE = 0.6  # of exact attention's time: what is expected to take more is not worth the risk
 _FAR, _FARTHER = 2.5, 20.0  # times the target: a median bound that is given up, while it falls
 ROOM = 0.95  # rows above this part of the target are counted as missing
 _RATE = 5e10  # operations of products a second, float32
@@ -131,8 +131,9 @@ def estimate_best(
             _try_groups(search, Grouping(tokens, lens, count))
     best = search.best
     if best is None or not best.work < least:
-        said = f"{trial.with_products(()).median(BLOCKS[-1]):.2g}"
-        return Unknown(f"low rank does not pay here: the median row would have {said}")
+        said = f"the median row would have {search.plain:.2g}"
+        said = said if search.looked else "sums over the keys take as long as all rows"
+        return Unknown(f"low rank does not pay here: {said}")
     if best.grouping is not None:
         return replace(best, lenses=best.grouping.lenses(), grouping=None)
     return best
@@ -203,6 +204,7 @@ class _Search:
         self.target, self.sizes, self.unit, self.least = target, sizes, unit, least
         self.best: Setting | None = None
         self.stop = stop  # of processor time, for looking at more products
+        self.looked, self.plain = False, math.inf  # least median bound without products
 
     def promising(self, groups: int) -> bool:
         """Can so many groups take less than the best so far?"""
@@ -236,6 +238,8 @@ class _Search:
                         median=float(np.median(bounds)), sharp=self._sharp(block),
                     )  # fmt: skip
             before, median = median, float(np.median([r.median(BLOCKS[-1]) for r in rows]))
+            if not tops:
+                self.looked, self.plain = True, min(self.plain, median)
             if median > (_FAR if median > 0.6 * before else _FARTHER) * self.target:
                 break  # more products will not help that much
 

@@ -23,6 +23,7 @@ from varnum.lowrank.stream import raised
 
 Array = npt.NDArray[Any]
 
+
 def attend_view(problem: Problem, ways: Ways | Setting, offset: Offset | None) -> Answer:
     """Every row within its bound; those above the target by exact attention."""
     v = problem.v if offset is None else problem.v - offset.vector
