@@ -9,10 +9,10 @@ import pytest
 
 from tests.lowrank.recovery.test_views import head, worst
 from varnum.lowrank.problem import Problem, Target
-from varnum.lowrank.recovery import by_scale, run
+from varnum.lowrank.recovery import by_scale, view_attention
 from varnum.lowrank.recovery.by_scale import Ways, estimate_ways
-from varnum.lowrank.recovery.settings import Setting, fixed
-from varnum.lowrank.recovery.state import RecoveryState
+from varnum.lowrank.recovery.recovery_settings import Setting, fixed
+from varnum.lowrank.recovery.recovery_state import RecoveryState
 from varnum.verdict import Unknown
 
 VIEW = (16, 600, 700, 900)
@@ -46,7 +46,9 @@ def test_each_way_keeps_every_bound(way, dtype):
     q, k, v = apart(dtype=dtype)
     main = own(q, k, v, 1316, 900)
     given = own(q, k, v, 616, 700) if way == "own" else way
-    answer = run.attend_view(problem(q, k, v), Ways(main, {16: "exact", 616: given}), None)
+    answer = view_attention.attend_view(
+        problem(q, k, v), Ways(main, {16: "exact", 616: given}), None
+    )
     assert worst(answer.output, q, k, v, VIEW) <= answer.output_error <= TARGET
     middle = answer.rows_exact - 616
     assert middle < 250 if way == "own" else middle >= 690  # far from the last scale's centre
@@ -63,7 +65,7 @@ def test_a_scale_of_its_own_that_misses_its_own_keys_is_caught(monkeypatch):
         whole(self, keys[:most], values[:most], spread)
 
     monkeypatch.setattr(RecoveryState, "add", late)
-    answer = run.attend_view(problem(q, k, v), ways, None)
+    answer = view_attention.attend_view(problem(q, k, v), ways, None)
     assert worst(answer.output, q, k, v, VIEW) > answer.output_error
 
 
@@ -74,7 +76,7 @@ def test_a_scale_that_cannot_share_gets_its_own(monkeypatch):
     assert isinstance(ways, Ways)
     assert isinstance(ways.of(616), Setting)
     assert ways.of(0) == "shared"  # too small to ask
-    answer = run.attend_view(problem(q, k, v), ways, None)
+    answer = view_attention.attend_view(problem(q, k, v), ways, None)
     assert worst(answer.output, q, k, v, VIEW) <= answer.output_error <= TARGET
     assert answer.rows_exact < 400
 
