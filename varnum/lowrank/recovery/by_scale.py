@@ -108,8 +108,10 @@ def _missing(part: Problem, main: Setting) -> float:
     if main.first is not None:
         return 0.0
     lens = main.lenses[0]
-    few = (to_numpy(sample(side, most)) for side, most in
-           ((part.q, _QUERIES), (part.k, _KEYS), (part.v, _KEYS)))  # fmt: skip
-    spread = Sample.spread_of(part.v)
-    rows = Trial(lens, *few, spread, to_numpy(main.v0)).with_products(main.tops)
+    q, k, v = (
+        to_numpy(sample(side, most))
+        for side, most in ((part.q, _QUERIES), (part.k, _KEYS), (part.v, _KEYS))
+    )
+    trial = Trial(lens, q, k, v, Sample.spread_of(part.v), to_numpy(main.v0))
+    rows = trial.with_products(main.tops)
     return float((~(rows.bounds(main.block) <= ROOM * part.target.error)).mean())
