@@ -33,8 +33,8 @@ def ensemble(tokens: int, gauss: int, cauchy: int = 0, chance: Fraction = PERCEN
 
 @pytest.mark.parametrize(("gauss", "cauchy"), [(4, 0), (16, 0), (4, 16), (4, 64)])
 def test_failures_are_as_rare_as_they_say_and_are_seen(gauss: int, cauchy: int) -> None:
-    """One unit box per token, 10 000 tokens: S = 1, and how often the bound is below it."""
-    tokens = 10_000
+    """One unit box per token, 40 000 tokens: S = 1, and how often the bound is below it."""
+    tokens = 40_000
     e = ensemble(tokens, gauss, cauchy)
     cloud = e.inject(empty(e, tokens, 1), "here")
     bound = e.forms(cloud.samples, cloud.err, 0)[:, 0]

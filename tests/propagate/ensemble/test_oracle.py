@@ -34,13 +34,14 @@ class Columns(Noise):
         self.next = 0
         self.groups: list[slice] = []
 
-    def draw(self, place: int, token: int, width: int, parts: int) -> Floats:
-        found = np.zeros((self.gauss, width))
-        rows = np.arange(self.next, self.next + width)
-        if rows[-1] < self.gauss:
-            found[rows, np.arange(width)] = 1
-        self.groups.append(slice(self.next, self.next + width))
-        self.next += width
+    def block(self, place: int, first: int, count: int, width: int, parts: int) -> Floats:
+        found = np.zeros((count, self.gauss, width))
+        for token in range(count):
+            rows = np.arange(self.next, self.next + width)
+            if rows[-1] < self.gauss:
+                found[token, rows, np.arange(width)] = 1
+            self.groups.append(slice(self.next, self.next + width))
+            self.next += width
         return found
 
 

@@ -34,13 +34,14 @@ class Columns(Noise):
         self.next = 0
         self.groups: list[int] = []
 
-    def draw(self, place: int, token: int, width: int, parts: int) -> Floats:
-        found = np.zeros((self.gauss + self.cauchy, width))
-        rows = self.gauss + np.arange(self.next, self.next + width)
-        if rows[-1] < len(found):
-            found[rows, np.arange(width)] = 1
-        self.groups += [self.next + i * width // parts for i in range(parts)]
-        self.next += width
+    def block(self, place: int, first: int, count: int, width: int, parts: int) -> Floats:
+        found = np.zeros((count, self.gauss + self.cauchy, width))
+        for token in range(count):
+            rows = self.gauss + np.arange(self.next, self.next + width)
+            if rows[-1] < found.shape[1]:
+                found[token, rows, np.arange(width)] = 1
+            self.groups += [self.next + i * width // parts for i in range(parts)]
+            self.next += width
         return found
 
 

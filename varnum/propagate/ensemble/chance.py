@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from varnum.balls.scalar import ball, certainly_at_most, precision
-from varnum.propagate.forms import Floats
+from varnum.model.backend import namespace
 
 LIPSCHITZ = 0.6496  # > 3 sqrt 3 / 8, of h(t) = t^2/(1 + t^2)
 _SAFE = 2.0**-40
@@ -80,29 +81,30 @@ def _log(chance: Fraction) -> float:
     return math.log(chance.numerator) - math.log(chance.denominator)
 
 
-def cauchy_radius(values: Floats, loss: Floats | float, threshold: float) -> Floats:
+def cauchy_radius(values: Any, loss: Any, threshold: float) -> Any:
     """tau per column of |values| (samples, forms): the last one tried with F(tau) <= threshold.
 
     F(tau) = mean h(|z|/tau) + loss, loss the charge for rounding. Infinite where none passes; all
     zero samples give 0. Claim ensemble-forms.
     """
-    size = np.abs(values)
-    room = np.broadcast_to(threshold - np.asarray(loss) - _SAFE, size.shape[1:])
-    space = np.where(room > 0, room, 1.0)
+    xp, infinity = namespace(values), float("inf")
+    size = xp.abs(values)
+    room = threshold - (loss + xp.zeros_like(size[0])) - _SAFE
+    space = xp.where(room > 0, room, 1.0)
     squares = size * size
     # mean z^2/tau^2 >= F(tau) - loss, so this tau passes; then down, halving the logarithm
-    high = np.sqrt(squares.mean(0) / space) * (1 + 2.0**-20)
+    high = xp.sqrt(xp.mean(squares, axis=0) / space) * (1 + 2.0**-20)
     positive = high > 0
-    high = np.where(positive, high, 1.0)
+    high = xp.where(positive, high, 1.0)
     low = high * 1e-9
     for _ in range(18):
-        middle = np.sqrt(low * high)
+        middle = xp.sqrt(low * high)
         inside = _mean(squares, middle) <= space
-        high, low = np.where(inside, middle, high), np.where(inside, low, middle)
-    passed = (_mean(squares, high) <= space) & np.isfinite(high) & (room > 0)
-    answer = np.where(passed & positive, np.maximum(high, _LEAST), np.inf)
-    return np.where((size == 0).all(0) & (room > 0), 0.0, answer)
+        high, low = xp.where(inside, middle, high), xp.where(inside, low, middle)
+    passed = (_mean(squares, high) <= space) & xp.isfinite(high) & (room > 0)
+    answer = xp.where(passed & positive, xp.maximum(high, _LEAST), infinity)
+    return xp.where(xp.all(size == 0, axis=0) & (room > 0), 0.0, answer)
 
 
-def _mean(squares: Floats, tau: Floats) -> Floats:
-    return np.asarray((squares / (squares + tau * tau)).mean(0))
+def _mean(squares: Any, tau: Any) -> Any:
+    return namespace(tau).mean(squares / (squares + tau * tau), axis=0)

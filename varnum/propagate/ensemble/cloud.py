@@ -3,7 +3,7 @@
 Claims ensemble-norms, ensemble-forms. L tokens, R rows of samples (`Ensemble`), n entries.
 The centre is a float64 run; `samples` are the pushed noise; what is not yet covered by a group is
 kept beside them: `entry` (rounding, entrywise), `ball` (remainders, l2) and, of the samples
-themselves, `err` (l2).
+themselves, `err` (l2). A cloud's arrays are NumPy's or torch's; radii and books are NumPy's.
 """
 
 from __future__ import annotations
@@ -16,18 +16,21 @@ from typing import Any
 import numpy as np
 
 from varnum.floats.rounding import UNIT, gamma
+from varnum.model.backend import namespace
 from varnum.propagate.ensemble.chance import (
     LIPSCHITZ,
     cauchy_quantile,
     cauchy_radius,
     gauss_quantile,
 )
+from varnum.propagate.ensemble.engine import Array, host, moved, pieces, square_sum, zeros
 from varnum.propagate.ensemble.largest_eigenvalue import largest_eigenvalue
 from varnum.propagate.ensemble.noise import Noise
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.forms import Floats
 
 U = UNIT["float64"]
+_NOISE, _FORMS = 2**19, 2**22  # numbers of a temporary
 LEAST = 1e-140  # below it squares leave float64; no radius is smaller
 
 
@@ -39,11 +42,11 @@ class Refused(ArithmeticError):
 class Cloud:
     """One place: centre (L, n), samples (L, R, n), entry (L, n), ball (L,), err (L, R)."""
 
-    centre: Floats
-    samples: Floats
-    entry: Floats
-    ball: Floats
-    err: Floats
+    centre: Array
+    samples: Array
+    entry: Array
+    ball: Array
+    err: Array
 
 
 @dataclass
@@ -131,53 +134,61 @@ class Ensemble:
 
     def inject(self, cloud: Cloud, where: str, first: int = 0) -> Cloud:
         """A ball group per token that covers entry and ball; charges err to it."""
-        rounding = l2(cloud.entry)
-        least = 2.0**-70 * l2(cloud.centre)
+        rounding = host(l2(cloud.entry))
+        least = 2.0**-70 * host(l2(cloud.centre))
         if self.floor and not self.ledger.certifies:
             used = self.forms_used
-            least = np.maximum(least, self.floor * self.norm(cloud.samples, cloud.err, first))
+            reach = host(self.norm(cloud.samples, cloud.err, first))
+            least = np.maximum(least, self.floor * reach)
             self.forms_used = used  # no part of a bound
-        radius = self.ledger.radius(where, rounding, cloud.ball, least)
+        radius = self.ledger.radius(where, rounding, host(cloud.ball), least)
         self._add_noise(cloud, radius, first)
+        xp = namespace(cloud.centre)
         return Cloud(
             cloud.centre,
             cloud.samples,
-            np.zeros_like(cloud.centre),
-            np.zeros_like(cloud.ball),
-            np.zeros_like(cloud.err),
+            xp.zeros_like(cloud.centre),
+            xp.zeros_like(cloud.ball),
+            xp.zeros_like(cloud.err),
         )
 
     def _add_noise(self, cloud: Cloud, radius: Floats, first: int) -> None:
-        weight = np.sqrt(radius)  # t = radius: kappa/sqrt t
+        width = cloud.centre.shape[-1]
+        root = np.sqrt(radius)[:, None, None]  # t = radius: kappa/sqrt t
         place = self.next_place()
-        for token in range(len(radius)):
-            noise = self.noise.draw(place, first + token, cloud.centre.shape[-1], 1)
-            noise[self.gauss] *= weight[token]
-            noise[self.cauchy] *= radius[token]
-            self.put(cloud.samples[token], noise)
-            cloud.err[token] += 4 * U * self.like_rows(l2(noise))
+        for part in pieces(len(radius), self.drawn * width, _NOISE):
+            tokens = part.stop - part.start
+            noise = self.noise.block(place, first + part.start, tokens, width, 1)
+            noise[:, self.gauss] *= root[part]
+            noise[:, self.cauchy] *= radius[part, None, None]
+            drawn = moved(noise, cloud.samples)
+            self.put(cloud.samples[part], drawn)
+            cloud.err[part] += 4 * U * self.like_rows(l2(drawn))
         self.count_groups(radius, first)
         self._charge(cloud, radius, first)
 
     def keep(self, where: str, **found: Any) -> None:
         """What a backward pass needs of a place, if one was asked for."""
         if self.tape is not None:
-            self.tape.setdefault(where, []).append(found)
+            arrays = {k: x if isinstance(x, float) else _hosted(x) for k, x in found.items()}
+            self.tape.setdefault(where, []).append(arrays)
 
     def next_place(self) -> int:
         """A number for a place, the same in every walk."""
         self.place += 1
         return self.place
 
-    def put(self, rows: Floats, noise: Floats) -> None:
-        """Adds one token's noise (drawn, n) to its rows (R, n); it is the token's own."""
-        rows[: self.drawn] += noise
+    def put(self, rows: Array, noise: Array) -> None:
+        """Adds tokens' noise (.., drawn, n) to their rows (.., R, n); it is each token's own."""
+        rows[..., : self.drawn, :] += noise
         if self.split:
-            rows[self.own] += noise[self.gauss]
+            rows[..., self.own, :] += noise[..., self.gauss, :]
 
-    def like_rows(self, values: Floats) -> Floats:
-        """Per drawn sample -> per row."""
-        return np.concatenate([values, values[self.gauss]]) if self.split else values
+    def like_rows(self, values: Array) -> Array:
+        """Per drawn sample -> per row, (.., drawn) -> (.., R)."""
+        if not self.split:
+            return values
+        return namespace(values).concat([values, values[..., self.gauss]], axis=-1)
 
     def count_groups(self, t: Floats, first: int) -> None:
         """Adds t (l,) to the totals of the tokens and of their scales."""
@@ -187,7 +198,7 @@ class Ensemble:
 
     def _charge(self, cloud: Cloud, radius: Floats, first: int) -> None:
         """The samples' own rounding goes to the groups of this radius."""
-        share = (cloud.err + 2 * U * l2(cloud.samples)) * UP / radius[:, None]
+        share = host(cloud.err + 2 * U * l2(cloud.samples)) * UP / radius[:, None]
         share = np.where(np.isfinite(share), share, np.inf)
         here = slice(first, first + len(radius))
         np.maximum.at(self._theta, self.scale_of[here], share[:, : self.drawn])
@@ -196,47 +207,47 @@ class Ensemble:
 
     # --- suprema out ------------------------------------------------------------------------
 
-    def norm(self, samples: Floats, err: Floats, first: int) -> Floats:
+    def norm(self, samples: Array, err: Array, first: int) -> Array:
         """sup ||delta|| per token: (l, R, n), rounding of the rows (l, R) -> (l,)."""
+        xp = namespace(samples)
 
-        def root(part: Floats) -> Floats:
+        def root(part: Array) -> Array:
             count, m, n = part.shape
             self.forms_used += count
-            turned = np.swapaxes(part, 1, 2)
-            gram = (part @ turned if m <= n else turned @ part) / m
-            size = np.trace(gram, axis1=1, axis2=2)
-            return np.asarray(np.sqrt(largest_eigenvalue(gram) + gamma(n + m + 4) * size) * UP)
+            turned = part.mT
+            gram = (xp.matmul(part, turned) if m <= n else xp.matmul(turned, part)) / m
+            size = xp.linalg.trace(gram)
+            return xp.sqrt(largest_eigenvalue(gram) + gamma(n + m + 4) * size) * UP
 
         return self._gauss(samples, err, first, root, (-1,))
 
-    def forms(self, values: Floats, err: Floats, first: int) -> Floats:
+    def forms(self, values: Array, err: Array, first: int) -> Array:
         """sup |u.delta| per form: (l, R, k), rounding of the rows (l, R) -> (l, k)."""
         if self.noise.cauchy:
             return self._cauchy_forms(values, err, first)
 
-        def root(part: Floats) -> Floats:
+        def root(part: Array) -> Array:
             self.forms_used += part.shape[0] * part.shape[2]
-            square = np.einsum("lmk,lmk->lk", part, part) / part.shape[1]
-            return np.asarray(np.sqrt(square) * UP)
+            return namespace(part).sqrt(square_sum(part, 1) / part.shape[1]) * UP
 
         return self._gauss(values, err, first, root, (-1, 1))
 
     def _gauss(
         self,
-        values: Floats,
-        err: Floats,
+        values: Array,
+        err: Array,
         first: int,
-        root: Callable[[Floats], Floats],
+        root: Callable[[Array], Array],
         shape: tuple[int, ...],
-    ) -> Floats:
+    ) -> Array:
         """sqrt T (root + rms f)/(sqrt c - Theta), split where there are own rows.
 
         root: root of the largest second moment of samples, each number one form; shape: its own.
         """
         here = slice(first, first + len(values))
 
-        def over_tokens(x: Floats) -> Floats:
-            return x.reshape(shape)
+        def over_tokens(x: Array) -> Array:
+            return (moved(x, values) if isinstance(x, np.ndarray) else x).reshape(shape)
 
         scales = self.scale_of[here]
         total = np.sqrt(np.cumsum(self._total) * UP)[scales] * UP
@@ -260,33 +271,39 @@ class Ensemble:
         left = self._c - total * _rms(theta) * UP
         return np.asarray(np.where(left > 0, total / np.where(left > 0, left, 1.0) * UP, np.inf))
 
-    def _cauchy_forms(self, values: Floats, err: Floats, first: int) -> Floats:
+    def _cauchy_forms(self, values: Array, err: Array, first: int) -> Array:
         count, _, k = values.shape
+        xp = namespace(values)
         self.forms_used += count * k
         scales = self.scale_of[first : first + count]
         theta = np.maximum.accumulate(self._theta[:, self.cauchy], axis=0)
         loss = np.minimum(1.0, LIPSCHITZ * theta).mean(1)[scales] * UP
-        bound = np.empty((count, k))
-        step = max(1, 2**22 // (self.noise.cauchy * k))
-        for at in range(0, count, step):
-            part = slice(at, at + step)
-            size = np.abs(values[part, self.cauchy]) + err[part, self.cauchy, None]
-            flat = np.swapaxes(size, 0, 1).reshape(self.noise.cauchy, -1)
-            losses = np.repeat(loss[part], k)
-            bound[part] = cauchy_radius(flat, losses, self._x).reshape(-1, k)
+        lost = moved(loss, values)[:, None] + zeros((count, k), values)
+        bound = zeros((count, k), values)
+        for part in pieces(count, self.noise.cauchy * k, _FORMS):
+            size = xp.abs(values[part, self.cauchy]) + err[part, self.cauchy, None]
+            flat = xp.moveaxis(size, 1, 0).reshape((self.noise.cauchy, -1))
+            found = cauchy_radius(flat, lost[part].reshape(-1), self._x)
+            bound[part] = found.reshape((-1, k))
         return infinite(bound * UP + LEAST)
 
 
-def _rms(x: Floats) -> Floats:
+def _hosted(x: Any) -> Any:
+    return tuple(host(part) for part in x) if isinstance(x, tuple) else host(x)
+
+
+def _rms(x: Array) -> Array:
     """Root of the mean square over samples, (l, m) -> (l,), upward."""
-    return np.asarray(np.sqrt((x * x).mean(1)) * UP)
+    xp = namespace(x)
+    return xp.sqrt(xp.sum(x * x, axis=1) / x.shape[1]) * UP
 
 
-def l2(x: Floats) -> Floats:
+def l2(x: Array) -> Array:
     """Not below the norm over the last axis, rounding included."""
-    return np.asarray(np.sqrt(np.einsum("...n,...n->...", x, x)) * UP + LEAST)
+    return namespace(x).sqrt(square_sum(x)) * UP + LEAST
 
 
-def infinite(x: Floats) -> Floats:
+def infinite(x: Array) -> Array:
     """NaN becomes infinite."""
-    return np.asarray(np.where(np.isnan(x), np.inf, x))
+    xp = namespace(x)
+    return xp.where(xp.isnan(x), float("inf"), x)

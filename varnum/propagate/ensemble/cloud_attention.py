@@ -5,19 +5,23 @@ Queries of scale s see the keys of scales 1..s; generation with a cache is the s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
+from array_api_compat import device
 
 from varnum.floats.rounding import gamma
+from varnum.model.backend import namespace
 from varnum.model.config import VarConfig
 from varnum.model.transformer import MAX_LOG_SCALE
 from varnum.propagate.ensemble import sites
 from varnum.propagate.ensemble.cloud import LEAST, Cloud, Ensemble, U, l2
 from varnum.propagate.ensemble.dense import dense
+from varnum.propagate.ensemble.engine import CACHED, Array, cached, host, moved, pieces, zeros
 from varnum.propagate.ensemble.sites import UP
-from varnum.propagate.forms import Floats
 
 
 @dataclass(frozen=True)
@@ -25,57 +29,58 @@ class Heads:
     """What attention reads, and the map to all queries, keys and values: weight (3C, C)."""
 
     y: Cloud
-    weight: Floats
-    bias: Floats
+    weight: Array
+    bias: Array
 
 
 def attention(
     ensemble: Ensemble,
     heads: Heads,
     config: VarConfig,
-    log_scale: Floats | None,
+    log_scale: Any,
     eta: float,
     where: str,
 ) -> Cloud:
     """All heads side by side, (L, C); log_scale: per head where q and k are l2-normalised."""
     y, d = heads.y, config.head_dim
-    count, m, width = y.samples.shape
+    count, m = y.err.shape
+    xp, norms = namespace(y.samples), l2(y.samples)
     out = Cloud(
-        np.empty((count, width)),
-        np.empty((count, m, width)),
-        np.zeros((count, width)),
-        np.zeros(count),
-        np.zeros((count, m)),
+        xp.zeros_like(y.centre),
+        xp.empty_like(y.samples),
+        xp.zeros_like(y.centre),
+        zeros((count,), y.samples),
+        zeros((count, m), y.samples),
     )
     for h in range(config.num_heads):
-        q, k, v = (_part(heads, part, h, d) for part in range(3))
+        q, k, v = (_part(heads, norms, part, h, d) for part in range(3))
         at = f"{where}, head {h}"
         if log_scale is not None:
-            scale = float(np.exp(min(log_scale[h], float(MAX_LOG_SCALE))))
+            scale = math.exp(min(log_scale[h], float(MAX_LOG_SCALE)))
             q = ensemble.inject(unit(ensemble, q, f"{at}, q"), f"{at}, q")
             k = ensemble.inject(unit(ensemble, k, f"{at}, k"), f"{at}, k")
         else:
-            scale = 0.25 / float(np.sqrt(d))
+            scale = 0.25 / math.sqrt(d)
             q = ensemble.inject(q, f"{at}, q")
             k = ensemble.inject(k, f"{at}, k")
         head(ensemble, q, k, v, scale, eta, config.lengths, at, out, slice(h * d, (h + 1) * d))
     return out
 
 
-def _part(heads: Heads, part: int, head: int, d: int) -> Cloud:
+def _part(heads: Heads, norms: Array, part: int, head: int, d: int) -> Cloud:
     width = heads.weight.shape[1]
     rows = slice(part * width + head * d, part * width + (head + 1) * d)
-    return dense(heads.y, heads.weight[rows], heads.bias[rows])
+    return dense(heads.y, heads.weight[rows], heads.bias[rows], norms)
 
 
 def unit(ensemble: Ensemble, x: Cloud, where: str) -> Cloud:
     """x/||x||; J = (I - u u')/||x||. Refuses where ||x|| may come near the floor of 1e-12."""
-    d = x.centre.shape[-1]
-    size = np.sqrt(np.einsum("ln,ln->l", x.centre, x.centre))
+    xp, d = namespace(x.centre), x.centre.shape[-1]
+    size = xp.sqrt(xp.sum(x.centre * x.centre, axis=-1))
     least = size * (1 - 2.0**-30)
     own = l2(x.entry)
     reach = (ensemble.norm(x.samples, x.err, 0) + own) * UP
-    if not (least - reach > 1e-12).all():
+    if not bool(xp.all(least - reach > 1e-12)):
         raise ArithmeticError("a query or key may vanish and cannot be normalised")
     ensemble.keep(where, size=size, norm=reach)
     u = x.centre / size[:, None]
@@ -83,9 +88,10 @@ def unit(ensemble: Ensemble, x: Cloud, where: str) -> Cloud:
     ball = sites.unit_vector(reach / least * UP) + own / least * UP
     g = gamma(d + 12)
     err = (x.err + 8 * g * l2(x.samples)) / least[:, None] * UP
-    along = np.einsum("lmn,ln->lm", x.samples, u)
-    samples = (x.samples - along[..., None] * u[:, None]) / size[:, None, None]
-    return Cloud(u, samples, 2 * g * np.abs(u), ball, err)
+    for part, z in cached(x.samples):
+        z -= xp.matmul(z, u[part, :, None]) * u[part, None]
+        z /= size[part, None, None]
+    return Cloud(u, x.samples, 2 * g * xp.abs(u), ball, err)
 
 
 def head(
@@ -101,59 +107,73 @@ def head(
     columns: slice,
 ) -> None:
     """One head into its columns of `out`; q and k are injected, v is as it left its linear map."""
+    xp = namespace(q.centre)
     r_q, r_k = (ensemble.norm(x.samples, x.err, 0) for x in (q, k))
     r_v = (ensemble.norm(v.samples, v.err, 0) + l2(v.entry)) * UP
     size_q, size_k, size_v = l2(q.centre), l2(k.centre), l2(v.centre)
     ensemble.keep(where, q=q.centre, k=k.centre, v=v.centre, scale=scale, norms=(r_q, r_k, r_v))
     n_q, n_k, n_v = l2(q.samples), l2(k.samples), l2(v.samples)  # (L, R)
+    d = q.centre.shape[-1]
     for length, end in zip(lengths, accumulate(lengths), strict=True):
         rows = slice(end - length, end)
-        d = q.centre.shape[-1]
-        most_k, most_v = size_k[:end].max(), size_v[:end].max()
+        most_k, most_v = xp.max(size_k[:end]), xp.max(size_v[:end])
         logits = scale * (q.centre[rows] @ k.centre[:end].T)
-        if not (logits.max(-1) - logits.min(-1) < 600).all():
+        top = xp.max(logits, axis=-1, keepdims=True)
+        if not bool(xp.all(top - xp.min(logits, axis=-1, keepdims=True) < 600)):
             raise ArithmeticError(f"{where}: logits spread over more than 600")
-        a = np.exp(logits - logits.max(-1, keepdims=True))
-        p = a / a.sum(-1, keepdims=True)
+        a = xp.exp(logits - top)
+        p = a / xp.sum(a, axis=-1, keepdims=True)
         o = p @ v.centre[:end]
         tall = scale * size_q[rows] * most_k * UP  # bounds |logit|
         own = (gamma(d + 8) * tall + 32 * U * (1 + tall)) * UP  # kernel rounding eta_r, (r,)
         wide = gamma(d + 2 * end + 40)
-        reach = scale * (n_q[rows] * most_k + size_q[rows, None] * n_k[:end].max(0)) * UP  # (r, R)
-        err = 32 * wide * reach * most_v + 4 * wide * n_v[:end].max(0) + v.err[:end].max(0)
+        seen_k = xp.max(n_k[:end], axis=0)
+        reach = scale * (n_q[rows] * most_k + size_q[rows, None] * seen_k) * UP  # (r, R)
+        err = 32 * wide * reach * most_v + 4 * wide * xp.max(n_v[:end], axis=0)
+        err = err + xp.max(v.err[:end], axis=0)
         mixed = Mixed(ensemble, q, k, v, scale, p, o, rows, end)
         z = mixed.logits()
         if ensemble.noise.cauchy:
-            lead = np.zeros((length, ensemble.rows, end))
-            lead[:, ensemble.cauchy] = np.swapaxes(z[ensemble.cauchy], 0, 1)
+            lead = zeros((length, ensemble.rows, end), z)
+            lead[:, ensemble.cauchy] = xp.moveaxis(z[ensemble.cauchy], 0, 1)
             dev = ensemble.forms(lead, 8 * wide * reach, rows.start)
         else:
-            around = l2(k.centre[:end] - (p @ k.centre[:end])[:, None])  # (r, n)
+            around = apart(k.centre[:end], p @ k.centre[:end])  # (r, n)
             around += wide * most_k
             spoken = r_k[:end] + (p @ r_k[:end])[:, None]
             dev = scale * (r_q[rows, None] * around + size_q[rows, None] * spoken) * UP
         lin = mixed.linear(z)
-        spread_v = np.stack([l2(v.centre[:end] - row) for row in o])  # (r, n)
+        spread_v = apart(v.centre[:end], o)  # (r, n)
         spread_v += 2 * wide * most_v
-        part = Cloud(o, lin, np.zeros_like(o), np.zeros(length), err * UP)
+        none = zeros((length,), z)
+        part = Cloud(o, lin, xp.zeros_like(o), none, err * UP)
         form = ensemble.norm(lin, part.err, rows.start) + l2(p @ v.entry[:end])
         ensemble.keep(f"{where}, form", form=form)
         b = scale * r_q[rows, None] * r_k[:end] * UP
         cbar, ball = sites.attention(sites.Row(p, dev, eta + own, b, spread_v, r_v[:end], form))
         weight = p * spread_v
         # rounding: the kernel's, the quotient of sums, the values'
-        entry = gamma(2 * end + 12) * (p @ np.abs(v.centre[:end])) + p @ v.entry[:end] * UP
+        entry = gamma(2 * end + 12) * (p @ xp.abs(v.centre[:end])) + p @ v.entry[:end] * UP
         if eta:
             # the last term only keeps the radius above what rounds in the boxes' noise
-            ball = ball + (own * weight.sum(-1) + eta * most_v * 2.0**-26) * UP
+            slack = own * xp.sum(weight, axis=-1) + eta * most_v * 2.0**-26
+            ball = ball + slack * UP
             boxes = Boxes(p, v.centre[:end], spread_v, eta, cbar)
             box_noise(ensemble, part, boxes, f"{where}, kernel", rows.start)
         else:
-            ball = ball + (own[:, None] * weight + cbar * weight).sum(-1) * UP
+            ball = ball + xp.sum(own[:, None] * weight + cbar * weight, axis=-1) * UP
         part = Cloud(o, part.samples, entry * UP, ball * UP, part.err)
         part = ensemble.inject(part, where, rows.start)
         out.centre[rows, columns] = part.centre
         out.samples[rows, :, columns] = part.samples
+
+
+def apart(keys: Array, rows: Array) -> Array:
+    """Not below |key - row|, (n, d) and (r, d) -> (r, n)."""
+    found = zeros((len(rows), len(keys)), keys)
+    for part in pieces(len(rows), math.prod(keys.shape), CACHED):
+        found[part] = l2(keys - rows[part, None])
+    return found
 
 
 @dataclass(frozen=True)
@@ -165,70 +185,71 @@ class Mixed:
     k: Cloud
     v: Cloud
     scale: float
-    p: Floats
-    o: Floats
+    p: Array
+    o: Array
     rows: slice
     end: int
 
-    def logits(self) -> Floats:
+    def logits(self) -> Array:
         """Row-centred deviations of the logits of the drawn samples, (drawn, r, n)."""
-        drawn = self.ensemble.drawn
-        moved_q = np.swapaxes(self.q.samples[self.rows, :drawn], 0, 1)
-        moved_k = np.swapaxes(self.k.samples[: self.end, :drawn], 0, 1)
-        z = moved_q @ self.k.centre[: self.end].T
-        z += self.q.centre[self.rows] @ np.swapaxes(moved_k, 1, 2)
+        drawn, xp = self.ensemble.drawn, namespace(self.p)
+        moved_q = xp.moveaxis(self.q.samples[self.rows, :drawn], 0, 1)
+        moved_k = xp.moveaxis(self.k.samples[: self.end, :drawn], 0, 1)
+        z = xp.matmul(moved_q, self.k.centre[: self.end].T)
+        z += xp.matmul(self.q.centre[self.rows], moved_k.mT)
         z *= self.scale
-        z -= np.einsum("mrn,rn->mr", z, self.p)[..., None]
-        return np.asarray(z)
+        z -= xp.einsum("mrn,rn->mr", z, self.p)[..., None]
+        return z
 
-    def linear(self, z: Floats) -> Floats:
+    def linear(self, z: Array) -> Array:
         """Deviation of the output, (r, R, d); z: `logits`, overwritten."""
-        drawn = self.ensemble.drawn
+        drawn, xp = self.ensemble.drawn, namespace(self.p)
         values = self.v.centre[: self.end]
         z *= self.p
-        lin = z @ values
-        lin += self.p @ np.swapaxes(self.v.samples[: self.end, :drawn], 0, 1)
-        found = np.empty((len(self.p), self.ensemble.rows, values.shape[1]))
-        found[:, :drawn] = np.swapaxes(lin, 0, 1)
+        lin = xp.matmul(z, values)
+        lin += xp.matmul(self.p, xp.moveaxis(self.v.samples[: self.end, :drawn], 0, 1))
+        found = zeros((len(self.p), self.ensemble.rows, values.shape[1]), z)
+        found[:, :drawn] = xp.moveaxis(lin, 0, 1)
         if self.ensemble.split:
             found[:, self.ensemble.own] = self._own()
         return found
 
-    def _own(self) -> Floats:
+    def _own(self) -> Array:
         """The same where only the row's own token moved: its query, key and value."""
-        own, keys = self.ensemble.own, self.k.centre[: self.end]
+        own, keys, xp = self.ensemble.own, self.k.centre[: self.end], namespace(self.p)
         around = self.v.centre[: self.end] - self.o[:, None]  # (r, n, d)
         around *= self.p[..., None]
-        through = np.matmul(keys.T[None], around) * self.scale  # (r, d, d)
-        lin = self.q.samples[self.rows, own] @ through
-        index = np.arange(len(self.p))
+        through = xp.matmul(keys.T[None], around) * self.scale  # (r, d, d)
+        queries, moved_k = self.q.samples[self.rows, own], self.k.samples[self.rows, own]
+        lin = xp.matmul(queries, through)
+        index = xp.arange(len(self.p), device=device(self.p))
         at = index + self.rows.start
         share = self.p[index, at]
-        moved = np.einsum("ld,lmd->lm", self.q.centre[self.rows], self.k.samples[self.rows, own])
-        lin += (self.scale * moved)[..., None] * around[index, at][:, None]
+        moved = xp.matmul(moved_k, self.q.centre[self.rows][..., None])  # (r, m, 1)
+        lin += self.scale * moved * around[index, at][:, None]
         lin += share[:, None, None] * self.v.samples[self.rows, own]
-        return np.asarray(lin)
+        return lin
 
 
 @dataclass(frozen=True)
 class Boxes:
     """Per row and key a box of half width (eta + cbar) p_j along v_j - o; spread: |v_j - o|."""
 
-    p: Floats
-    values: Floats
-    spread: Floats
+    p: Array
+    values: Array
+    spread: Array
     eta: float
-    cbar: Floats
+    cbar: Array
 
 
 def box_noise(ensemble: Ensemble, part: Cloud, boxes: Boxes, where: str, first: int) -> None:
     """Noise of the boxes into the samples of some rows, in place."""
-    p, values = boxes.p, boxes.values
+    values, p, spread = boxes.values, host(boxes.p), host(boxes.spread)
     kernel = np.full(p.shape, boxes.eta)
-    radius = ensemble.ledger.radius(where, kernel, boxes.cbar, np.zeros_like(p))
+    radius = ensemble.ledger.radius(where, kernel, host(boxes.cbar), np.zeros_like(p))
     n = p.shape[1]
     most = l2(values).max()
-    tall = np.maximum(boxes.spread, most * 2.0**-8)
+    tall = np.maximum(spread, float(most) * 2.0**-8)
     t = radius * p * tall  # about the box's size in l2; any t > 0 would do
     weight = np.sqrt(radius * p / tall)
     place = ensemble.next_place()
@@ -236,8 +257,10 @@ def box_noise(ensemble: Ensemble, part: Cloud, boxes: Boxes, where: str, first: 
         noise = ensemble.noise.draw(place, first + row, n, n)
         noise[ensemble.gauss] *= weight[row]
         noise[ensemble.cauchy] *= radius[row] * p[row]
-        moved = noise @ values - noise.sum(-1, keepdims=True) * part.centre[row]
-        ensemble.put(part.samples[row], moved)
-        lost = gamma(8 * n + 60) * np.abs(noise).sum(-1) * 2 * most * UP
+        drawn = moved(noise, values)
+        xp = namespace(values)
+        shift = drawn @ values - xp.sum(drawn, axis=-1, keepdims=True) * part.centre[row]
+        ensemble.put(part.samples[row], shift)
+        lost = gamma(8 * n + 60) * xp.sum(xp.abs(drawn), axis=-1) * 2 * most * UP
         part.err[row] += ensemble.like_rows(lost)
     ensemble.count_groups(t.sum(-1) + LEAST, first)

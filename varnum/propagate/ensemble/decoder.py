@@ -149,7 +149,7 @@ class Decoder:
         q, k, v = (dense(y, weight[part], bias[part]) for part in range(3))
         q = self.ensemble.inject(q, f"{name}, q")
         k = self.ensemble.inject(k, f"{name}, k")
-        out = bare(self.ensemble, np.empty((count, width)), np.zeros((count, width)))
+        out = bare(self.ensemble, np.zeros((count, width)), np.zeros((count, width)))
         scale, all_columns = 1 / float(np.sqrt(width)), slice(0, width)
         head(self.ensemble, q, k, v, scale, 0.0, (count,), name, out, all_columns)
         proj = self.w(f"{name}.proj_out.weight")[:, :, 0, 0]

@@ -22,6 +22,7 @@ from varnum.outward import at_least, at_most, float_up
 from varnum.propagate.ensemble import given as g
 from varnum.propagate.ensemble.chosen import Chosen, certified, checked_chosen
 from varnum.propagate.ensemble.embeddings import conditions, embedded, latent
+from varnum.propagate.ensemble.engine import NUMPY, Engine, assumptions
 from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.picture import Image, Picture, check_memory, unit_image
 from varnum.propagate.ensemble.protocol import Accepted, Plan, Start, certify, estimate_bound
@@ -34,10 +35,7 @@ SAMPLES = 32
 KERNEL_PLAN = (128, 256)  # Gauss and Cauchy samples where kernels err
 FLOOR = 2.0**-20  # of the pilot's supremum: the least radius there, so that Theta stays small
 SEARCHES = 3  # certificates that a search for the largest kernel error may draw
-ASSUMPTIONS = (
-    "exp within 4 units in the last place; float64 products are sums of products, not emulated; "
-    "NumPy's Philox-4x64 generator taken as random"
-)
+ASSUMPTIONS = assumptions(NUMPY)
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,6 +65,8 @@ class RunError(Value):
     reason: str = ""
     commitments: tuple[str, ...] = ()
     chosen: tuple[Chosen, ...] = ()
+    bounds_on: str = NUMPY.said()
+    assumptions: str = ASSUMPTIONS
     centre: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
     bound: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
     image: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
@@ -113,7 +113,8 @@ class RunError(Value):
             "kernel_error": None if self.kernel_error is None else float_up(self.kernel_error),
             "tokens_certain": self.tokens_certain,
             "tokens": self.tokens,
-            "assumptions": ASSUMPTIONS,
+            "bounds_on": self.bounds_on,
+            "assumptions": self.assumptions,
             "sentence": self.sentence() if self.verdict == "proved" else "",
             "commitments": list(self.commitments),
             "chosen": [logit.to_dict() for logit in self.chosen],
@@ -149,7 +150,7 @@ class RunError(Value):
             f"tokens certain     {self.tokens_certain} of {self.tokens} ({percent} %)",
             f"assurance          {self.assurance}",
             filled(f"                   {self.sentence()}", indent=" " * 19),
-            filled(f"assumed            {ASSUMPTIONS}", indent=" " * 19),
+            filled(f"assumed            {self.assumptions}", indent=" " * 19),
         ]
         return "\n".join(lines)
 
@@ -168,6 +169,7 @@ def error_of(
     chosen: Any = None,
     samples: int = SAMPLES,
     chance: str | Fraction = "1e-6",
+    bounds_on: str = "numpy",
     say: Callable[[str], None] = lambda _: None,
 ) -> RunError:
     """How far logits are from those of the exact model on the same weights and tokens.
@@ -181,8 +183,9 @@ def error_of(
     (claim ensemble-reverse), at no further chance. samples: of the ensemble, even; more make a
     tighter bound and more work. chance: that a false bound is printed, over the draws; images take
     half of it. image (B, 3, h, w) in [0, 1], of any implementation's
-    decoder on these tokens, is bounded too; decode: without one, the float64 run's. Raises
-    InputError. Claim ensemble-run.
+    decoder on these tokens, is bounded too; decode: without one, the float64 run's. bounds_on:
+    what computes the ensembles of the logits, numpy, torch (its CPU), cuda or cuda:N; images and
+    chosen logits are NumPy's. Raises InputError, MissingExtra. Claim ensemble-run.
 
     >>> from varnum.model.config import VaeConfig, VarConfig
     >>> from varnum.model.random_weights import random_model
@@ -196,6 +199,7 @@ def error_of(
     varnum.errors.InputError: samples: 5 is odd; allowed are even numbers from 4 to 4096
     """
     g.checked_model(model)
+    engine = Engine(bounds_on)
     plan = Plan(gauss=g.checked_samples(samples))
     total = g.checked_chance(chance)
     wanted = checked_chosen(model, chosen)
@@ -222,7 +226,8 @@ def error_of(
             x, error = embedded(model, label_of[row], sequence)
             vectors = conditions(model, label_of[row])
             start = Start(
-                model.var_weights, model.var, x, error, vectors, margins=margins, taped=bool(wanted)
+                model.var_weights, model.var, x, error, vectors,
+                margins=margins, taped=bool(wanted), engine=engine,
             )  # fmt: skip
             part = replace(plan, chance=total / len(ids) / (2 if decode else 1))
             found = _one(start, part, eps, target, say)
@@ -239,7 +244,10 @@ def error_of(
                     return _refused(model, Unknown(f"image: {drawn.reason}"), total, plan)
                 answers[-1] = replace(answers[-1], picture=drawn)
                 images.append(unit_image(drawn.end, model.vae))
-        answer = replace(_answer(model, answers, given, total, plan), chosen=tuple(sharp))
+        answer = replace(
+            _answer(model, answers, given, total, plan), chosen=tuple(sharp),
+            bounds_on=engine.said(), assumptions=assumptions(engine),
+        )  # fmt: skip
         return _with_image(answer, images, shown) if decode else answer
 
 

@@ -1,44 +1,45 @@
-"""Largest eigenvalues, verified: a guess by powers, then a Cholesky factor that must exist."""
+"""Spectral norms, verified: squares of squares, their rounding carried along."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
 from varnum.floats.rounding import gamma
-from varnum.propagate.forms import Floats
+from varnum.model.backend import namespace
+from varnum.propagate.ensemble.engine import square_sum
 
-_POWERS = 6
+_SQUARINGS = 5
 _TINY = 1e-150
+_U = 2.0**-53
 
 
-def largest_eigenvalue(gram: Floats) -> Floats:
-    """Upper bound of lambda_max of symmetric nonnegative definite (..., n, n); inf where unproved.
+def largest_eigenvalue(gram: Any) -> Any:
+    """Upper bound of the spectral norm of (..., n, n), any matrix; inf where there is none.
 
-    The guess (tr G^(2^j))^(2^-j) is above it in exact arithmetic. If Cholesky of fl(mu I - G) ends,
-    lambda_max(G) <= mu (1 + 2u + n gamma_{n+1}/(1 - gamma_{n+1})) (Rump, Verification methods).
+    |P|^2 = |P P'| <= |fl(P P')| + gamma_n |P|_F^2, so fl(P P')/t takes the place of P, and the last
+    one is bounded by its Frobenius norm: above |G| by n^(1/64) at most. Claim ensemble-norms.
     """
-    size = gram.shape[-1]
-    scale = np.trace(gram, axis1=-2, axis2=-1)
-    scale = np.where(scale > _TINY, scale, _TINY)
+    xp, size = namespace(gram), gram.shape[-1]
+    lost, up = gamma(size + 8), 1 + 2 * gamma(size * size + 16)
+    trace = xp.linalg.trace(gram)
+    scale = xp.where(trace > _TINY, trace, _TINY)
     power = gram / scale[..., None, None]
-    logs = np.zeros(scale.shape)
-    for step in range(1, _POWERS + 1):
-        power = power @ power
-        trace = np.maximum(np.trace(power, axis1=-2, axis2=-1), 1e-290)
+    frobenius = xp.sqrt(square_sum(_flat(power))) * up
+    kept = []
+    for _ in range(_SQUARINGS):
+        power = xp.matmul(power, power.mT)
+        trace = xp.linalg.trace(power)
+        trace = xp.where(trace > 1e-290, trace, 1e-290)
         power = power / trace[..., None, None]
-        logs += np.log(trace) / 2.0**step
-    mu = scale * np.exp(logs) * (1 + 2.0**-20) + _TINY
-    return _verified(gram, mu, size)
+        kept.append((frobenius, trace))
+        frobenius = xp.sqrt(square_sum(_flat(power))) * up
+    bound = frobenius
+    for before, trace in reversed(kept):
+        above = trace * (bound + 2 * _U * frobenius) + lost * before * before
+        bound, frobenius = xp.sqrt(above * up + 1e-280), before
+    top = scale * (bound + 2 * _U * frobenius) * up + _TINY
+    return xp.where(xp.isfinite(top), top, float("inf"))
 
 
-def _verified(gram: Floats, mu: Floats, size: int) -> Floats:
-    shifted = -gram
-    index = np.arange(size)
-    shifted[..., index, index] += mu[..., None]
-    try:
-        np.linalg.cholesky(shifted)  # raises where one of them has none
-    except np.linalg.LinAlgError:
-        return np.full(mu.shape, np.inf)
-    lost = gamma(size + 1)
-    top = mu * (1 + 4 * size * lost + 2.0**-40)
-    return np.where(np.isfinite(gram).all((-2, -1)) & np.isfinite(mu), top, np.inf)
+def _flat(x: Any) -> Any:
+    return x.reshape((*x.shape[:-2], -1))

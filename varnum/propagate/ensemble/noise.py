@@ -28,12 +28,16 @@ class Noise:
 
         Gauss: independent N(0, 1). Cauchy: the normals of each group over one |N| of its own.
         """
-        bits = np.random.Philox(key=self._key, counter=[0, 0, token, place])
+        return self.block(place, token, 1, width, parts)[0]
+
+    def block(self, place: int, first: int, count: int, width: int, parts: int) -> Floats:
+        """`count` tokens at once, (count, samples, width): one stream, which starts at `first`."""
+        bits = np.random.Philox(key=self._key, counter=[0, 0, first, place])
         generator = np.random.Generator(bits)
-        normal = generator.standard_normal((self.gauss + self.cauchy, width))
+        normal = generator.standard_normal((count, self.gauss + self.cauchy, width))
         if self.cauchy:
-            below = denominators(generator, (self.cauchy, parts))
-            normal[self.gauss :] /= np.repeat(below, width // parts, axis=1)
+            below = denominators(generator, (count, self.cauchy, parts))
+            normal[:, self.gauss :] /= np.repeat(below, width // parts, axis=-1)
         return normal
 
 

@@ -6,23 +6,25 @@ claim ensemble-sites; gamma counts are generous, exact ones would change nothing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from array_api_compat import device
 
 from varnum.floats.rounding import gamma
+from varnum.model.backend import namespace
 from varnum.model.config import VarConfig
 from varnum.propagate.ensemble import sites
 from varnum.propagate.ensemble.cloud import Cloud, Ensemble, U, l2
 from varnum.propagate.ensemble.cloud_attention import Heads, attention
 from varnum.propagate.ensemble.dense import dense, joined, spread
+from varnum.propagate.ensemble.engine import NUMPY, Array, Engine, cached, host, pieces
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.ensemble.smooth_activations import SLOPE_ERROR, gelu
-from varnum.propagate.forms import Floats
 
-Vector = tuple[Floats, Floats]
+Vector = tuple[Array, Array]
 _CHUNK = 2**24  # numbers of a temporary
 
 
@@ -33,9 +35,15 @@ class Logits:
     apart: bound of the deviation of (logit - the token's largest logit), where it was asked for.
     """
 
-    centre: Floats
-    bound: Floats
-    apart: Floats | None = None
+    centre: Array
+    bound: Array
+    apart: Array | None = None
+
+
+def hosted(end: Logits) -> Logits:
+    """In NumPy."""
+    apart = None if end.apart is None else host(end.apart)
+    return Logits(host(end.centre), host(end.bound), apart)
 
 
 class Clouds:
@@ -48,15 +56,16 @@ class Clouds:
         ensemble: Ensemble,
         eta: float = 0.0,
         margins: bool = False,
+        engine: Engine = NUMPY,
     ) -> None:
         self.weights, self.config, self.ensemble, self.eta = weights, config, ensemble, eta
-        self.margins = margins
+        self.margins, self.engine = margins, engine
         self.place = ""
-        self.reach: Floats = np.zeros(0)  # sup of the last LayerNorm's output deviation
+        self.reach: Array = None  # sup of the last LayerNorm's output deviation
 
-    def w(self, name: str) -> Floats:
-        """A weight in float64; float32 and float16 widen exactly."""
-        return np.asarray(self.weights[name], dtype=np.float64)
+    def w(self, name: str) -> Array:
+        """A weight in float64, made when it is asked for."""
+        return self.engine.array(self.weights[name])
 
     def layer_norm(self, x: Cloud, place: str) -> Cloud:
         """LayerNorm of each token; a supremum of its output's deviation is kept for `modulate`."""
@@ -67,46 +76,48 @@ class Clouds:
     def modulate(self, x: Cloud, scale: Vector, shift: Vector) -> Cloud:
         """J = diag(1 + scale); a place with its own group."""
         (sc, dsc), (sh, dsh) = scale, shift
+        xp = namespace(x.centre)
         factor = 1 + sc
-        size = np.abs(factor)
+        size, large = xp.abs(factor), xp.abs(x.centre)
         centre = x.centre * factor + sh
-        entry = gamma(4) * (np.abs(x.centre) * size + np.abs(sh)) + size * x.entry
-        entry = (entry + dsc * (np.abs(x.centre) + x.entry) + dsh) * UP
-        most = size.max() * UP
-        ball = (most * x.ball + dsc.max() * self.reach) * UP
+        entry = gamma(4) * (large * size + xp.abs(sh)) + size * x.entry
+        entry = (entry + dsc * (large + x.entry) + dsh) * UP
+        most = xp.max(size) * UP
+        ball = (most * x.ball + xp.max(dsc) * self.reach) * UP
         err = most * x.err
-        samples = x.samples
-        for t in range(len(centre)):
-            samples[t] *= factor
-            err[t] += 4 * U * l2(samples[t])
+        for part, z in cached(x.samples):
+            z *= factor
+            err[part] += 4 * U * l2(z)
         return self.ensemble.inject(
-            Cloud(centre, samples, entry, ball, err), f"{self.place}, modulated"
+            Cloud(centre, x.samples, entry, ball, err), f"{self.place}, modulated"
         )
 
     def gate(self, x: Cloud, gamma: Vector) -> Cloud:
         """J = diag(gamma)."""
         value, off = gamma
-        size = np.abs(value)
+        xp = namespace(x.centre)
+        size = xp.abs(value)
+        most, lost = xp.max(size), xp.max(off)
         centre = x.centre * value
-        ball = size.max() * x.ball * UP
-        if off.max() > 0:
+        ball = most * x.ball * UP
+        if float(lost) > 0:
             reach = self.ensemble.norm(x.samples, x.err, 0)
-            ball = (ball + off.max() * (reach + x.ball)) * UP
-        entry = size * x.entry + 2 * U * np.abs(centre) + off * (np.abs(x.centre) + x.entry)
-        err = size.max() * x.err * UP
-        for t in range(len(centre)):
-            x.samples[t] *= value
-            err[t] += 2 * U * l2(x.samples[t])
+            ball = (ball + lost * (reach + x.ball)) * UP
+        entry = size * x.entry + 2 * U * xp.abs(centre) + off * (xp.abs(x.centre) + x.entry)
+        err = most * x.err * UP
+        for part, z in cached(x.samples):
+            z *= value
+            err[part] += 2 * U * l2(z)
         return Cloud(centre, x.samples, entry * UP, ball, err)
 
     def add(self, x: Cloud, y: Cloud) -> Cloud:
         """J = I; a place with its own group."""
         centre = x.centre + y.centre
-        entry = (x.entry + y.entry + 2 * U * np.abs(centre)) * UP
+        entry = (x.entry + y.entry + 2 * U * namespace(centre).abs(centre)) * UP
         err = x.err + y.err
-        for t in range(len(centre)):
-            y.samples[t] += x.samples[t]
-            err[t] += 2 * U * l2(y.samples[t])
+        for part, z, skip in cached(y.samples, x.samples):
+            z += skip
+            err[part] += 2 * U * l2(z)
         return self.ensemble.inject(
             Cloud(centre, y.samples, entry, (x.ball + y.ball) * UP, err * UP),
             f"after {self.place}",
@@ -119,41 +130,40 @@ class Clouds:
             return self._logits(x, weight, bias)
         return dense(x, weight, bias)
 
-    def _logits(self, x: Cloud, weight: Floats, bias: Floats) -> Logits:
+    def _logits(self, x: Cloud, weight: Array, bias: Array) -> Logits:
+        xp = namespace(x.samples)
         count, m, width = x.samples.shape
         self.ensemble.keep("head", x=x.centre)
         values = x.centre @ weight.T + bias
-        size = np.abs(weight)
-        entry = gamma(width + 2) * (np.abs(x.centre) @ size.T + np.abs(bias)) * UP
-        rows = np.sqrt((weight**2).sum(1)).max() * UP
-        bound = np.empty_like(values)
-        best = values.argmax(-1)  # of the float run: no noise in it, so the forms are fixed
-        apart = np.empty_like(values) if self.margins else None
-        step = max(1, _CHUNK // (m * len(weight)))
-        for first in range(0, count, step):
-            part = x.samples[first : first + step]
-            fuzz = gamma(width + 2) * rows * l2(part)
-            moved = (part.reshape(-1, width) @ weight.T).reshape(len(part), m, -1)
-            bound[first : first + step] = self.ensemble.forms(moved, fuzz, first)
+        entry = gamma(width + 2) * (xp.abs(x.centre) @ xp.abs(weight).T + xp.abs(bias)) * UP
+        rows = longest(weight)
+        bound = xp.empty_like(values)
+        best = xp.argmax(values, axis=-1)  # of the float run: no noise in it, the forms are fixed
+        index = xp.arange(count, device=device(values))
+        apart = xp.empty_like(values) if self.margins else None
+        for part in pieces(count, m * len(weight), _CHUNK):
+            z, first = x.samples[part], part.start
+            fuzz = gamma(width + 2) * rows * l2(z)
+            moved = (z.reshape((-1, width)) @ weight.T).reshape((len(z), m, -1))
+            bound[part] = self.ensemble.forms(moved, fuzz, first)
             if apart is not None:
-                at = best[first : first + step, None, None]
-                moved -= np.take_along_axis(moved, at, -1)
-                apart[first : first + step] = self.ensemble.forms(moved, 3 * fuzz, first)
+                moved -= moved[index[: len(z)], :, best[part]][..., None]
+                apart[part] = self.ensemble.forms(moved, 3 * fuzz, first)
         if apart is not None:
-            apart += entry + np.take_along_axis(entry, best[:, None], -1)
-        return Logits(values, (bound + entry) * UP, None if apart is None else apart * UP)
+            apart = (apart + entry + entry[index, best][:, None]) * UP
+        return Logits(values, (bound + entry) * UP, apart)
 
     def project(self, y: Cloud, block: int) -> Heads:
         """The heads are made one after the other, when they are attended to."""
         name = f"blocks.{block}.attn"
         bias = [self.w(f"{name}.{key}") for key in ("q_bias", "zero_k_bias", "v_bias")]
-        return Heads(y, self.w(f"{name}.mat_qkv.weight"), np.concatenate(bias))
+        return Heads(y, self.w(f"{name}.mat_qkv.weight"), namespace(bias[0]).concat(bias))
 
     def attention(self, heads: Heads, block: int) -> Cloud:
         """All heads side by side."""
         log_scale = None
         if self.config.attn_l2_norm:
-            log_scale = self.w(f"blocks.{block}.attn.scale_mul_1H11").reshape(-1)
+            log_scale = host(self.w(f"blocks.{block}.attn.scale_mul_1H11")).reshape(-1)
         return attention(self.ensemble, heads, self.config, log_scale, self.eta, f"blocks.{block}")
 
     def mlp(self, x: Cloud, block: int) -> Cloud:
@@ -161,83 +171,89 @@ class Clouds:
         name = f"blocks.{block}.ffn"
         w1, b1 = self.w(f"{name}.fc1.weight"), self.w(f"{name}.fc1.bias")
         w2, b2 = self.w(f"{name}.fc2.weight"), self.w(f"{name}.fc2.bias")
-        size, rows = spread(w1), np.sqrt((w1**2).sum(1)).max() * UP
+        xp, size, rows = namespace(w1), spread(w1), longest(w1)
         count, m, width = x.samples.shape
-        step = max(1, _CHUNK // (m * len(w1)))
         parts = []
-        for first in range(0, count, step):
-            piece = slice(first, first + step)
-            z = x.samples[piece]
+        for piece in pieces(count, m * len(w1), _CHUNK):
+            z, first = x.samples[piece], piece.start
             h0 = x.centre[piece] @ w1.T + b1
-            off = gamma(width + 2) * (np.abs(x.centre[piece]) @ np.abs(w1).T + np.abs(b1)) * UP
+            off = gamma(width + 2) * (xp.abs(x.centre[piece]) @ xp.abs(w1).T + xp.abs(b1)) * UP
             norms = l2(z)
-            inner = (z.reshape(-1, width) @ w1.T).reshape(len(z), m, -1)
+            inner = (z.reshape((-1, width)) @ w1.T).reshape((len(z), m, -1))
             reach = self.ensemble.forms(inner, gamma(width + 2) * rows * norms, first)
             f = gelu(h0)
             self.ensemble.keep(f"blocks.{block}, GELU", slope=f.slope)
             moved = (reach + off) * UP
             bent = sites.bent(f.second, moved, sites.GELU_SECOND, sites.GELU_THIRD)
-            entry = (f.error + (np.abs(f.slope) + SLOPE_ERROR) * off) * UP
+            entry = (f.error + (xp.abs(f.slope) + SLOPE_ERROR) * off) * UP
             err = 1.2 * gamma(width + 4) * size * norms
-            for t in range(len(z)):
-                err[t] += SLOPE_ERROR * l2(inner[t])
-                inner[t] *= f.slope[t]
+            for part, bowed in cached(inner):
+                err[part] += SLOPE_ERROR * l2(bowed)
+                bowed *= f.slope[part, None]
             hidden = Cloud(f.value, inner, entry, l2(bent), err)
             hidden = self.ensemble.inject(hidden, f"blocks.{block}, GELU", first)
             parts.append(dense(hidden, w2, b2))
         return joined(parts)
 
 
+def longest(weight: Array) -> Array:
+    """Not below the largest norm of a row."""
+    xp = namespace(weight)
+    return xp.sqrt(xp.max(xp.sum(weight * weight, axis=1))) * UP
+
+
 def layer_norm(
     ensemble: Ensemble, x: Cloud, eps: float, place: str, parts: int = 1
-) -> tuple[Cloud, Floats]:
+) -> tuple[Cloud, Array]:
     """(x - mean)/s per token, s^2 the variance and eps; and a supremum of its deviation (L,).
 
     J = (I - c0 c0'/(C s^2))/s on centred deviations; tau and nu of `sites.normalised`. parts, a
     divisor of the width: the centre's sums go part by part, so that long ones round less.
     """
-    width = x.centre.shape[-1]
+    xp, width = namespace(x.centre), x.centre.shape[-1]
     g = gamma(2 * (width // parts + parts) + 24)
     mean = _mean(x.centre, parts)
     c0 = x.centre - mean
     s2 = _mean(c0 * c0, parts) + eps
-    s = np.sqrt(s2)
+    s = xp.sqrt(s2)
     y = c0 / s
-    off = np.abs(x.centre).mean(-1, keepdims=True) / s  # the mean's rounding, in units of s
-    if not (np.isfinite(off).all() and (g * (1 + off) < 2.0**-33).all()):
+    # the mean's rounding, in units of s
+    off = xp.sum(xp.abs(x.centre), axis=-1, keepdims=True) / width / s
+    if not (bool(xp.all(xp.isfinite(off))) and bool(xp.all(g * (1 + off) < 2.0**-33))):
         raise ArithmeticError(f"{place}: LayerNorm loses all digits here")
     norm = ensemble.norm(x.samples, x.err, 0)
     ensemble.keep(place, y=y, s=s[:, 0], off=off[:, 0], norm=norm)
-    ratio = norm / (s[:, 0] * np.sqrt(width)) * UP  # sqrt beta
+    root = math.sqrt(width) * UP
+    ratio = norm / (s[:, 0] * math.sqrt(width)) * UP  # sqrt beta
     a = ratio
     if ensemble.noise.cauchy:
-        a = np.minimum(a, _alpha(ensemble, x, y, s, g, off))
-    tau, nu = sites.normalised(a, ratio**2 * UP)
-    root = np.sqrt(width) * UP
+        a = xp.minimum(a, _alpha(ensemble, x, y, s, g, off))
+    tau, nu = sites.normalised(a, ratio * ratio * UP)
     ball = root * (tau + ratio * nu) * UP
     reach = root * (ratio * (1 + nu) + tau + a * nu) * UP
-    samples = np.empty_like(x.samples)
-    err = np.empty_like(x.err)
+    samples = xp.empty_like(x.samples)
+    err = xp.empty_like(x.err)
     long = gamma(2 * width + 24)
-    for t in range(len(c0)):
-        z = x.samples[t]  # (M, C)
-        err[t] = 8 * long * (1 + off[t]) * l2(z) / s[t] * UP
-        z = z - z.mean(-1, keepdims=True)
-        along = (z @ y[t]) / width
-        samples[t] = (z - along[:, None] * y[t]) / s[t]
-    entry = g * (off + np.abs(y) * (3 + 2 * off)) * UP
+    for part, z in cached(x.samples):  # (l, R, C)
+        err[part] = 8 * long * (1 + off[part]) * l2(z) / s[part] * UP
+        moved = samples[part]
+        moved[...] = z - xp.sum(z, axis=-1, keepdims=True) / width
+        moved -= xp.matmul(moved, y[part, :, None]) / width * y[part, None]
+        moved /= s[part, None]
+    entry = g * (off + xp.abs(y) * (3 + 2 * off)) * UP
     return Cloud(y, samples, entry, ball, err), reach
 
 
-def _mean(x: Floats, parts: int) -> Floats:
+def _mean(x: Array, parts: int) -> Array:
     """Over the last axis, of size n: n/parts + parts - 1 additions one after the other, at most."""
-    sums = x.reshape(*x.shape[:-1], parts, -1).sum(-1)
-    return np.asarray(sums.sum(-1, keepdims=True) / x.shape[-1])
+    xp = namespace(x)
+    sums = xp.sum(x.reshape((*x.shape[:-1], parts, -1)), axis=-1)
+    return xp.sum(sums, axis=-1, keepdims=True) / x.shape[-1]
 
 
-def _alpha(ensemble: Ensemble, x: Cloud, y: Floats, s: Floats, g: float, off: Floats) -> Floats:
+def _alpha(ensemble: Ensemble, x: Cloud, y: Array, s: Array, g: float, off: Array) -> Array:
     """sup |c0.delta|/(C s^2) as a linear form."""
     width = y.shape[-1]
-    value = np.einsum("lmc,lc->lm", x.samples, y)[..., None] / (width * s[:, :, None])
-    size = np.stack([l2(z) for z in x.samples]) / (s * np.sqrt(width))
+    value = namespace(y).matmul(x.samples, y[..., None]) / (width * s[:, :, None])
+    size = l2(x.samples) / (s * math.sqrt(width))
     return ensemble.forms(value, 8 * g * (1 + off) * size, 0)[:, 0] * (1 + 8 * g)

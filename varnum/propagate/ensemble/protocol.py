@@ -19,8 +19,9 @@ import numpy as np
 from varnum.model.config import VarConfig
 from varnum.model.walk import walk
 from varnum.propagate.ensemble.cloud import Cloud, Ensemble, Fixed, Pilot, Refused
+from varnum.propagate.ensemble.engine import NUMPY, Engine, zeros
 from varnum.propagate.ensemble.noise import Noise
-from varnum.propagate.ensemble.ops import Clouds, Logits, Vector
+from varnum.propagate.ensemble.ops import Clouds, Logits, Vector, hosted
 from varnum.propagate.forms import Floats
 from varnum.verdict import Unknown
 
@@ -57,6 +58,7 @@ class Start:
     eta: float = 0.0
     margins: bool = False
     taped: bool = False  # keep what a backward pass needs
+    engine: Engine = NUMPY
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -68,16 +70,19 @@ class Start:
         if self.taped and ensemble.ledger.certifies:
             ensemble.tape = {}
         count, width = self.x.shape
-        cloud = Cloud(
-            self.x,
-            np.zeros((count, ensemble.rows, width)),
-            self.x_error,
-            np.zeros(count),
-            np.zeros((count, ensemble.rows)),
-        )
-        ops = Clouds(self.weights, self.config, ensemble, self.eta, self.margins)
-        end: Logits = walk(ops, ensemble.inject(cloud, "embeddings"), self.conditions)
-        return end
+        here = self.engine.array
+        with self.engine.guarded():
+            x = here(self.x)
+            cloud = Cloud(
+                x,
+                zeros((count, ensemble.rows, width), x),
+                here(self.x_error),
+                zeros((count,), x),
+                zeros((count, ensemble.rows), x),
+            )
+            ops = Clouds(self.weights, self.config, ensemble, self.eta, self.margins, self.engine)
+            vectors = [[tuple(here(v) for v in pair) for pair in six] for six in self.conditions]
+            return hosted(walk(ops, ensemble.inject(cloud, "embeddings"), vectors))
 
     def estimated_forms(self) -> int:
         """Forms of the walk, about: logits, hidden units, attention logits, norms."""
@@ -89,7 +94,7 @@ class Start:
     def fixed(self) -> tuple[str, Mapping[str, Any], list[Floats]]:
         """What the commitment hashes: sizes, weights, arrays."""
         vectors = [part for block in self.conditions for pair in block for part in pair]
-        named = repr((self.config, self.eta, self.margins))
+        named = repr((self.config, self.eta, self.margins, self.engine))
         return named, self.weights, [self.x, self.x_error, *vectors]
 
 
