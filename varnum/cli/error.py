@@ -77,6 +77,10 @@ def error(
     samples: Annotated[
         int, typer.Option(help="Size of the ensemble, even: more is tighter and slower.")
     ] = 32,
+    bounds_on: Annotated[
+        str,
+        typer.Option("--bounds-on", help="What computes the bound: numpy, torch, cuda, cuda:N."),
+    ] = "numpy",
     chance: Annotated[
         str, typer.Option(help="Chance of printing a false bound, over the tool's own draws.")
     ] = "1e-6",
@@ -157,7 +161,7 @@ def error(
 
         _over(
             model, prompts, labels, judged if runs else None, within, share, skip, confidence,
-            samples, as_json,
+            samples, bounds_on, as_json,
         )  # fmt: skip
     if within is not None or share is not None or skip:
         raise InputError("--within, --share, --skip: only with --prompts")
@@ -186,11 +190,12 @@ def error(
             error_of(
                 model, chosen, forced, given, image=shown, decode=decode,
                 kernel_error=kernel_error, model_error=model_error, margins=margins,
-                chosen=_chosen(logit), samples=samples, chance=chance, say=say,
+                chosen=_chosen(logit), samples=samples, chance=chance, bounds_on=bounds_on, say=say,
             )
             if cfg is None
             else guided_error_of(
-                model, chosen, forced, given, cfg=cfg, samples=samples, chance=chance, say=say
+                model, chosen, forced, given, cfg=cfg, samples=samples, chance=chance,
+                bounds_on=bounds_on, say=say,
             )
         )  # fmt: skip
     if found.exit_code == 0 and (out is not None or record is not None):
@@ -228,6 +233,7 @@ def _over(
     skip: int,
     confidence: str,
     samples: int,
+    bounds_on: str,
     as_json: bool,
 ) -> None:
     """Of inputs drawn at random; ends the command."""
@@ -240,7 +246,7 @@ def _over(
     with progress() as say:
         found = error_over(
             model, prompts, labels=names, run=run, within=within, share=share, skip=skip,
-            confidence=confidence, samples=samples, say=say,
+            confidence=confidence, samples=samples, bounds_on=bounds_on, say=say,
         )  # fmt: skip
     if as_json:
         print_document(found.to_dict())

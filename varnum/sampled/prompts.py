@@ -23,6 +23,7 @@ from varnum.floats.guard import certifying
 from varnum.model.backend import Backend
 from varnum.model.generate import Model, Settings, generate
 from varnum.outward import at_most, float_down, float_up
+from varnum.propagate.ensemble.engine import Engine, assumptions
 from varnum.propagate.ensemble.error import ASSUMPTIONS, SAMPLES, RunError, error_of
 from varnum.propagate.ensemble.given import checked_model
 from varnum.sampled.mean import mean_above
@@ -53,6 +54,7 @@ class OverPrompts(Value):
     stopped: bool
     distance: float | None
     bounds: tuple[float, ...]
+    assumptions: str = ASSUMPTIONS
 
     @property
     def verdict(self) -> str:
@@ -90,7 +92,8 @@ class OverPrompts(Value):
             "law": self.law, "prompts": self.prompts, "refused": self.refused,
             "confidence": float_up(self.confidence), "error_above": self.error_above,
             "share": self.share, "stopped": self.stopped, "distance": self.distance,
-            "bounds": list(self.bounds), "assumptions": ASSUMPTIONS, "sentence": self.sentence(),
+            "bounds": list(self.bounds), "assumptions": self.assumptions,
+            "sentence": self.sentence(),
         }  # fmt: skip
         document: dict[str, Any] = plain(
             envelope(
@@ -111,7 +114,7 @@ class OverPrompts(Value):
             )
         lines += [
             filled(f"inputs              {self.sentence()}", indent=" " * 20),
-            filled(f"assumed             {ASSUMPTIONS}", indent=" " * 20),
+            filled(f"assumed             {self.assumptions}", indent=" " * 20),
         ]
         return "\n".join(lines)
 
@@ -127,6 +130,7 @@ def error_over(
     skip: int = 0,
     confidence: str | Fraction = "1e-6",
     samples: int = SAMPLES,
+    bounds_on: str = "numpy",
     say: Callable[[str], None] = lambda _: None,
 ) -> OverPrompts:
     """How large the error is for most inputs of a law, from `prompts` of them.
@@ -167,7 +171,7 @@ def error_over(
     bounds, parted, stopped = [], [], False
     for i in range(prompts):
         say(f"input {i + 1} of {prompts}")
-        found, apart = _one(model, names, run, samples, delta)
+        found, apart = _one(model, names, run, samples, delta, bounds_on)
         bounds.append(found)
         parted.append(apart)
         bad = sum(b > limit for b in bounds) if limit is not None else 0
@@ -188,6 +192,7 @@ def error_over(
         if run is None or goal is not None
         else float_up(min(Fraction(1), mean_above(parted, delta / 2) + delta + _draws(model))),
         bounds=tuple(bounds),
+        assumptions=assumptions(Engine(bounds_on)),
     )
 
 
@@ -227,7 +232,12 @@ def _inside(value: str | Fraction, name: str, most: Fraction) -> Fraction:
 
 
 def _one(
-    model: Model, labels: list[int], run: Run | None, samples: int, chance: Fraction
+    model: Model,
+    labels: list[int],
+    run: Run | None,
+    samples: int,
+    chance: Fraction,
+    bounds_on: str,
 ) -> tuple[float, float]:
     """(B, how probably the two laws part on this input): of one input, drawn here."""
     seed = int.from_bytes(os.urandom(16), "little")
@@ -242,8 +252,9 @@ def _one(
     if given is not None and not np.isfinite(given).all():
         return float("inf"), 1.0
     found: RunError = error_of(
-        model, label, tokens, given, samples=samples, chance=min(chance, Fraction(1, 100))
-    )
+        model, label, tokens, given, samples=samples, chance=min(chance, Fraction(1, 100)),
+        bounds_on=bounds_on,
+    )  # fmt: skip
     if found.exit_code:
         return float("inf"), 1.0
     if given is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from varnum.propagate.ensemble.noise import Noise
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.forms import Floats
 
+A = TypeVar("A")
 U = UNIT["float64"]
 _NOISE, _FORMS = 2**19, 2**22  # numbers of a temporary
 LEAST = 1e-140  # below it squares leave float64; no radius is smaller
@@ -303,7 +304,8 @@ def l2(x: Array) -> Array:
     return namespace(x).sqrt(square_sum(x)) * UP + LEAST
 
 
-def infinite(x: Array) -> Array:
+def infinite(x: A) -> A:
     """NaN becomes infinite."""
     xp = namespace(x)
-    return xp.where(xp.isnan(x), float("inf"), x)
+    found: A = xp.where(xp.isnan(x), float("inf"), x)
+    return found

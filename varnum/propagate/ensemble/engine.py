@@ -91,7 +91,7 @@ def assumptions(engine: Engine) -> str:
 
 def host(x: Array) -> Floats:
     """As float64 NumPy."""
-    return to_double(x)
+    return np.asarray(to_double(x))
 
 
 def moved(x: Floats, like: Array) -> Array:

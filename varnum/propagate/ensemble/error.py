@@ -270,7 +270,7 @@ class _Found:
 
     def error(self) -> Floats:
         """Bound of |perturbed - exact|, or of |exact - centre|, (L, V)."""
-        bound = self.exact.end.bound
+        bound = np.asarray(self.exact.end.bound)
         if self.perturbed is None:
             return bound
         end = self.perturbed.end

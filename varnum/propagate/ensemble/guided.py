@@ -36,6 +36,7 @@ def guided_error_of(
     cfg: str | Fraction,
     samples: int = SAMPLES,
     chance: str | Fraction = "1e-6",
+    bounds_on: str = "numpy",
     say: Callable[[str], None] = lambda _: None,
 ) -> RunError:
     """As `error_of`, of logits (B, L, V) after guidance of strength cfg.
@@ -52,7 +53,9 @@ def guided_error_of(
         def told(text: str, said: str = said) -> None:
             say(f"{text}, {said}")
 
-        run = error_of(model, label, ids, samples=samples, chance=total / 2, say=told)
+        run = error_of(
+            model, label, ids, samples=samples, chance=total / 2, bounds_on=bounds_on, say=told
+        )
         if run.exit_code:
             return run
         runs.append(run)

@@ -28,7 +28,7 @@ class Noise:
 
         Gauss: independent N(0, 1). Cauchy: the normals of each group over one |N| of its own.
         """
-        return self.block(place, token, 1, width, parts)[0]
+        return np.asarray(self.block(place, token, 1, width, parts)[0])
 
     def block(self, place: int, first: int, count: int, width: int, parts: int) -> Floats:
         """`count` tokens at once, (count, samples, width): one stream, which starts at `first`."""

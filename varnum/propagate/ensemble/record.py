@@ -27,8 +27,9 @@ from varnum.propagate.ensemble.given import checked_logits, checked_tokens
 SCHEMA = "varnum/error-record/1"
 MOST_SAMPLES = 4096
 _FIELDS = {
-    "schema": str, "version": str, "chance": str, "samples": int, "kernel_error": (str, type(None)),
-    "logit_error": float, "rounding_bound": float, "weights": str, "inputs": str,
+    "schema": str, "version": str, "chance": str, "samples": int, "bounds_on": str,
+    "kernel_error": (str, type(None)), "logit_error": float, "rounding_bound": float,
+    "weights": str, "inputs": str,
     "logits": (str, type(None)), "commitments": list, "digest": str,
 }  # fmt: skip
 
@@ -53,6 +54,7 @@ def record_of(
         "version": __version__,
         "chance": found.chance,
         "samples": found.samples,
+        "bounds_on": found.bounds_on,
         "kernel_error": found.kernel_error,
         "logit_error": found.logit_error,
         "rounding_bound": found.rounding_bound,
@@ -69,12 +71,14 @@ def recheck(
     tokens: Any,
     logits: Any = None,
     *,
+    bounds_on: str = "numpy",
     say: Callable[[str], None] = lambda _: None,
 ) -> Rechecked:
     """Run the procedure again with fresh noise and compare.
 
     proved: this run's own bound is not above the recorded one; refuted: the logits given are
-    certainly further from the exact ones; unknown: neither. Raises InputError where the record is
+    certainly further from the exact ones; unknown: neither. bounds_on: of this check (the record
+    says what computed its own). Raises InputError where the record is
     damaged, or is of other weights, tokens or logits.
     """
     held = read(record)
@@ -85,7 +89,7 @@ def recheck(
     own = error_of(
         model, labels, tokens, logits, kernel_error=held["kernel_error"],
         samples=min(2 * held["samples"], MOST_SAMPLES), chance=parse(held["chance"], "chance"),
-        say=say,
+        bounds_on=bounds_on, say=say,
     )  # fmt: skip
     claimed = float(held["logit_error"])
     if own.verdict != "proved":
