@@ -143,7 +143,7 @@ def other_heads(options):
     """Those that are not synthetic."""
     for kind in options.heads:
         if kind == "random":
-            found = random_heads(options.tokens, 3, options.cache)
+            found = random_heads(options.tokens, options.count, options.cache)
         else:
             found = capped_heads(5456, 2) if kind == "capped" else trained()
         for name, what, *head in found:
@@ -158,6 +158,7 @@ def main() -> int:
     parser.add_argument("--values", choices=("keys", "independent"), default="keys")
     parser.add_argument("--heads", nargs="+", choices=("random", "capped", "trained"))
     parser.add_argument("--tokens", type=int, choices=[*SIDES], default=5461, help="of random")
+    parser.add_argument("--count", type=int, default=3, help="of random heads, factors spread")
     parser.add_argument("--cache", help="folder in which random heads are kept")
     parser.add_argument("--target", default="1e-2")
     parser.add_argument("--repeats", type=int, default=5)

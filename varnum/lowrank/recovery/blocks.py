@@ -44,8 +44,8 @@ class Keys:
     tops: Tops
     sharp: bool = True
 
-    def sizes(self) -> tuple[Array, Array]:
-        """(z, c |f|) (n,) each, from above, see lemma 4; infinite where exp overflows."""
+    def sizes(self) -> tuple[Array, Array, float]:
+        """(z, c |f|) (n,) each and max |y|^2, from above, see lemma 4; infinite for overflow."""
         unit, tiny = unit_of(self.y), TINY[dtype_name(self.y)]
         width, rank = int(self.y.shape[1]), int(self.weighted.shape[1])
         exponents = np.asarray(to_host(self.exponents), dtype=np.float64)
@@ -65,18 +65,19 @@ class Keys:
         square += 8 * (rank + self.block) * tiny * (1 + own) ** 2
         if not (float(entry.max()) <= _SMALL and sums <= _SMALL):
             square += np.inf  # the linear terms above are not enough
-        return 1.05 * np.sqrt(square), size * (1 + 8 * _U)
+        return 1.05 * np.sqrt(square), size * (1 + 8 * _U), float(high.max())
 
 
-def block_norms(keys: Keys) -> tuple[Array, Array, Array]:
+def block_norms(keys: Keys) -> tuple[Array, Array, Array, float, float]:
     """Sums over the blocks of s_B(u), and of sum_j c_j |f(y_j)| |u_j|: (d_v + 1,) each, from above.
 
-    Not a number or infinite where something overflowed. And sum_j c_j f(y_j) u_j (rank, d_v + 1).
+    Not a number or infinite where something overflowed. And sum_j c_j f(y_j) u_j (rank, d_v + 1),
+    max |y|^2 from above and max |u|.
     """
     xp, b = namespace(keys.y), keys.block
     count, columns = int(keys.y.shape[0]) // b, int(keys.values.shape[1])
     unit, tiny = unit_of(keys.y), TINY[dtype_name(keys.y)]
-    z, size = keys.sizes()
+    z, size, farthest = keys.sizes()
     cast = caster(keys.y)
     both = cast(np.stack([z, size]).reshape(2, count, b).transpose(1, 0, 2) * (1 + 4 * unit))
     y, f, u, e = (part.reshape(count, b, -1) for part in
@@ -84,16 +85,18 @@ def block_norms(keys: Keys) -> tuple[Array, Array, Array]:
     norms, sizes = np.zeros(columns), np.zeros(columns)
     state = np.zeros((int(keys.weighted.shape[1]), columns))
     side = min(b, SIDE)
-    step = max(1, _ENTRIES // (side * side))
+    step, largest = max(1, _ENTRIES // (side * side)), 0.0
     room = empty((min(step, count), side, side), keys.y)
     for start in range(0, count, step):
         part = slice(start, start + step)
         form = _forms(xp, y[part], f[part] if keys.sharp else None, u[part], e[part], room)
         if not keys.sharp:
             form -= _squares(xp, f[part], u[part], state)
-        around = xp.matmul(both[part], abs(u[part]))  # (blocks, 2, d_v + 1)
+        sizes_u = abs(u[part])
+        around = xp.matmul(both[part], sizes_u)  # (blocks, 2, d_v + 1)
         around = to_host(around).astype(np.float64) * (1 + 2 * gamma(b + 4, unit))
-        most = float(abs(u[part]).max())
+        most = float(light(sizes_u).max())
+        largest = max(largest, most) if most == most else most
         lost = 8 * tiny * (b * (1 + most)) ** 2
         square = np.maximum(form, 0.0) + around[:, 0] ** 2 + lost
         norms += np.sqrt(square).sum(0)
@@ -102,7 +105,7 @@ def block_norms(keys: Keys) -> tuple[Array, Array, Array]:
         state = products(keys.weighted, keys.values)
     more = 1 + (8 + 2 * count) * 2 * _U
     norms, sizes = (np.nan_to_num(part * more, nan=np.inf) for part in (norms, sizes))
-    return norms, sizes, state
+    return norms, sizes, state, farthest, largest
 
 
 def products(weighted: Any, values: Any) -> Array:

@@ -182,13 +182,12 @@ class RecoveryState:
         features(y, self.tops, weighted)
         weighted *= xp.exp(exponents)[:, None]
         keys = Keys(y, exponents, weighted, u, inside, self.tops, self.sharp)
-        norms, sizes, state = block_norms(keys)
+        norms, sizes, state, square, most = block_norms(keys)
         host = to_host(exponents)
         far_l = float(abs(host).max())
         if not (float(host.max()) < _FAR and far_l == far_l):
             norms = norms + np.inf
-        far_y = up(math.sqrt(float(squares(y, ())[0].max())))
-        most = float(abs(u).max())
+        far_y = up(math.sqrt(square))
         return Sums(state, norms, sizes, self._farthest(centred), far_y, far_l, most)
 
     def _farthest(self, centred: Any) -> float:
