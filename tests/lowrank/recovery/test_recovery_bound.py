@@ -20,6 +20,11 @@ from varnum.lowrank.recovery.recovery_state import RecoveryState
 LONG = np.longdouble
 
 
+def no_sizes(keys):
+    """Instead of `Keys.sizes`: nothing is rounded."""
+    return np.zeros(len(keys.y)), np.zeros(len(keys.y)), 0.0
+
+
 def ratios(q, k, v, sigma=1.0, block=4, tops=(), lens=None):
     """True error over its bound, (n,): above 1 is a violation."""
     lens = lens or fit_lens(q.astype(float), k.astype(float), sigma, q)
@@ -135,7 +140,7 @@ def test_without_the_rounding_of_sums_it_is_false(monkeypatch):
     assert ratios(q, k, v, block=512).max() <= 1
     edit(monkeypatch, rounding=lambda g: g * 0, last=lambda g: g * 0)
     monkeypatch.setattr(Lens, "logit_error", lambda self, far_q, *_: far_q * 0)
-    monkeypatch.setattr(blocks.Keys, "sizes", lambda self: (np.zeros(len(self.y)), np.zeros(len(self.y)), 0.0))
+    monkeypatch.setattr(blocks.Keys, "sizes", no_sizes)
     assert ratios(q, k, v, block=512).max() > 1
 
 
@@ -209,7 +214,7 @@ def test_large_blocks_are_the_sum_of_their_square_parts(monkeypatch, sharp):
 
 
 def test_block_norms_without_their_rounding_are_too_small(monkeypatch):
-    monkeypatch.setattr(Keys, "sizes", lambda self: (np.zeros(len(self.y)), np.zeros(len(self.y)), 0.0))
+    monkeypatch.setattr(Keys, "sizes", no_sizes)
     low = 0
     for seed in range(6):
         keys = keys_of(seed, size=0.03)
