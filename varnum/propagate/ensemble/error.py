@@ -23,6 +23,7 @@ from varnum.propagate.ensemble import given as g
 from varnum.propagate.ensemble.chosen import Chosen, certified, checked_chosen
 from varnum.propagate.ensemble.embeddings import conditions, embedded, latent
 from varnum.propagate.ensemble.engine import NUMPY, Engine, assumptions
+from varnum.propagate.ensemble.margins import Certain, certain, clear_rivals
 from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.picture import Image, Picture, check_memory, unit_image
 from varnum.propagate.ensemble.protocol import Accepted, Plan, Start, certify, estimate_bound
@@ -44,7 +45,8 @@ class RunError(Value):
 
     rounding_bound: largest |exact - float64 run|; measured: largest |given - float64 run|, None
     where no logits were given; logit_error: largest bound of |exact - given|, or rounding_bound.
-    tokens_certain: of `tokens`, those whose largest logit is certainly the exact model's largest.
+    tokens_certain: of `tokens`, those whose largest logit is certainly the exact model's largest;
+    tokens_by_reverse of them only by reverse mode, on `differences` backward passes (margins).
     image_error: as logit_error, of the image in [0, 1]; None where it was not asked for; `image`
     and `image_bound` (B, 3, h, w) enclose the exact one.
     """
@@ -62,6 +64,8 @@ class RunError(Value):
     tokens: int
     kernel_error: str | None = None
     image_error: float | None = None
+    tokens_by_reverse: int = 0
+    differences: int = 0
     reason: str = ""
     commitments: tuple[str, ...] = ()
     chosen: tuple[Chosen, ...] = ()
@@ -112,6 +116,8 @@ class RunError(Value):
             "image_error": self.image_error,
             "kernel_error": None if self.kernel_error is None else float_up(self.kernel_error),
             "tokens_certain": self.tokens_certain,
+            "tokens_by_reverse": self.tokens_by_reverse,
+            "differences": self.differences,
             "tokens": self.tokens,
             "bounds_on": self.bounds_on,
             "assumptions": self.assumptions,
@@ -146,8 +152,10 @@ class RunError(Value):
             for logit in self.chosen
         ]
         percent = at_least(Fraction(100 * self.tokens_certain, self.tokens))
+        by = f", {self.tokens_by_reverse} of them by {self.differences} backward passes"
         lines += [
-            f"tokens certain     {self.tokens_certain} of {self.tokens} ({percent} %)",
+            f"tokens certain     {self.tokens_certain} of {self.tokens} ({percent} %)"
+            + (by if self.differences else ""),
             f"assurance          {self.assurance}",
             filled(f"                   {self.sentence()}", indent=" " * 19),
             filled(f"assumed            {self.assumptions}", indent=" " * 19),
@@ -178,7 +186,8 @@ def error_of(
     implementation, or None: then the float64 run's own error. kernel_error: of every model whose
     attention weights are off by at most that, relatively, entry by entry, in every layer;
     model_error: the largest kernel error that is verified to keep every logit within it (one
-    sequence). margins: bound differences of logits too, for more certain tokens. chosen: logits
+    sequence). margins: bound differences of logits too, for more certain tokens, and those that
+    stay open in reverse mode, at no further chance. chosen: logits
     (token, id), or differences (token, id, other) of two, bounded more sharply in reverse mode
     (claim ensemble-reverse), at no further chance. samples: of the ensemble, even; more make a
     tighter bound and more work. chance: that a false bound is printed, over the draws; images take
@@ -227,7 +236,7 @@ def error_of(
             vectors = conditions(model, label_of[row])
             start = Start(
                 model.var_weights, model.var, x, error, vectors,
-                margins=margins, taped=bool(wanted), engine=engine,
+                margins=margins, taped=bool(wanted) or margins, engine=engine,
             )  # fmt: skip
             part = replace(plan, chance=total / len(ids) / (2 if decode else 1))
             found = _one(start, part, eps, target, say)
@@ -235,7 +244,7 @@ def error_of(
                 return _refused(model, found, total, plan)
             mine = None if given is None else given[row]
             sharp += certified(start, found.exact, found.perturbed, mine, wanted, row)
-            answers.append(found.untaped())
+            answers.append(found.judged(start, margins, mine))
             if decode:
                 say(f"image {row + 1} of {len(ids)}")
                 picture = Picture(model.vae_weights, model.vae, *latent(model, sequence))
@@ -262,11 +271,15 @@ class _Found:
     perturbed: Accepted | None = None
     eps: Fraction | None = None
     picture: Accepted | None = None
+    certain: Certain | None = None
 
-    def untaped(self) -> _Found:
-        """Without what backward passes read."""
-        other = None if self.perturbed is None else replace(self.perturbed, tape=None)
-        return replace(self, exact=replace(self.exact, tape=None), perturbed=other)
+    def judged(self, start: Start, margins: bool, given: Floats | None) -> _Found:
+        """With its certain tokens, and without what backward passes read."""
+        ends = [a for a in (self.exact, self.perturbed) if a is not None]
+        like = given is None or given.argmax(-1) == self.exact.end.centre.argmax(-1)
+        sure = certain(start, ends, margins, like)
+        bare = [replace(a, tape=None) for a in ends]
+        return replace(self, exact=bare[0], perturbed=bare[-1] if bare[1:] else None, certain=sure)
 
     def error(self) -> Floats:
         """Bound of |perturbed - exact|, or of |exact - centre|, (L, V)."""
@@ -360,9 +373,13 @@ def _answer(
     difference = np.zeros_like(centre) if given is None else np.abs(given - centre) * (1 + 2.0**-50)
     error = (difference + np.stack([f.error() for f in found])) * (1 + 2.0**-50)
     ends = np.cumsum(model.var.lengths)[:-1]
-    certain = np.stack([_certain(f) for f in found])
+    like = np.full(centre.shape[:2], True)
     if given is not None:
-        certain &= given.argmax(-1) == centre.argmax(-1)
+        like = given.argmax(-1) == centre.argmax(-1)
+    judged = [f.certain for f in found if f.certain is not None]
+    sure, late = (
+        like & np.stack([getattr(j, name) for j in judged]) for name in ("tokens", "reverse")
+    )
     both = [a for f in found for a in (f.exact, f.perturbed, f.picture) if a is not None]
     eps = found[0].eps
     return RunError(
@@ -375,8 +392,10 @@ def _answer(
         None if given is None else float_up(difference.max()),
         float_up(error.max()),
         tuple(float_up(part.max()) for part in np.split(error, ends, axis=1)),
-        int(certain.sum()),
-        int(certain.size),
+        int(sure.sum()),
+        int(sure.size),
+        tokens_by_reverse=int(late.sum()),
+        differences=sum(j.passes for j in judged),
         kernel_error=None if eps is None else to_text(eps),
         commitments=tuple(a.commitment for a in both),
         centre=centre,
@@ -392,15 +411,6 @@ def _with_image(answer: RunError, images: list[Image], given: Floats | None) -> 
     return replace(answer, image_error=error, image=centre, image_bound=bound)
 
 
-def _certain(found: _Found) -> Any:
-    """Which tokens' largest logit is certain, for the exact model and all within the error."""
-    sure = certain_tokens(found.exact.end)
-    if found.perturbed is not None:
-        same = found.perturbed.end.centre.argmax(-1) == found.exact.end.centre.argmax(-1)
-        sure = sure & certain_tokens(found.perturbed.end) & same
-    return sure
-
-
 def _refused(model: Model, why: Unknown, total: Fraction, plan: Plan) -> RunError:
     infinite, tries = float("inf"), len(plan.slacks)
     return RunError(
@@ -410,18 +420,5 @@ def _refused(model: Model, why: Unknown, total: Fraction, plan: Plan) -> RunErro
 
 
 def certain_tokens(end: Logits) -> Any:
-    """Which tokens' largest logit is certain: (L,).
-
-    Where centre - bound is above every other centre + bound, or the gap above the bound of the
-    difference.
-    """
-    centre = end.centre
-    best = centre.argmax(-1)[..., None]
-    gap = np.take_along_axis(centre, best, -1) - centre
-    need = end.bound + np.take_along_axis(end.bound, best, -1)
-    if end.apart is not None:
-        need = np.minimum(need, end.apart)
-    need = need * (1 + 2.0**-50) + 2.0**-50 * np.abs(centre).max(-1, keepdims=True)
-    clear = gap > need
-    np.put_along_axis(clear, best, True, -1)
-    return clear.all(-1)
+    """Which tokens' largest logit is certain by these bounds: (L,)."""
+    return clear_rivals(end).all(-1)
