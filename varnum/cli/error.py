@@ -63,7 +63,10 @@ def error(
         typer.Option("--model-error", help="Find the largest kernel error that keeps this."),
     ] = None,
     margins: Annotated[
-        bool, typer.Option("--margins", help="Surer tokens: differences of logits, the closest in reverse.")
+        bool,
+        typer.Option(
+            "--margins", help="Surer tokens: differences of logits, the closest in reverse."
+        ),
     ] = False,
     logit: Annotated[
         list[str] | None,

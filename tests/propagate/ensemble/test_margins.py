@@ -1,4 +1,4 @@
-"""Tokens that are certain by reverse mode: exactly those whose gaps exceed the difference's S(u)."""
+"""Tokens certain by reverse mode: exactly those whose gaps exceed the S(u) of differences."""
 
 from __future__ import annotations
 
@@ -86,9 +86,7 @@ def test_the_face_says_how_many_came_from_where() -> None:
     assert (plain.tokens_certain, plain.tokens_by_reverse, plain.differences) == (5, 0, 0)
     logits = plain.centre[0, TOKEN]
     first, second = (int(i) for i in logits.argsort()[:-3:-1])
-    (u,) = error_of(
-        model, [1], tokens, kernel_error="1e-4", chosen=[(TOKEN, first, second)]
-    ).chosen
+    (u,) = error_of(model, [1], tokens, kernel_error="1e-4", chosen=[(TOKEN, first, second)]).chosen
     bias = np.asarray(model.var_weights["head.bias"], float).copy()
     bias[second] += logits[first] - logits[second] - 1.3 * u.error
     close = replace(model, var_weights=dict(model.var_weights) | {"head.bias": bias})
