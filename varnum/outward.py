@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import SupportsFloat, TypeAlias
 
 from varnum.balls.exact import parse, round_decimal
 
+Bound: TypeAlias = SupportsFloat | str  # an int, a float, a Fraction, a decimal or a ball
 DIGITS = 3
 FEW = 7  # digits of a double that is kept in a file
 _PLAIN = range(-4, 7)  # decimal exponents written without an e
 
 
-def at_most(value: Any, digits: int = DIGITS) -> str:
+def at_most(value: Bound, digits: int = DIGITS) -> str:
     """The least decimal of `digits` significant digits that is not below `value`.
 
     >>> at_most(0.0989433), at_most(4.714386), at_most(Fraction(1, 3), 2), at_most(1.501e-9)
@@ -26,7 +27,7 @@ def at_most(value: Any, digits: int = DIGITS) -> str:
     return _text(value, digits, up=True)
 
 
-def at_least(value: Any, digits: int = DIGITS) -> str:
+def at_least(value: Bound, digits: int = DIGITS) -> str:
     """The largest decimal of `digits` significant digits that is not above `value`.
 
     >>> at_least(0.0989433), at_least(Fraction(2, 3))
@@ -35,7 +36,7 @@ def at_least(value: Any, digits: int = DIGITS) -> str:
     return _text(value, digits, up=False)
 
 
-def float_up(value: Any) -> float:
+def float_up(value: Bound) -> float:
     """The least double not below `value`; inf past the largest one.
 
     >>> float_up(Fraction(1, 10)) >= Fraction(1, 10) > float_down(Fraction(1, 10))
@@ -44,12 +45,12 @@ def float_up(value: Any) -> float:
     return _double(value, up=True)
 
 
-def float_down(value: Any) -> float:
+def float_down(value: Bound) -> float:
     """The largest double not above `value`; -inf past the least one."""
     return _double(value, up=False)
 
 
-def round_up(value: Any, digits: int = FEW) -> float:
+def round_up(value: Bound, digits: int = FEW) -> float:
     """A double of few decimal digits not below `value`.
 
     The last bits of what LAPACK computes differ between two runs of one program now and then; a
@@ -61,12 +62,12 @@ def round_up(value: Any, digits: int = FEW) -> float:
     return _few(value, digits, up=True)
 
 
-def round_down(value: Any, digits: int = FEW) -> float:
+def round_down(value: Bound, digits: int = FEW) -> float:
     """A double of few decimal digits not above `value`."""
     return _few(value, digits, up=False)
 
 
-def _few(value: Any, digits: int, up: bool) -> float:
+def _few(value: Bound, digits: int, up: bool) -> float:
     number = exact(value, up)
     if isinstance(number, float):
         raise ArithmeticError("an infinite bound says nothing")
@@ -77,7 +78,7 @@ def _few(value: Any, digits: int, up: bool) -> float:
     return near if safe else _double(number, up)  # a rational beside the decimal itself
 
 
-def exact(value: Any, up: bool) -> Fraction | float:
+def exact(value: Bound, up: bool) -> Fraction | float:
     """The rational that `value` stands for on this side, or an infinity.
 
     NaN raises ArithmeticError: it bounds nothing.
@@ -87,8 +88,9 @@ def exact(value: Any, up: bool) -> Fraction | float:
     if isinstance(value, int | Fraction) and not isinstance(value, bool):
         return Fraction(value)
     if hasattr(value, "rad"):  # a ball
-        from varnum.balls.scalar import lower, upper
+        from varnum.balls.scalar import arb, lower, upper
 
+        assert isinstance(value, arb)
         if not value.is_finite():
             raise ArithmeticError("an unbounded enclosure is no bound")
         return upper(value) if up else lower(value)
@@ -98,7 +100,7 @@ def exact(value: Any, up: bool) -> Fraction | float:
     return number if math.isinf(number) else Fraction(number)
 
 
-def _text(value: Any, digits: int, up: bool) -> str:
+def _text(value: Bound, digits: int, up: bool) -> str:
     number = exact(value, up)
     if isinstance(number, float):
         return "inf" if number > 0 else "-inf"
@@ -119,7 +121,7 @@ def _plain(figures: str, power: int) -> str:
     return whole[: power + 1] + ("." + whole[power + 1 :] if len(whole) > power + 1 else "")
 
 
-def _double(value: Any, up: bool) -> float:
+def _double(value: Bound, up: bool) -> float:
     number = exact(value, up)
     if isinstance(number, float):
         return number

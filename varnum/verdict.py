@@ -12,7 +12,7 @@ sign changes at 12 rational points
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NoReturn, TypeAlias
+from typing import ClassVar, NoReturn, TypeAlias
 
 
 class _NoTruthValue:
@@ -53,7 +53,7 @@ class Refuted(_NoTruthValue):
     TypeError: a verdict has no truth value: match on Proved, Refuted or Unknown
     """
 
-    witness: Any
+    witness: object
     how: str = ""
     exit_code: ClassVar[int] = 1
 

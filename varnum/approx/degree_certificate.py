@@ -10,13 +10,12 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from varnum.approx.degree import LeastDegree, LowerBound, certainly_above, certify_lower
 from varnum.approx.polynomial import Polynomial
 from varnum.approx.target import Target, bits_of
 from varnum.balls import to_text
-from varnum.balls.scalar import ball, lower, precision, upper
+from varnum.balls.scalar import arb, ball, lower, precision, upper
 from varnum.verdict import Proved, Verdict
 
 SCHEMA = "varnum/certificate/1"
@@ -57,7 +56,7 @@ def certificate(least: LeastDegree) -> str:
     """The certificate's text: upper bound, and the lower one where minimality was proved."""
     below = least.lower if isinstance(least.minimal, Proved) else None
     exponent, brackets = _integers([x for pair in least.upper.brackets for x in pair])
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "schema": SCHEMA,
         "error": least.target.kind,
         "interval": [to_text(least.target.low), to_text(least.target.high)],
@@ -76,11 +75,11 @@ def certificate(least: LeastDegree) -> str:
     return _canonical(content)
 
 
-def _canonical(content: dict[str, Any]) -> str:
+def _canonical(content: dict[str, object]) -> str:
     return json.dumps(content, sort_keys=True, indent=1) + "\n"
 
 
-def _lower(least: LeastDegree, below: LowerBound) -> dict[str, Any]:
+def _lower(least: LeastDegree, below: LowerBound) -> dict[str, object]:
     short = _shortened(least.target, below, bits_of(least.eps))
     exponent, points = _integers(
         list((short if certainly_above(short.bound, least.eps) else below).points)
@@ -99,7 +98,7 @@ def _shortened(target: Target, below: LowerBound, error_bits: int) -> LowerBound
         return below
 
 
-def _integers(values: list[Any]) -> tuple[int, list[str]]:
+def _integers(values: list[arb]) -> tuple[int, list[str]]:
     """Exact dyadic balls as integers (in hex) over one power of two."""
     pairs = [x.man_exp() for x in values]
     exponent = min([int(e) for _, e in pairs] + [0])

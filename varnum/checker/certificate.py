@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 SCHEMA = "varnum/certificate/1"
 MAX_BYTES = 1 << 21
@@ -36,7 +36,7 @@ class Certificate(NamedTuple):
     step: Fraction
     minimal: bool
     bits: int  # binary places to compute with: room for a proof, soundness does not rest on it
-    text: dict[str, Any]  # the file itself, for the sentence to quote
+    text: dict[str, object]  # the file itself, for the sentence to quote
 
 
 def load(path: str, most: int = MAX_BYTES) -> bytes:
@@ -45,14 +45,14 @@ def load(path: str, most: int = MAX_BYTES) -> bytes:
         return file.read(most + 1)
 
 
-def serialise(content: dict[str, Any]) -> bytes:
+def serialise(content: dict[str, object]) -> bytes:
     """The one byte sequence that is the certificate of `content`; sets the digest."""
     body = {key: value for key, value in content.items() if key != "digest"}
     digest = "sha256:" + hashlib.sha256(_canonical(body)).hexdigest()
     return _canonical({**body, "digest": digest})
 
 
-def _canonical(content: dict[str, Any]) -> bytes:
+def _canonical(content: dict[str, object]) -> bytes:
     return (json.dumps(content, sort_keys=True, indent=1) + "\n").encode("ascii")
 
 
@@ -74,16 +74,13 @@ def read(data: bytes) -> Certificate:
     eps = _number(top["eps"], "eps")
     _expect(0 < eps < 1, "eps", "a number in (0, 1)")
     degree = _integer(top["degree"], 0, MAX_DEGREE, "degree")
-    upper, lower = top["upper"], top["lower"]
-    _expect_keys(upper, "exponent numerators brackets_exponent brackets", "upper")
+    upper = _expect_keys(top["upper"], "exponent numerators brackets_exponent brackets", "upper")
     numerators = _integers(upper["numerators"], degree + 1, "numerators")
-    unit, gap = (
-        _power(upper["exponent"], "exponent"),
-        _power(upper["brackets_exponent"], "exponent"),
-    )
+    unit = _power(upper["exponent"], "exponent")
+    gap = _power(upper["brackets_exponent"], "exponent")
     pairs = [_integers(p, 2, "bracket") for p in _list(upper["brackets"], degree, "brackets")]
     lower_degree, points, step = None, list[int](), Fraction(1)
-    if lower is not None:
+    if (lower := top["lower"]) is not None:
         _expect_keys(lower, "degree points_exponent points", "lower")
         lower_degree = _integer(lower["degree"], 0, MAX_DEGREE, "lower degree")
         points = _integers(lower["points"], lower_degree + 2, "points")
@@ -106,31 +103,35 @@ def _expect(holds: bool, where: str, what: str) -> None:
         raise Malformed(f"{where}: expected {what}")
 
 
-def _expect_keys(value: Any, keys: str, where: str) -> None:
-    _expect(type(value) is dict and set(value) == set(keys.split()), where, f"the keys {keys}")
+def _expect_keys(value: object, keys: str, where: str) -> dict[str, object]:
+    if type(value) is dict and set(value) == set(keys.split()):
+        return value
+    raise Malformed(f"{where}: expected the keys {keys}")
 
 
-def _list(value: Any, length: int, where: str) -> list[Any]:
-    _expect(type(value) is list and len(value) == length, where, f"a list of {length}")
-    return list(value)
+def _list(value: object, length: int, where: str) -> list[object]:
+    if type(value) is list and len(value) == length:
+        return list(value)
+    raise Malformed(f"{where}: expected a list of {length}")
 
 
-def _integer(value: Any, low: int, high: int, where: str) -> int:
-    _expect(type(value) is int and low <= value <= high, where, f"an integer {low}..{high}")
-    return int(value)
+def _integer(value: object, low: int, high: int, where: str) -> int:
+    if type(value) is int and low <= value <= high:
+        return value
+    raise Malformed(f"{where}: expected an integer {low}..{high}")
 
 
-def _integers(value: Any, length: int, where: str) -> list[int]:
-    texts = _list(value, length, where)
-    fine = all(type(text) is str and _INTEGER.fullmatch(text) for text in texts)
-    _expect(fine, where, 'strings "0x.." or "-0x.." of at most 4096 digits')
+def _integers(value: object, length: int, where: str) -> list[int]:
+    texts = [t for t in _list(value, length, where) if type(t) is str and _INTEGER.fullmatch(t)]
+    _expect(len(texts) == length, where, 'strings "0x.." or "-0x.." of at most 4096 digits')
     return [int(text, 16) for text in texts]
 
 
-def _power(value: Any, where: str) -> Fraction:
+def _power(value: object, where: str) -> Fraction:
     return Fraction(1, 1 << -_integer(value, -MAX_PLACES, 0, where))
 
 
-def _number(value: Any, where: str) -> Fraction:
-    _expect(type(value) is str and _NUMBER.fullmatch(value) is not None, where, "1.5 or 3/2")
-    return Fraction(value)
+def _number(value: object, where: str) -> Fraction:
+    if type(value) is str and _NUMBER.fullmatch(value) is not None:
+        return Fraction(value)
+    raise Malformed(f"{where}: expected 1.5 or 3/2")

@@ -10,8 +10,8 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from .certificate import Malformed
 from .proof import NotProved
@@ -24,16 +24,23 @@ _HEX = re.compile(r"0x(0|[1-9a-f][0-9a-f]*)")
 SOME = 64  # inputs tried where not all can be
 
 
+class Cases(NamedTuple):
+    """The table of a file: inputs, and the outputs they give."""
+
+    inputs: list[int]
+    outputs: list[int]
+
+
 class Circuit(NamedTuple):
     """inputs bits; gate g is node inputs + g: [sum of sums[gates[g][0]] >= gates[g][1]]."""
 
-    function: dict[str, Any]
+    function: dict[str, object]
     inputs: int
     sums: list[list[tuple[int, int]]]
     gates: list[tuple[int, int]]
     outputs: list[int]
     counts: dict[str, int]
-    cases: dict[str, Any] | None
+    cases: Cases | None
     digest: str
 
 
@@ -78,14 +85,15 @@ def read(data: bytes) -> Circuit:
     sums = [_terms(terms) for terms in _list(top["sums"], "sums")]
     gates = []
     for g, gate in enumerate(_list(top["gates"], "gates")):
-        fine = type(gate) is list and len(gate) == 2 and all(type(x) is int for x in gate)
-        _expect(fine and 0 <= gate[0] < len(sums), "gate", "[sum, threshold], integers")
-        last = sums[gate[0]][-1][0] if sums[gate[0]] else -1
+        pair = _whole(gate, "gate", "[sum, threshold], integers")
+        _expect(len(pair) == 2 and 0 <= pair[0] < len(sums), "gate", "[sum, threshold], integers")
+        of, threshold = pair
+        last = sums[of][-1][0] if sums[of] else -1
         _expect(last < inputs + g, "gate", "a gate that reads only inputs and earlier gates")
-        _expect(gate[1].bit_length() <= MAX_WEIGHT_BITS, "threshold", "fewer bits")
-        gates.append((gate[0], gate[1]))
-    outputs = _list(top["outputs"], "outputs")
-    fine = all(type(o) is int and inputs <= o < inputs + len(gates) for o in outputs)
+        _expect(threshold.bit_length() <= MAX_WEIGHT_BITS, "threshold", "fewer bits")
+        gates.append((of, threshold))
+    outputs = _whole(_list(top["outputs"], "outputs"), "outputs", "gates, at least one")
+    fine = all(inputs <= o < inputs + len(gates) for o in outputs)
     _expect(fine and len(outputs) > 0, "outputs", "gates, at least one")
     counts, function = top["counts"], top["function"]
     named = type(counts) is dict and set(counts) == {"depth", "gates", "wires", "weight"}
@@ -116,7 +124,7 @@ def replay(circuit: Circuit) -> Replayed:
         right, complete, inputs = _by_arithmetic(circuit, most)
         against = "integer arithmetic"
     else:
-        listed = dict(zip(circuit.cases["inputs"], circuit.cases["outputs"], strict=True))
+        listed = dict(zip(circuit.cases.inputs, circuit.cases.outputs, strict=True))
         complete = len(listed) == 1 << circuit.inputs and len(listed) <= most
         right, inputs, against = listed.__getitem__, iter(list(listed)[:most]), "the file's table"
     tried = 0
@@ -155,12 +163,12 @@ def run(circuit: Circuit, x: int) -> int:
     return sum(values[o] << j for j, o in enumerate(circuit.outputs))
 
 
-def _by_arithmetic(circuit: Circuit, most: int) -> tuple[Any, bool, Iterator[int]]:
+def _by_arithmetic(circuit: Circuit, most: int) -> tuple[Callable[[int], int], bool, Iterator[int]]:
     f = circuit.function
-    fine = all(type(f.get(key)) is int and f[key] >= 1 for key in ("count", "bits"))
-    fine = fine and set(f) == {"name", "count", "bits"} and f["name"] in ("add", "multiply")
-    _expect(fine, "function", "add or multiply with count and bits, or cases")
-    number, bits, product = f["count"], f["bits"], f["name"] == "multiply"
+    number, bits, product = f.get("count"), f.get("bits"), f["name"] == "multiply"
+    named = set(f) == {"name", "count", "bits"} and f["name"] in ("add", "multiply")
+    if type(number) is not int or type(bits) is not int or not (named and number >= 1 <= bits):
+        raise Malformed("function: expected add or multiply with count and bits, or cases")
     _expect(circuit.inputs == number * bits * (1 + product), "inputs", "count times bits")
     largest = number * ((1 << bits) - 1) ** (1 + product)
     _expect(len(circuit.outputs) == largest.bit_length(), "outputs", "every bit of the result")
@@ -177,26 +185,29 @@ def _by_arithmetic(circuit: Circuit, most: int) -> tuple[Any, bool, Iterator[int
     return right, False, (rng.getrandbits(circuit.inputs) for _ in range(min(SOME, most)))
 
 
-def _cases(cases: Any, function: dict[str, Any], inputs: int) -> dict[str, Any] | None:
+def _cases(cases: object, function: dict[str, object], inputs: int) -> Cases | None:
     """The table of the file; add and multiply have none: their results are computed here."""
     if cases is None:
         return None
     _expect(function["name"] not in ("add", "multiply"), "cases", "null for add and multiply")
-    _expect(type(cases) is dict and set(cases) == {"all", "inputs", "outputs"}, "cases", "3 keys")
-    found: dict[str, Any] = {"all": cases["all"] is True}
-    for key in ("inputs", "outputs"):
-        texts = _list(cases[key], key)
-        fine = all(type(t) is str and len(t) < 10**5 and _HEX.fullmatch(t) for t in texts)
-        _expect(fine, f"cases {key}", "hexadecimal texts 0x.. in their one form")
-        found[key] = [int(t, 16) for t in texts]
-    within = all(x.bit_length() <= inputs for x in found["inputs"])
+    if type(cases) is not dict or set(cases) != {"all", "inputs", "outputs"}:
+        raise Malformed("cases: expected 3 keys")
+    found = Cases(_numbers(cases, "inputs"), _numbers(cases, "outputs"))
+    within = all(x.bit_length() <= inputs for x in found.inputs)
     _expect(within, "cases inputs", "bits of the inputs alone")
-    same = len(found["inputs"]) == len(found["outputs"]) > 0
-    _expect(same and len(set(found["inputs"])) == len(found["inputs"]), "cases", "distinct pairs")
+    same = len(found.inputs) == len(found.outputs) > 0
+    _expect(same and len(set(found.inputs)) == len(found.inputs), "cases", "distinct pairs")
     return found
 
 
-def _plain(value: Any) -> bool:
+def _numbers(cases: dict[str, object], key: str) -> list[int]:
+    texts = _list(cases[key], key)
+    fine = [t for t in texts if type(t) is str and len(t) < 10**5 and _HEX.fullmatch(t)]
+    _expect(len(fine) == len(texts), f"cases {key}", "hexadecimal texts 0x.. in their one form")
+    return [int(t, 16) for t in fine]
+
+
+def _plain(value: object) -> bool:
     """What may be printed: an integer, a truth value, a short word, a list of integers."""
     if type(value) is list:
         return len(value) < 100 and all(type(x) is int for x in value)
@@ -208,9 +219,9 @@ def _plain(value: Any) -> bool:
     )
 
 
-def _terms(value: Any) -> list[tuple[int, int]]:
-    flat = _list(value, "sum")
-    _expect(len(flat) % 2 == 0 and all(type(x) is int for x in flat), "sum", "node, weight, ..")
+def _terms(value: object) -> list[tuple[int, int]]:
+    flat = _whole(_list(value, "sum"), "sum", "node, weight, ..")
+    _expect(len(flat) % 2 == 0, "sum", "node, weight, ..")
     nodes, weights = flat[::2], flat[1::2]
     rising = all(a < b for a, b in zip([-1, *nodes], nodes, strict=False))
     _expect(rising, "sum", "rising nodes from 0")
@@ -218,12 +229,20 @@ def _terms(value: Any) -> list[tuple[int, int]]:
     return list(zip(nodes, weights, strict=True))
 
 
-def _list(value: Any, where: str) -> list[Any]:
-    _expect(type(value) is list, where, "a list")
-    return list(value)
+def _list(value: object, where: str) -> list[object]:
+    if type(value) is list:
+        return list(value)
+    raise Malformed(f"{where}: expected a list")
 
 
-def _canonical(content: dict[str, Any]) -> bytes:
+def _whole(value: object, where: str, what: str) -> list[int]:
+    """A list of integers, truth values refused."""
+    if type(value) is list and all(type(x) is int for x in value):
+        return list(value)
+    raise Malformed(f"{where}: expected {what}")
+
+
+def _canonical(content: dict[str, object]) -> bytes:
     return (json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n").encode("ascii")
 
 

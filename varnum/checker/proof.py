@@ -10,7 +10,7 @@ from math import prod
 from typing import NamedTuple
 
 from .arithmetic import derivative, evaluate, exp_bounds
-from .certificate import Certificate, read
+from .certificate import Certificate, _list, read
 
 
 class NotProved(Exception):
@@ -30,7 +30,7 @@ class Checked(NamedTuple):
         said = (
             f"proved: the polynomial P in the file, of degree at most {c.degree}, has {what} <= eps"
             f" = {text['eps']} (at most {decimal(self.sup, up=True)}) for every real x in "
-            f"[{', '.join(text['interval'])}]"
+            f"[{', '.join(map(str, _list(text['interval'], 2, 'interval')))}]"
         )
         if self.least is not None:
             said += (

@@ -8,8 +8,6 @@ square, n keys.
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy as sp
 
 from varnum.formulas.core import Formula
@@ -19,7 +17,7 @@ m, a, L, d, bD = sp.symbols("m a L d bD", real=True)
 A, s2, x, p = sp.symbols("A s2 x p", real=True)
 
 
-def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
+def _form(claim: str, left: str, expr: sp.Expr, source: str, says: str) -> Formula:
     return Formula(claim, left, expr, source, says)
 
 

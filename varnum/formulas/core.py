@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import sympy as sp
 
@@ -27,7 +26,7 @@ class Formula:
 
     claim: str
     left: str
-    expr: Any
+    expr: sp.Expr
     source: str
     says: str
 
@@ -50,7 +49,7 @@ class Formula:
         return f"{self.left} = {sp.sstr(self.expr)}"
 
 
-_BALL_FUNCTIONS: dict[Any, Callable[..., arb]] = {
+_BALL_FUNCTIONS: dict[type[sp.Basic], Callable[..., arb]] = {
     sp.exp: lambda x: x.exp(),
     sp.log: lambda x: x.log(),
     sp.cosh: lambda x: x.cosh(),
@@ -79,7 +78,7 @@ def _fold(step: Callable[[arb, arb], arb], items: Sequence[arb]) -> arb:
     return value
 
 
-def to_ball(expr: Any, values: dict[str, arb]) -> arb:
+def to_ball(expr: sp.Basic, values: dict[str, arb]) -> arb:
     """Evaluate a sympy expression in balls; raises TypeError on what it does not know."""
     if expr.is_Symbol:
         return values[expr.name]
@@ -116,7 +115,7 @@ def to_ball(expr: Any, values: dict[str, arb]) -> arb:
     return function(*parts)
 
 
-def to_exact(expr: Any, values: dict[str, Fraction]) -> Fraction:
+def to_exact(expr: sp.Basic, values: dict[str, Fraction]) -> Fraction:
     """Evaluate a rational expression exactly; raises TypeError where it is not rational."""
     if expr.is_Symbol:
         return values[expr.name]
@@ -139,7 +138,7 @@ def to_exact(expr: Any, values: dict[str, Fraction]) -> Fraction:
     raise TypeError(f"{expr.func} has no exact rational value")
 
 
-def to_smt(expr: Any) -> str:
+def to_smt(expr: sp.Basic) -> str:
     """Print a rational expression as an SMT-LIB real term; raises TypeError where it cannot."""
     if expr.is_Symbol:
         return str(expr.name)
@@ -168,7 +167,7 @@ def to_smt(expr: Any) -> str:
     raise TypeError(f"{expr.func} is not an SMT-LIB real term")
 
 
-def _smt_choice(expr: Any) -> str:
+def _smt_choice(expr: sp.Basic) -> str:
     """Maximum, minimum and absolute value as if-then-else."""
     if expr.func is sp.Abs:
         inner = to_smt(expr.args[0])

@@ -7,8 +7,6 @@ u, v bits; N rows of d_v values of b bits, q = 2^b - 1, mu largest product of tw
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy as sp
 
 from varnum.formulas.core import Formula
@@ -24,7 +22,7 @@ TAPS = tuple(sp.Rational(k, 256) for k in (-27, 225, 67, -9))
 JUNK = sp.Rational(1, 100)  # what the gated positions may weigh against the dummy key
 
 
-def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
+def _form(claim: str, left: str, expr: sp.Expr, source: str, says: str) -> Formula:
     return Formula(claim, left, expr, source, says)
 
 
@@ -75,7 +73,7 @@ clause_open = _form(
 )
 
 
-def _differ(a: Any, c: Any) -> Any:
+def _differ(a: sp.Expr, c: sp.Expr) -> sp.Expr:
     return a + c - 2 * a * c
 
 

@@ -7,8 +7,6 @@ an inner radius, K rate, T loops, delta residual, L Lipschitz constant of the Ja
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy as sp
 
 from varnum.formulas.core import Formula
@@ -17,7 +15,7 @@ t, u, s, e, beta, nu, c = sp.symbols("t u s e beta nu c", real=True)
 K, T, L, delta, step, x0, r = sp.symbols("K T L delta step x0 r", real=True)
 
 
-def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
+def _form(claim: str, left: str, expr: sp.Expr, source: str, says: str) -> Formula:
     return Formula(claim, left, expr, source, says)
 
 

@@ -6,8 +6,6 @@ Symbols: rho correlation of x_T and y, both of variance 1; r of x and any other 
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy as sp
 
 from varnum.formulas.core import Formula
@@ -15,7 +13,7 @@ from varnum.formulas.core import Formula
 rho, r, ww, sw, T = sp.symbols("rho r ww sw T", real=True)
 
 
-def _form(claim: str, left: str, expr: Any, source: str, says: str) -> Formula:
+def _form(claim: str, left: str, expr: sp.Expr, source: str, says: str) -> Formula:
     return Formula(claim, left, expr, source, says)
 
 

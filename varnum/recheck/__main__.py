@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from .agreement import check
 from .attention_form import MAX_BYTES, Disagrees, Malformed
+from .exact_rows import Array
 
 
-def load(inputs: str, output: str) -> list[Any]:
+def load(inputs: str, output: str) -> list[Array]:
     """q, k, v from one .npz or from three .npy with commas between, and the output; no pickles.
 
     Malformed where a file does not hold that.
     """
     names = inputs.split(",")
     try:
-        arrays = [_read(name) for name in names] if len(names) == 3 else _read(inputs, "qkv")
-        arrays = [*arrays, _read(output)]
+        three = [*map(_read, names)] if len(names) == 3 else [_read(inputs, "qkv")]
+        arrays = [array for part in (*three, _read(output)) for array in part]
     except (EOFError, BadZipFile, MemoryError) as reason:
         raise Malformed(f"arrays: {reason or 'the file ends too soon'}") from None
     if not all(isinstance(array, np.ndarray) for array in arrays):
@@ -29,13 +29,13 @@ def load(inputs: str, output: str) -> list[Any]:
     return arrays
 
 
-def _read(path: str, parts: str | None = None) -> Any:
+def _read(path: str, parts: str | None = None) -> list[Array]:
     """The array of a .npy, or those of a .npz with these names."""
     with open(path, "rb") as file:
         found = np.load(file, allow_pickle=False)
         if isinstance(found, np.ndarray) == (parts is not None):
             raise Malformed(f"{path}: expected {'.npz with q, k, v' if parts else '.npy'}")
-        return found if parts is None else [found[name] for name in parts]
+        return [found] if parts is None else [found[name] for name in parts]
 
 
 def main(arguments: list[str]) -> int:

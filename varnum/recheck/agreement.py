@@ -10,7 +10,7 @@ import numpy as np
 
 from .attention_form import Claimed, Disagrees, Malformed, array_facts, read
 from .compare import Head, compare
-from .exact_rows import Array
+from .exact_rows import Array, Whole
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def check(data: bytes, q: Array, k: Array, v: Array, output: Array) -> Agreed:
     claimed = read(data)
     arrays = {"q": q, "k": k, "v": v, "output": output}
     for name, array in arrays.items():
-        found = array_facts(array)
+        found, stated = array_facts(array), claimed.arrays[name]
         for field in ("dtype", "shape", "sha256"):
-            if found[field] != claimed.text[name][field]:
+            if found[field] != stated[field]:
                 raise Disagrees(f"{name}: {field} is {str(found[field])[:16]}, not what it says")
         if not np.isfinite(array).all():
             raise Disagrees(f"{name}: holds nan or inf")
@@ -81,7 +81,7 @@ def check(data: bytes, q: Array, k: Array, v: Array, output: Array) -> Agreed:
     )
 
 
-def _keys_seen(claimed: Claimed, q: Array, k: Array, v: Array, output: Array) -> Array:
+def _keys_seen(claimed: Claimed, q: Array, k: Array, v: Array, output: Array) -> Whole:
     """By each row; Disagrees unless the arrays fit together and to the heads."""
     good = min(a.ndim for a in (q, k, v, output)) >= 2 and 0 not in q.shape + k.shape + v.shape
     good = good and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]

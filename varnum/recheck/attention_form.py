@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
+
+from .exact_rows import Array
 
 SCHEMA = "varnum/attention-certificate/1"
 MAX_BYTES = 1 << 21
@@ -30,10 +33,52 @@ class Disagrees(Exception):
     """What the certificate says is not so; the message says where."""
 
 
+class Facts(TypedDict):
+    """What the file says of an array."""
+
+    sha256: str
+    shape: list[int]
+    dtype: str
+
+
+class HeadText(TypedDict):
+    """What it says of a head."""
+
+    method: str
+    bound: float
+    output_bound: float
+    rank: int
+    rows: int
+    rows_exact: int
+    tested: int
+
+
+class Text(TypedDict):
+    """The file."""
+
+    schema: str
+    versions: dict[str, str]
+    q: Facts
+    k: Facts
+    v: Facts
+    output: Facts
+    sigma: str
+    scales: list[int] | None
+    kind: str
+    target: str
+    bound: float
+    output_bound: float
+    heads: list[HeadText]
+    word: str
+    claims: list[str]
+    digest: str
+
+
 class Claimed(NamedTuple):
     """What a certificate claims, read."""
 
-    text: dict[str, Any]
+    text: Text
+    arrays: dict[str, Mapping[str, object]]  # sha256, shape and dtype of q, k, v and the output
     sigma: Fraction | str  # a number, or sqrt, 4sqrt, d
     ends: tuple[int, ...] | None  # keys that end each scale
     bounds: tuple[Fraction, ...]  # of each head, in units of the range
@@ -45,14 +90,14 @@ def is_attention(data: bytes) -> bool:
     return b'"varnum/attention-certificate/' in data
 
 
-def serialise(content: dict[str, Any]) -> bytes:
+def serialise(content: Mapping[str, object]) -> bytes:
     """The one byte sequence of `content`; sets the digest."""
     body = {key: value for key, value in content.items() if key != "digest"}
     digest = "sha256:" + hashlib.sha256(_plain(body)).hexdigest()
     return _plain({**body, "digest": digest})
 
 
-def _plain(content: dict[str, Any]) -> bytes:
+def _plain(content: Mapping[str, object]) -> bytes:
     return (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
@@ -81,7 +126,7 @@ def read(data: bytes) -> Claimed:
     return _claims(top, heads)
 
 
-def _claims(top: dict[str, Any], heads: list[dict[str, Any]]) -> Claimed:
+def _claims(top: Text, heads: list[HeadText]) -> Claimed:
     bounds = tuple(_bound(head["output_bound"], "output_bound") for head in heads)
     own = tuple(_bound(head["bound"], "bound") for head in heads)
     target = _number(top["target"], "target")
@@ -92,10 +137,14 @@ def _claims(top: dict[str, Any], heads: list[dict[str, Any]]) -> Claimed:
     if top["kind"] == "output-error" and own != bounds:
         raise Disagrees("heads: an output error has two values")
     spreads = own if top["kind"] == "output-spread" else None
-    return Claimed(top, _sigma(top["sigma"]), _ends(top["scales"]), bounds, spreads)
+    arrays: dict[str, Mapping[str, object]] = {
+        "q": top["q"], "k": top["k"], "v": top["v"], "output": top["output"],
+    }  # fmt: skip
+    sigma, ends = _sigma(top["sigma"]), _ends(top["scales"])
+    return Claimed(top, arrays, sigma, ends, bounds, spreads)
 
 
-def array_facts(array: np.ndarray[Any, Any]) -> dict[str, Any]:
+def array_facts(array: Array) -> dict[str, object]:
     """sha256 of the numbers, row after row, least byte first; shape; dtype."""
     if array.dtype.kind != "f" or array.itemsize not in (2, 4, 8):
         raise Malformed(f"arrays: {array.dtype} is not allowed; float16, float32 or float64")
@@ -105,7 +154,7 @@ def array_facts(array: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"sha256": digest, "shape": [int(n) for n in array.shape], "dtype": name}
 
 
-def _sigma(text: Any) -> Fraction | str:
+def _sigma(text: object) -> Fraction | str:
     if text in ("sqrt", "4sqrt", "d"):
         return str(text)
     value = _number(text, "sigma")
@@ -114,11 +163,11 @@ def _sigma(text: Any) -> Fraction | str:
     return value
 
 
-def _ends(scales: Any) -> tuple[int, ...] | None:
+def _ends(scales: object) -> tuple[int, ...] | None:
     if scales is None:
         return None
-    good = isinstance(scales, list) and all(type(n) is int and n > 0 for n in scales)
-    _expect(good and bool(scales), "scales", "null or a list of positive token counts")
+    if not (isinstance(scales, list) and scales and all(type(n) is int and n > 0 for n in scales)):
+        raise Malformed("scales: expected null or a list of positive token counts")
     ends, total = [], 0
     for count in scales:
         total += count
@@ -126,7 +175,7 @@ def _ends(scales: Any) -> tuple[int, ...] | None:
     return tuple(ends)
 
 
-def _number(text: Any, name: str) -> Fraction:
+def _number(text: object, name: str) -> Fraction:
     try:
         if not (isinstance(text, str) and len(text) <= 1000 and _NUMBER.fullmatch(text)):
             raise ValueError
@@ -135,13 +184,13 @@ def _number(text: Any, name: str) -> Fraction:
         raise Malformed(f"{name}: expected an exact number as a string") from None
 
 
-def _bound(value: Any, name: str) -> Fraction:
-    good = type(value) in (int, float) and 0 <= value <= 1e300  # nan and inf are not
-    _expect(good, name, "a number that is not negative")
-    return Fraction(value)
+def _bound(value: object, name: str) -> Fraction:
+    if type(value) in (int, float) and isinstance(value, int | float) and 0 <= value <= 1e300:
+        return Fraction(value)
+    raise Malformed(f"{name}: expected a number that is not negative")  # nan and inf are not
 
 
-def _is(part: Any, names: set[str]) -> bool:
+def _is(part: object, names: set[str]) -> bool:
     return isinstance(part, dict) and part.keys() == names
 
 

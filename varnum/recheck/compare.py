@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from .attention_form import Disagrees
-from .exact_rows import Array, attend
+from .exact_rows import Array, Mask, Whole, attend
 
 _LONG = float(np.finfo(np.longdouble).eps) < 2.0**-60
 _ROWS = 512  # rows at a time
 _OUT = 1 + 2.0**-50
+
+
+Kind: TypeAlias = type[np.floating]
 
 
 class Head(NamedTuple):
@@ -25,7 +28,7 @@ class Head(NamedTuple):
     v: Array
     out: Array
     divisor: np.longdouble
-    ends: Array
+    ends: Whole
 
 
 class Errors(NamedTuple):
@@ -62,13 +65,13 @@ def compare(head: Head, bound: Fraction, spread_bound: Fraction | None) -> Found
     return Found(len(rows), largest, long)
 
 
-def errors_of(head: Head, rows: Array, kind: Any) -> Errors:
+def errors_of(head: Head, rows: Whole, kind: Kind) -> Errors:
     """Of these rows, computed in float64 or long double; the result in float64."""
     parts = [_errors(head, rows[i : i + _ROWS], kind) for i in range(0, len(rows), _ROWS)]
     return Errors(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _errors(head: Head, rows: Array, kind: Any) -> Errors:
+def _errors(head: Head, rows: Whole, kind: Kind) -> Errors:
     q, k, v = (part.astype(kind) for part in (head.q[rows], head.k, head.v))
     exact = attend(q, k, v, kind(head.divisor), head.ends[rows])
     unit, out = float(np.finfo(kind).eps), head.out[rows].astype(kind) - v[0]
@@ -86,7 +89,7 @@ def _errors(head: Head, rows: Array, kind: Any) -> Errors:
     )
 
 
-def judge(head: Head, bound: Fraction, errors: Errors, rows: Array) -> Array:
+def judge(head: Head, bound: Fraction, errors: Errors, rows: Whole) -> Mask:
     """Which rows are open, (n,)."""
     low, high = errors.low.max(1), errors.high.max(1)
     for row, least in zip(rows, low, strict=True):

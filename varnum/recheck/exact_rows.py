@@ -11,11 +11,14 @@ below 1e-250 or above 1e300 are left open; sigma is at least 1e-12).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-Array = np.ndarray[Any, Any]
+Array: TypeAlias = npt.NDArray[np.floating]
+Whole: TypeAlias = npt.NDArray[np.integer]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 _ENTRIES = 1 << 22  # logits at a time
 _WORST = 1 / 50  # of t0: beyond it nothing is said
 
@@ -29,7 +32,7 @@ class Rows(NamedTuple):
     least: Array  # the only value of a column whose range is 0
 
 
-def attend(q: Array, k: Array, v: Array, divisor: Array, ends: Array) -> Rows:
+def attend(q: Array, k: Array, v: Array, divisor: np.floating, ends: Whole) -> Rows:
     """q (n, d), k (L, d), v (L, d_v) of one float type that holds them exactly; ends (n,)."""
     kind = q.dtype.type
     unit = float(np.finfo(kind).eps) / 2

@@ -12,10 +12,17 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from varnum.approx.ship.goal import Goal
-from varnum.balls.scalar import arb_poly, ball, certain_sign, current_precision, hull, precision
+from varnum.balls.scalar import (
+    arb,
+    arb_poly,
+    ball,
+    certain_sign,
+    current_precision,
+    hull,
+    precision,
+)
 from varnum.verdict import Unknown
 
 TOLERANCE = 2.0**-20
@@ -27,8 +34,8 @@ _MAX_PIECES = 20_000
 class Enclosed:
     """low <= sup |h| <= high on the goal's interval; exact balls."""
 
-    low: Any
-    high: Any
+    low: arb
+    high: arb
 
 
 def certify_error(
@@ -61,7 +68,7 @@ class Difference:
         self.slope = first - arb_poly([self.rate]) * self.q if relative else first
         self.bend = self.slope.derivative()
 
-    def _taylor(self) -> tuple[Any, Any]:
+    def _taylor(self) -> tuple[arb_poly, arb]:
         """Taylor's polynomial of f around the middle, and a bound of R w on the interval."""
         size = self.rate * abs(self.ends[0]).max(abs(self.ends[1])).upper()
         scale = self.goal.value(self.middle)
@@ -75,15 +82,15 @@ class Difference:
         weight = self.goal.weight(self.goal.low)  # the largest: 1/f falls, 1 does not move
         return arb_poly(terms), (left * scale * weight).upper()
 
-    def weight(self, t: Any) -> Any:
+    def weight(self, t: arb) -> arb:
         """w at the point middle + t."""
         return self.goal.weight(self.middle + t)
 
-    def size(self, t: Any) -> Any:
+    def size(self, t: arb) -> arb:
         """|g(t)|, enclosed."""
         return abs(self.q(t) * self.weight(t))
 
-    def bound(self, piece: Any) -> Any:
+    def bound(self, piece: arb) -> arb:
         """sup |h| on a piece of the interval, from its middle: at least that, an exact ball."""
         t = piece - self.middle
         c = t.mid()

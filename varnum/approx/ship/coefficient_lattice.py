@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from varnum.approx.ship.chebyshev import Array, Moves, minimax, near_integers
 from varnum.approx.ship.formats import Format, exponent
 from varnum.approx.ship.goal import Goal
 from varnum.balls.lattice import reduced
-from varnum.balls.scalar import arb_poly, ball, lower
+from varnum.balls.scalar import arb, arb_poly, ball, certain_floor, lower
 
 Places: TypeAlias = dict[int, int]  # of each free coefficient: it is a multiple of 2^place
 Candidate: TypeAlias = tuple[float, tuple[Fraction, ...]]  # estimated error, coefficients
@@ -32,13 +32,13 @@ _TRIES, _DESCENTS, _ROUNDS = 48, 3, 8
 class Grid:
     """Points of the interval (exact balls, or the ball around an end), f and the weight there."""
 
-    points: list[Any]
-    values: list[Any]
-    weights: list[Any]
+    points: list[arb]
+    values: list[arb]
+    weights: list[arb]
     density: int
 
 
-def grid(goal: Goal, degree: int, extrema: Sequence[Any], density: int = 16) -> Grid:
+def grid(goal: Goal, degree: int, extrema: Sequence[arb], density: int = 16) -> Grid:
     """Chebyshev's points, `density` to an extremum of the error, and the extrema themselves."""
     count = density * (degree + 1)
     low, high = ball(goal.low), ball(goal.high)
@@ -159,7 +159,7 @@ class Search:
         room = 64 + (max(0, -math.floor(math.log2(size))) + 2) * len(self.formats)
         scale = ball(2) ** room / ball(min(units.values()))
         scaled = [[x**k * w * (ball(units[k]) * scale) for x, w in some] for k in self.free]
-        return reduced([[int(v.mid().floor().unique_fmpz()) for v in row] for row in scaled])
+        return reduced([[certain_floor(v.mid()) for v in row] for row in scaled])
 
     def _values(self, change: list[list[int]], units: dict[int, Fraction]) -> Array:
         """The reduced basis on the grid, (k, N)."""

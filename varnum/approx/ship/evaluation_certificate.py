@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from fractions import Fraction
-from typing import Any
 
 from varnum.approx.ship.formats import hexadecimal
 from varnum.approx.ship.kernel import Kernel
@@ -31,7 +30,7 @@ def certificate(kernel: Kernel, eps: Fraction | None = None) -> str:
     """The certificate's text; eps: claim this total error instead."""
     total, own = claimed(kernel)
     goal, how = kernel.goal, kernel.reduction
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "schema": SCHEMA,
         "function": goal.function,
         "error": goal.kind,
@@ -55,5 +54,5 @@ def certificate(kernel: Kernel, eps: Fraction | None = None) -> str:
     return _canonical({**content, "digest": f"sha256:{digest}"})
 
 
-def _canonical(content: dict[str, Any]) -> str:
+def _canonical(content: dict[str, object]) -> str:
     return json.dumps(content, sort_keys=True, indent=1) + "\n"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from varnum.approx.ship.formats import Format
 from varnum.approx.ship.goal import Goal
-from varnum.balls.scalar import ball, precision
+from varnum.balls.scalar import arb, ball, precision
 
 _BITS = 80
 
@@ -20,8 +19,8 @@ _BITS = 80
 class Seen:
     """The largest error over `count` inputs lies in [low, high] (exact balls); `at`: where."""
 
-    low: Any
-    high: Any
+    low: arb
+    high: arb
     at: float
     count: int
 

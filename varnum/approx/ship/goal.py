@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from varnum.approx.target import Target, additive, relative
-from varnum.balls.scalar import arb, ball, lower, precision, upper
+from varnum.balls.scalar import Number, arb, ball, lower, precision, upper
 from varnum.errors import InputError
 
 Function = Literal["exp", "exp2"]
@@ -35,25 +35,25 @@ class Goal:
                 f"+-{MAX_SIZE}"
             )
 
-    def rate(self) -> Any:
+    def rate(self) -> arb:
         """kappa of f(x) = e^(kappa x), at the precision in force."""
         return ball(1) if self.function == "exp" else arb(2).log()
 
-    def value(self, x: Any) -> Any:
+    def value(self, x: Number) -> arb:
         """f(x), enclosed."""
         return (self.rate() * ball(x)).exp()
 
-    def weight(self, x: Any) -> Any:
+    def weight(self, x: Number) -> arb:
         """What turns P - f into h: 1/f, or 1."""
         return (-self.rate() * ball(x)).exp() if self.kind == "relative" else ball(1)
 
-    def uncentred(self, t: Any) -> Any:
+    def uncentred(self, t: arb) -> arb:
         """The point of [low, high] that is t in the question of `centred`."""
         if self.kind == "absolute":
             return ball(self.high) + t / self.rate()
         return ball((self.low + self.high) / 2) + t / self.rate()
 
-    def centred(self) -> tuple[Target, Target, Any]:
+    def centred(self) -> tuple[Target, Target, arb]:
         """The same question around 0 or up to 0: (outer, inner, factor); see `minimax`.
 
         e^(kappa x) = e^(kappa m) e^(kappa (x - m)), so the relative error on [low, high] is that of

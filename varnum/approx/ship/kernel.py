@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from varnum.approx.ship.reduction import Kind, Reduction, certify_shift, reducti
 from varnum.approx.ship.scheme import Scheme, scheme
 from varnum.approx.ship.total_error import certify_total_error
 from varnum.approx.ship.twin import Array, evaluate, reduced, scaled
-from varnum.balls.scalar import ball, upper
+from varnum.balls.scalar import arb, ball, upper
 from varnum.errors import InputError
 from varnum.outward import at_most
 from varnum.verdict import Unknown
@@ -35,7 +34,7 @@ class Kernel:
     form: Format
     how: Scheme
     reduction: Reduction | None
-    analysis: Any
+    analysis: arb
     seen: Seen | None
 
     @property
@@ -51,7 +50,7 @@ class Kernel:
         return self.reduction.low, self.reduction.high
 
     @property
-    def total_error(self) -> Any:
+    def total_error(self) -> arb:
         """The smaller of the two proved bounds (an exact ball)."""
         return self.analysis if self.seen is None else self.seen.high
 

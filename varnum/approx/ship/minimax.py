@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from varnum.approx.degree import certify_lower, round_polynomial, shrunk
 from varnum.approx.remez import remez
 from varnum.approx.ship.goal import Goal
 from varnum.approx.supnorm import certify_supnorm
-from varnum.balls.scalar import precision
+from varnum.balls.scalar import arb, precision
 from varnum.verdict import Unknown
 
 _ERROR_BITS = 60  # what the error may need beyond 4 bits a degree
@@ -22,9 +21,9 @@ class Minimax:
     extrema: points where its error is about that large, for the search of coefficients.
     """
 
-    low: Any
-    high: Any
-    extrema: tuple[Any, ...]
+    low: arb
+    high: arb
+    extrema: tuple[arb, ...]
 
 
 def certify_minimax(goal: Goal, degree: int) -> Minimax | Unknown:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from varnum.approx.ship.formats import Format
 from varnum.approx.ship.goal import Goal
@@ -74,7 +74,7 @@ def cody_waite(form: Format, fma: bool, largest_n: int) -> tuple[Fraction, ...]:
         return form.round(lower(1 / log2)), high, form.round(lower(log2 - ball(high)))
 
 
-def certify_shift(how: Reduction) -> tuple[Any, Any]:
+def certify_shift(how: Reduction) -> tuple[arb, arb]:
     """(d, R): |computed r - r| <= d and |computed r| <= R, as exact balls."""
     form = how.form
     with precision(_BITS):
@@ -98,7 +98,7 @@ def certify_shift(how: Reduction) -> tuple[Any, Any]:
         return error.upper(), (reach + error).upper()
 
 
-def _first_part(how: Reduction, slack: Any, reach: Any) -> Any:
+def _first_part(how: Reduction, slack: arb, reach: arb) -> arb:
     """Rounding of x - n high: none where both are multiples of a place that is fine enough."""
     form, first = how.form, how.constants[1]
     product = ball(0)
@@ -115,7 +115,7 @@ def _first_part(how: Reduction, slack: Any, reach: Any) -> Any:
     return product + half_place(form, difference)
 
 
-def whole(goal: Goal, total: Any, shift: Any) -> Any:
+def whole(goal: Goal, total: arb, shift: arb) -> arb:
     """(1 + total) e^(kappa shift) - 1, an exact ball on the upper side."""
     with precision(_BITS):
         return ((1 + total) * (goal.rate() * shift).exp() - 1).upper()

@@ -15,13 +15,12 @@ import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from varnum.approx.ship.coefficient_error import Difference
 from varnum.approx.ship.formats import Format
 from varnum.approx.ship.goal import Goal
 from varnum.approx.ship.scheme import Scheme
-from varnum.balls.scalar import arb_poly, ball, hull, precision
+from varnum.balls.scalar import arb, arb_poly, ball, hull, precision
 from varnum.verdict import Unknown
 
 _START, _MOST, _PATIENCE = 32, 4000, 100
@@ -30,7 +29,7 @@ _GAIN = 0.997  # a hundred halvings have to win 0.3 percent
 
 def certify_total_error(
     goal: Goal, coefficients: Sequence[Fraction], how: Scheme, form: Format
-) -> Any | Unknown:
+) -> arb | Unknown:
     """An exact ball not below |computed(r) - f(r)|, times 1/f(r) for relative error.
 
     For every number r of the format in the interval, round to nearest, ties in any way; results
@@ -59,9 +58,9 @@ class _Pieces:
 
     def __init__(self, analysis: _Analysis) -> None:
         self.analysis, self.order = analysis, itertools.count()
-        self.heap: list[tuple[float, int, Any, Any, Any]] = []
+        self.heap: list[tuple[float, int, arb, arb, arb | None]] = []
 
-    def add(self, a: Any, b: Any) -> None:
+    def add(self, a: arb, b: arb) -> None:
         """Take a piece in."""
         bound = self.analysis.bound(hull(a, b))
         key = -math.inf if bound is None else -float(bound)
@@ -79,10 +78,10 @@ class _Pieces:
         """About the largest bound."""
         return -self.heap[0][0]
 
-    def bound(self) -> Any | Unknown:
+    def bound(self) -> arb | Unknown:
         """The largest bound."""
-        bounds = [entry[4] for entry in self.heap]
-        if any(bound is None for bound in bounds):
+        bounds = [entry[4] for entry in self.heap if entry[4] is not None]
+        if len(bounds) < len(self.heap):
             return Unknown("an overflow on the interval is not excluded")
         return max(bounds)
 
@@ -95,7 +94,7 @@ class _Analysis:
     ) -> None:
         self.goal, self.how, self.form = goal, how, form
         self.difference = Difference(goal, coefficients)
-        self.exact: dict[str, Any] = {"r": arb_poly([0, 1])}
+        self.exact: dict[str, arb_poly] = {"r": arb_poly([0, 1])}
         self.constant = {f"c{k}": abs(c) for k, c in enumerate(coefficients)}
         for k, c in enumerate(coefficients):
             self.exact[f"c{k}"] = arb_poly([ball(c)])
@@ -105,7 +104,7 @@ class _Analysis:
             self.exact[step.result] = value + more[0] if more else value
         self.slopes = {name: value.derivative() for name, value in self.exact.items()}
 
-    def bound(self, piece: Any) -> Any | None:
+    def bound(self, piece: arb) -> arb | None:
         """At least sup |computed - f| w on the piece, an exact ball; None if it may overflow."""
         errors = {name: ball(0) for name in ("r", *self.constant)}
         values = {name: self._value(name, piece) for name in self.exact}  # |V|
@@ -128,12 +127,12 @@ class _Analysis:
         weight = self.goal.weight(piece)
         return (self.difference.bound(piece) + errors[self.how.result] * weight).upper()
 
-    def _value(self, name: str, piece: Any) -> Any:
+    def _value(self, name: str, piece: arb) -> arb:
         """|V| on the piece, enclosed."""
         middle = piece.mid()
         return abs(self.exact[name](middle) + (piece - middle) * self.slopes[name](piece))
 
-    def _unit(self, name: str, size: Any) -> int:
+    def _unit(self, name: str, size: arb) -> int:
         """A k such that the computed value is a multiple of 2^k; `size` encloses its size."""
         if name in self.constant:
             c = self.constant[name]
@@ -150,14 +149,14 @@ class _Analysis:
         )
 
 
-def place(form: Format, size: Any) -> int:
+def place(form: Format, size: arb) -> int:
     """Numbers of at least (at most) this size (an exact ball) have at least (at most) place 2^k."""
     mantissa, exponent = size.man_exp()
     top = int(mantissa).bit_length() + int(exponent) - 1 if mantissa > 0 else form.least
     return max(top, form.least) + 1 - form.digits
 
 
-def half_place(form: Format, largest: Any) -> Any:
+def half_place(form: Format, largest: arb) -> arb:
     """The most that rounding a number of at most this size (an exact ball) moves it.
 
     Half a place; but just above a power of two the number is no further from that than its excess.
@@ -169,7 +168,7 @@ def half_place(form: Format, largest: Any) -> Any:
     return half.max(flushed(form))
 
 
-def flushed(form: Format) -> Any:
+def flushed(form: Format) -> arb:
     """What flushing a result below the smallest normal number to zero may cost.
 
     Nothing in float16, whose smallest normal number is large: there it must not happen.

@@ -7,6 +7,7 @@ file), `pieces` and `shift` (the theorems), `machine` (16-bit formats: all input
 from fractions import Fraction
 from typing import NamedTuple
 
+from ..certificate import _list
 from ..proof import NotProved, decimal
 from .evaluation_form import Evaluation, extract, is_evaluation, read
 from .machine import check_inputs
@@ -28,16 +29,21 @@ class Evaluated(NamedTuple):
         if not c.relative:
             error = f"|computed - {c.function}(x)|"
         if c.reduction is None:
-            where = f"[{', '.join(text['interval'])}]"
+            where = shown(text["interval"])
         else:
-            where = f"[{', '.join(text['domain'])}] (reduced: {c.reduction.kind})"
+            where = f"{shown(text['domain'])} (reduced: {c.reduction.kind})"
         how = f"all {self.tried} inputs were tried" if self.tried else "pieces were bounded"
         return (
             f"proved: the {len(c.steps)} operations in the file, each rounded to the nearest "
             f"{c.format_name}, have {error} <= {text['eps']} for every {c.format_name} x in "
             f"{where}; {how}. In exact arithmetic the polynomial's own error is at most "
-            f"{text['polynomial_eps']} on [{', '.join(text['interval'])}]."
+            f"{text['polynomial_eps']} on {shown(text['interval'])}."
         )
+
+
+def shown(ends: object) -> str:
+    """An interval as the file has it."""
+    return "[{}, {}]".format(*_list(ends, 2, "interval"))
 
 
 def check(data: bytes) -> Evaluated:

@@ -3,7 +3,7 @@
 import json
 import re
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..certificate import (
     MAX_BYTES,
@@ -58,7 +58,7 @@ class Evaluation(NamedTuple):
     eps: Fraction
     polynomial_eps: Fraction
     enumeration: bool
-    text: dict[str, Any]
+    text: dict[str, object]
 
 
 def extract(data: bytes) -> bytes:
@@ -123,22 +123,23 @@ def read(data: bytes) -> Evaluation:
     )  # fmt: skip
 
 
-def _reduction(top: dict[str, Any], form: Format) -> Reduction:
-    value = top["reduction"]
-    _expect_keys(value, "kind fma constants", "reduction")
-    kinds = {"exp2": ("nearest", "floor"), "exp": ("cody-waite",)}[top["function"]]
-    _expect(value["kind"] in kinds, "reduction", " or ".join(kinds))
+def _reduction(top: dict[str, object], form: Format) -> Reduction:
+    value = _expect_keys(top["reduction"], "kind fma constants", "reduction")
+    kind, fma = value["kind"], value["fma"]
+    kinds = {"exp2": ("nearest", "floor"), "exp": ("cody-waite",)}[str(top["function"])]
+    _expect(kind in kinds, "reduction", " or ".join(kinds))
     _expect(top["error"] == "relative", "error", "relative with a reduction")
-    _expect(type(value["fma"]) is bool, "fma", "true or false")
-    count = 3 if value["kind"] == "cody-waite" else 0
+    _expect(type(fma) is bool, "fma", "true or false")
+    count = 3 if kind == "cody-waite" else 0
     given = [_float(x, form, "constants") for x in _list(value["constants"], count, "constants")]
     _expect(all(c > 0 for c in given[:2]), "constants", "log2(e) and ln 2 above 0")
-    return Reduction(value["kind"], value["fma"], given)
+    return Reduction(str(kind), fma is True, given)
 
 
-def _steps(value: Any, coefficients: int) -> list[tuple[str, str, list[str]]]:
+def _steps(value: object, coefficients: int) -> list[tuple[str, str, list[str]]]:
     """Operations whose arguments are known; the last one's result is what is returned."""
-    _expect(type(value) is list and len(value) <= MAX_STEPS, "operations", "a list")
+    if type(value) is not list or len(value) > MAX_STEPS:
+        raise Malformed("operations: expected a list")
     known, steps = {"r", *(f"c{k}" for k in range(coefficients))}, []
     for i, item in enumerate(value):
         fine = type(item) is list and all(type(x) is str for x in item) and len(item) >= 2
@@ -151,8 +152,9 @@ def _steps(value: Any, coefficients: int) -> list[tuple[str, str, list[str]]]:
     return steps
 
 
-def _float(value: Any, form: Format, where: str) -> Fraction:
-    _expect(type(value) is str and _HEXADECIMAL.fullmatch(value) is not None, where, "0x1.8p+0")
+def _float(value: object, form: Format, where: str) -> Fraction:
+    if type(value) is not str or _HEXADECIMAL.fullmatch(value) is None:
+        raise Malformed(f"{where}: expected 0x1.8p+0")
     mantissa, exponent = value.lstrip("-").removeprefix("0x").split("p")
     whole, digits = mantissa.split(".")
     number = int(whole + digits, 16) * Fraction(2) ** (int(exponent) - 4 * len(digits))
