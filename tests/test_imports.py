@@ -21,6 +21,7 @@ GROUND = {
     "text",
     "value",
     "envelope",
+    "tensor",
 }
 
 # first part of the module path -> what it may import besides itself; the house of docs/development
@@ -28,6 +29,7 @@ MAY: dict[str, set[str]] = {
     "errors": set(),
     "verdict": set(),
     "_moved": set(),
+    "tensor": set(),
     "_version": set(),
     "balls": {"errors", "verdict"},
     "outward": {"balls", "errors"},
@@ -38,7 +40,7 @@ MAY: dict[str, set[str]] = {
     "_plan_json": GROUND | {"_plan"},
     "formulas": GROUND,
     "approx": GROUND,
-    "floats": {"errors"},
+    "floats": {"errors", "tensor"},
     "lowrank": GROUND | {"approx", "floats"},
     "model": GROUND,
     "cost": GROUND | {"approx", "lowrank", "model.config", "model.flowar.flow_config"},

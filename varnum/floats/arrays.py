@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
 from varnum.floats.rounding import dtype_name
+from varnum.tensor import Array, Doubles, Tensor
 
 HALF = ("bfloat16", "float16")  # computed in float32, which holds their numbers exactly
 
 
-def namespace(array: Any) -> Any:
+def namespace(array: Tensor) -> ModuleType:
     """numpy or torch, whichever made the array."""
     if isinstance(array, np.ndarray):
         return np
     import torch
 
-    return torch
+    module: ModuleType = torch
+    return module
 
 
-def light(array: Any) -> Any:
+def light(array: Tensor) -> Tensor:
     """The same memory as a NumPy array where that is possible: less overhead per operation."""
     return array if isinstance(array, np.ndarray) or array.is_cuda else array.numpy()
 
 
-def caster(like: Any) -> Callable[[Any], Any]:
+def caster(like: Tensor) -> Callable[[Array], Tensor]:
     """Turns NumPy arrays into arrays of the backend, dtype and device of `like`: torch's copies."""
     if isinstance(like, np.ndarray):
         return lambda array: _narrow(array, like.dtype)
@@ -37,48 +39,48 @@ def caster(like: Any) -> Callable[[Any], Any]:
     )
 
 
-def _narrow(array: Any, dtype: Any) -> Any:
+def _narrow(array: Array, dtype: np.dtype[np.floating]) -> Array:
     with np.errstate(over="ignore"):  # what overflows ends in an infinite bound
         return np.ascontiguousarray(array, dtype=dtype)
 
 
-def to_numpy(array: Any) -> Any:
+def to_numpy(array: Tensor) -> Array:
     """In its own dtype, on the host."""
     return array if isinstance(array, np.ndarray) else array.cpu().numpy()
 
 
-def contiguous(array: Any) -> Any:
+def contiguous(array: Tensor) -> Tensor:
     """Row-major."""
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
 
 
-def empty(shape: tuple[int, ...], like: Any) -> Any:
+def empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Uninitialised, in the backend, dtype and device of `like`."""
     return (
         np.empty(shape, dtype=like.dtype) if isinstance(like, np.ndarray) else like.new_empty(shape)
     )
 
 
-def row_squares(array: Any) -> Any:
+def row_squares(array: Tensor) -> Tensor:
     """Squared norms of the rows (n, d) -> (n,)."""
     if isinstance(array, np.ndarray):
         return np.einsum("ij,ij->i", array, array)
     return namespace(array).linalg.vector_norm(array, dim=1).square()
 
 
-def extremes(v: Any) -> tuple[Any, Any]:
+def extremes(v: Tensor) -> tuple[Tensor, Tensor]:
     """Smallest and largest entry of each column (n, d_v) -> (d_v,), (d_v,)."""
     if isinstance(v, np.ndarray):
         return v.min(0), v.max(0)
     return v.amin(0), v.amax(0)  # 12 times faster than aminmax(dim=0)
 
 
-def shape_of(array: Any) -> tuple[int, ...]:
+def shape_of(array: Tensor) -> tuple[int, ...]:
     """Of plain integers, also for torch.Size."""
     return tuple(int(n) for n in array.shape)
 
 
-def split_heads(q: Any, k: Any, v: Any) -> Iterator[tuple[Any, Any, Any]]:
+def split_heads(q: Tensor, k: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Each head's q (L_q, d), k (L_k, d), v (L_k, d_v): float32 or float64."""
     flat = [
         _working(part).reshape((-1, int(part.shape[-2]), int(part.shape[-1]))) for part in (q, k, v)
@@ -87,13 +89,13 @@ def split_heads(q: Any, k: Any, v: Any) -> Iterator[tuple[Any, Any, Any]]:
         yield flat[0][head], flat[1][head], flat[2][head]
 
 
-def _working(array: Any) -> Any:
+def _working(array: Tensor) -> Tensor:
     if isinstance(array, np.ndarray):
         return array.astype(np.float32) if dtype_name(array) in HALF else array
     return array.float() if dtype_name(array) in HALF else array
 
 
-def merge(outputs: list[Any], v: Any, count: int) -> Any:
+def merge(outputs: list[Tensor], v: Tensor, count: int) -> Tensor:
     """Heads back to (.., L_q, d_v), in the dtype they were computed in."""
     shape = (*shape_of(v)[:-2], count, int(v.shape[-1]))
     if isinstance(v, np.ndarray):
@@ -103,7 +105,7 @@ def merge(outputs: list[Any], v: Any, count: int) -> Any:
     return torch.stack(outputs).reshape(shape)
 
 
-def like(array: Any, v: Any, *, keep: bool = False) -> Any:
+def like(array: Array, v: Tensor, *, keep: bool = False) -> Tensor:
     """A NumPy array in the backend and device of v, and in its dtype unless `keep`."""
     if isinstance(v, np.ndarray):
         return array if keep else array.astype(v.dtype)
@@ -113,13 +115,13 @@ def like(array: Any, v: Any, *, keep: bool = False) -> Any:
     return moved if keep else moved.to(v.dtype)
 
 
-def to_double(array: Any) -> Any:
+def to_double(array: Tensor) -> Doubles:
     """The same numbers as a float64 NumPy array, exactly."""
     host = array if isinstance(array, np.ndarray) else array.cpu().double().numpy()
     return np.asarray(host, dtype=np.float64)
 
 
-def join(parts: list[Any]) -> Any:
+def join(parts: list[Tensor]) -> Tensor:
     """Rows of several arrays of one backend, one after the other."""
     if len(parts) == 1:
         return parts[0]
@@ -128,6 +130,6 @@ def join(parts: list[Any]) -> Any:
     return namespace(parts[0]).cat(parts)
 
 
-def widened(array: Any) -> Any:
+def widened(array: Tensor) -> Tensor:
     """In float64, in its backend."""
     return array.astype(np.float64) if isinstance(array, np.ndarray) else array.double()

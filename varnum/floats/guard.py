@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from varnum.errors import InputError
 from varnum.floats.probes import check_numpy, check_torch
+from varnum.tensor import Device
 
 _here = threading.local()  # the floating-point environment belongs to a thread
 P = ParamSpec("P")
@@ -25,14 +26,13 @@ T = TypeVar("T")
 
 
 @contextmanager
-def certifying(*arrays: Any) -> Iterator[None]:
+def certifying(*arrays: object) -> Iterator[None]:
     """Inside, NumPy (and torch on the devices of `arrays`) computes as the proofs assume.
 
     Raises InputError on entry where it does not, and on leaving where that changed meanwhile.
     """
-    places = {"numpy": None} | {
-        str(array.device): array.device for array in arrays if _is_tensor(array)
-    }
+    devices = [device for device in map(_device, arrays) if device is not None]
+    places = {"numpy": None, **{str(device): device for device in devices}}
     known: set[str] = getattr(_here, "known", set())
     fresh = {name: device for name, device in places.items() if name not in known}
     if not fresh:
@@ -80,7 +80,7 @@ def eagerly(function: Callable[P, T]) -> Callable[P, T]:
     return called
 
 
-def _check(places: dict[str, Any]) -> None:
+def _check(places: dict[str, Device | None]) -> None:
     for device in places.values():
         if device is None:
             check_numpy()
@@ -97,7 +97,7 @@ def _refuse_modes() -> None:
         raise InputError(f"arithmetic: {type(mode).__name__} is active in torch; leave it first")
 
 
-def _settle(stack: ExitStack, device: Any) -> None:
+def _settle(stack: ExitStack, device: Device) -> None:
     """Switch off what would change or record the operations inside."""
     import torch
 
@@ -109,5 +109,6 @@ def _settle(stack: ExitStack, device: Any) -> None:
     stack.enter_context(torch._C.DisableTorchFunction())
 
 
-def _is_tensor(array: Any) -> bool:
-    return type(array).__module__.partition(".")[0] == "torch" and hasattr(array, "device")
+def _device(array: object) -> Device | None:
+    own = type(array).__module__.partition(".")[0] == "torch"
+    return getattr(array, "device", None) if own else None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.errors import InputError
+from varnum.tensor import Array, Doubles, Plain, Tensor
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import torch
 
 
-def plain(array: Any, name: str) -> Any:
+def plain(array: object, name: str) -> Tensor:
     """The numbers as a base `numpy.ndarray` or `torch.Tensor` on the same memory.
 
     A subclass may mean anything by `@`, so it is refused, but for memory maps, parameters without
@@ -36,7 +37,7 @@ def _plain_numpy(array: Array, name: str) -> Array:
     return np.asarray(array)
 
 
-def _plain_torch(array: Any, name: str) -> Any:
+def _plain_torch(array: torch.Tensor, name: str) -> torch.Tensor:
     import torch
 
     if type(array) not in (torch.Tensor, torch.nn.Parameter):
@@ -58,7 +59,7 @@ def _plain_torch(array: Any, name: str) -> Any:
     return made
 
 
-def tokens(array: Any, name: str, width: int | None = None) -> Array:
+def tokens(array: object, name: str, width: int | None = None) -> Doubles:
     """(n, d), n >= 1, finite, exactly the given numbers in float64; InputError for all else."""
     host = plain(array, name)
     if not isinstance(host, np.ndarray):
@@ -75,33 +76,33 @@ def tokens(array: Any, name: str, width: int | None = None) -> Array:
     return wide
 
 
-def positive(value: Any, name: str, most: float = 1e12, least: float = 1e-12) -> float:
+def positive(value: object, name: str, most: float = 1e12, least: float = 1e-12) -> float:
     """A finite number in [least, most]; InputError for all else, nan and truth values included."""
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    if not is_number or isinstance(value, bool) or not least <= value <= most:
-        raise InputError(f"{name}: {value!r} is not allowed; a number in [{least:g}, {most:g}]")
-    return float(value)
+    allowed = int | float | np.integer | np.floating
+    if isinstance(value, allowed) and not isinstance(value, bool) and least <= value <= most:
+        return float(value)
+    raise InputError(f"{name}: {value!r} is not allowed; a number in [{least:g}, {most:g}]")
 
 
-def number(value: Any, name: str) -> float:
+def number(value: object, name: str) -> float:
     """As a float, whatever holds one number; InputError for text and for what no float holds."""
     try:
         if isinstance(value, str | bytes):
             raise TypeError
-        return float(value)
+        return float(value)  # type: ignore[arg-type]  # tried
     except (TypeError, ValueError, OverflowError, RuntimeError):
         shown = repr(value) if isinstance(value, str) else type(value).__name__
         raise InputError(f"{name}: {shown[:40]} is not a number that a float holds") from None
 
 
-def tolerance(value: Any, name: str = "eps") -> float:
+def tolerance(value: object, name: str = "eps") -> float:
     """A relative error in (0, 1)."""
     if not (isinstance(value, float) and 0 < value < 1):
         raise InputError(f"{name}: {value!r} is not allowed; a float in (0, 1)")
     return value
 
 
-def owned(array: Any) -> Any:
+def owned(array: Tensor) -> Tensor:
     """A copy, row-major, that nobody else can write to."""
     if isinstance(array, np.ndarray):
         return np.array(array, order="C", copy=True)
@@ -110,15 +111,15 @@ def owned(array: Any) -> Any:
     return array.clone(memory_format=torch.contiguous_format)
 
 
-def freeze(*arrays: Array) -> None:
+def freeze(*arrays: Plain) -> None:
     """What a certificate is about is not written to any more."""
     for array in arrays:
         array.flags.writeable = False
 
 
-def overlap(one: Any, other: Any) -> bool:
+def overlap(one: Tensor, other: Tensor) -> bool:
     """May writing to one change the other? Where that is hard to decide, yes."""
-    if isinstance(one, np.ndarray):
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         try:
             return bool(np.shares_memory(one, other, max_work=10_000))  # type: ignore[arg-type]
         except np.exceptions.TooHardError:
@@ -130,7 +131,7 @@ def overlap(one: Any, other: Any) -> bool:
     return bool(one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr())
 
 
-def overlaps_itself(array: Any) -> bool:
+def overlaps_itself(array: Tensor) -> bool:
     """May two entries share memory? By strides; where that is unclear, yes."""
     strides = array.strides if isinstance(array, np.ndarray) else array.stride()
     size = array.itemsize if isinstance(array, np.ndarray) else 1
@@ -142,7 +143,7 @@ def overlaps_itself(array: Any) -> bool:
     return False
 
 
-def check_out(out: Any, shape: tuple[int, int], like: Any, *inputs: Any) -> Any:
+def check_out(out: object, shape: tuple[int, int], like: Tensor, *inputs: Tensor) -> Tensor:
     """`out` as a plain array that a result of this shape, with the dtype of `like`, fits into.
 
     Raises InputError unless shape, dtype and device agree, it can be written to, and its memory is
@@ -166,7 +167,7 @@ def check_out(out: Any, shape: tuple[int, int], like: Any, *inputs: Any) -> Any:
     return found
 
 
-def write(out: Any, result: Any) -> None:
+def write(out: Tensor, result: Tensor) -> None:
     """Copy `result` into `out`, which may be an inference tensor."""
     if isinstance(out, np.ndarray):
         out[...] = result
@@ -177,12 +178,12 @@ def write(out: Any, result: Any) -> None:
         out.copy_(result)
 
 
-def kind_of(array: Any) -> str:
+def kind_of(array: object) -> str:
     """ "numpy.ndarray", for messages."""
     return f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
 
 
-def is_tensor(array: Any) -> bool:
+def is_tensor(array: object) -> bool:
     """Of torch, subclasses included; torch is not loaded for it."""
     return any(
         base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(array).__mro__

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import light, row_squares
 from varnum.floats.rounding import TINY, UNIT, dtype_name, unit_of, up
+from varnum.tensor import Array, Tensor
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 
 
@@ -36,7 +34,7 @@ def prefix_norms(x: Array) -> Array:
     return np.append(0.0, np.sqrt(squares) * (1 + 4 * (x.shape[-1] + 8) * _U))
 
 
-def farthest(array: Any) -> float:
+def farthest(array: Tensor) -> float:
     """Not below the largest row norm; infinite where squares overflow, and they may underflow."""
     with np.errstate(over="ignore"):
         square = float(row_squares(light(array)).max())

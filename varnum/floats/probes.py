@@ -14,11 +14,11 @@ import math
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.tensor import Device, Flags, Tensor
 
 _SIDE = 32  # torch hands products of at least 17 x 17 x 17 to the libraries that may narrow them
 _WORKERS = 16  # threads of NumPy's matrix library that are looked at
@@ -45,21 +45,21 @@ _NARROW = (
 class _Probe:
     """(a b + c) s and (left @ right) scale, what is between subnormal at places; exact values."""
 
-    a: Any
-    b: Any
-    c: Any
-    s: Any
-    value: Any
-    left: Any
-    right: Any
-    scale: Any
-    product: Any
+    a: Tensor
+    b: Tensor
+    c: Tensor
+    s: Tensor
+    value: Tensor
+    left: Tensor
+    right: Tensor
+    scale: Tensor
+    product: Tensor
 
-    def sums(self) -> Any:
+    def sums(self) -> Flags:
         """Which (a b + c) s are right: subnormal before s, but for the last four, which round."""
         return ((self.a * self.b + self.c) * self.s) == self.value
 
-    def multiplied(self) -> Any:
+    def multiplied(self) -> Tensor:
         """The product, its subnormal half scaled up."""
         return (self.left @ self.right) * self.scale
 
@@ -98,7 +98,7 @@ def _numpy_probe(name: str, entries: int, side: int = _SIDE) -> _Probe:
 
 
 @cache
-def _torch_probe(name: str, entries: int, device: Any) -> _Probe:
+def _torch_probe(name: str, entries: int, device: Device) -> _Probe:
     import torch
 
     parts = vars(_numpy_probe(name, entries)).values()
@@ -138,7 +138,7 @@ def _check_workers() -> None:
     _workers_seen.add(os.getpid())
 
 
-def check_torch(device: Any) -> None:
+def check_torch(device: Device) -> None:
     """Raise InputError unless torch computes on `device` as the proofs assume (all its threads)."""
     import torch
 
@@ -171,12 +171,12 @@ def _judge(right: bool, where: str) -> None:
         raise InputError(_NARROW.format(where=where))
 
 
-def _check_switches(device: Any, where: str) -> None:
+def _check_switches(device: Device, where: str) -> None:
     """What torch says about float32 products, by its new switches and by the old ones."""
     import torch
 
-    backends: Any = torch.backends
-    place = backends.cuda.matmul if device.type == "cuda" else backends.mkldnn
+    cuda = device.type == "cuda"
+    place = torch.backends.cuda.matmul if cuda else torch.backends.mkldnn
     try:
         if device.type == "cpu":
             said = {place.fp32_precision, place.matmul.fp32_precision}

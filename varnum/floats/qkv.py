@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from varnum.errors import InputError
 from varnum.floats.arrays import shape_of
 from varnum.floats.inputs import kind_of
 from varnum.floats.rounding import UNIT, dtype_name
+from varnum.tensor import Tensor
 
 _LARGEST_SUM = 1e280  # sums of up to 1e28 such values are float64 numbers
 _COPIES = 2  # in float64: the arrays widened, and something made of them
@@ -21,7 +21,9 @@ _LARGEST = {  # of a logit: twice it, and sums of it, are numbers of what it is 
 }  # fmt: skip
 
 
-def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] | None) -> None:
+def check_inputs(
+    q: Tensor, k: Tensor, v: Tensor, sigma: float, scales: tuple[int, ...] | None
+) -> None:
     """Raise InputError unless the plain arrays q, k, v fit together, are finite, and logits fit."""
     for name, array in (("q", q), ("k", k), ("v", v)):
         check_kind(array, name, q)
@@ -30,7 +32,7 @@ def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] |
     _check_shapes(q, k, v, scales)
     check_memory(q, k, v)
     for name, array in (("q", q), ("k", k), ("v", v)):
-        if not bool(_finite(array)):
+        if not _finite(array):
             raise InputError(f"{name}: holds nan or inf; all entries must be finite")
     largest = float(abs(v).max())
     if not largest < _LARGEST_SUM:
@@ -41,7 +43,7 @@ def check_inputs(q: Any, k: Any, v: Any, sigma: float, scales: tuple[int, ...] |
         raise InputError(f"q, k: logits up to {reach:.3g} overflow {dtype_name(q)}; {way}")
 
 
-def check_kind(array: Any, name: str, q: Any) -> None:
+def check_kind(array: Tensor, name: str, q: Tensor) -> None:
     """Raise InputError unless this is an array of floats, as q is, and no axis is empty."""
     if type(array) is not type(q):
         raise InputError(f"{name}: {kind_of(array)}, but q is {kind_of(q)}; use one backend")
@@ -53,7 +55,7 @@ def check_kind(array: Any, name: str, q: Any) -> None:
         raise InputError(f"{name}: shape {shape_of(array)}; allowed: (.., L, d), none of them 0")
 
 
-def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> None:
+def _check_shapes(q: Tensor, k: Tensor, v: Tensor, scales: tuple[int, ...] | None) -> None:
     if q.shape[-1] != k.shape[-1]:
         raise InputError(f"k: head dimension {k.shape[-1]}, but q has {q.shape[-1]}")
     if k.shape[-2] != v.shape[-2]:
@@ -72,7 +74,7 @@ def _check_shapes(q: Any, k: Any, v: Any, scales: tuple[int, ...] | None) -> Non
             )
 
 
-def check_memory(q: Any, k: Any, v: Any) -> None:
+def check_memory(q: Tensor, k: Tensor, v: Tensor) -> None:
     """Before anything is allocated: broadcast views may stand for any number of entries."""
     if not isinstance(q, np.ndarray) and q.device.type != "cpu":
         return
@@ -85,11 +87,11 @@ def check_memory(q: Any, k: Any, v: Any) -> None:
         )
 
 
-def _finite(array: Any) -> Any:
+def _finite(array: Tensor) -> bool:
     """A finite sum has finite terms; one that is not may have overflowed, so look at each."""
     total = array.sum()
     if math.isfinite(float(total)):
         return True
     if isinstance(array, np.ndarray):
-        return np.isfinite(array).all()
-    return array.isfinite().all()
+        return bool(np.isfinite(array).all())
+    return bool(array.isfinite().all())

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import cache
-from typing import Any
+
+from varnum.tensor import Dtype, Tensor
 
 EXP_ULPS = 4  # documented by the vendors as 1 (numpy, sleef) to 4 (vector libraries)
 
@@ -25,13 +26,13 @@ _SLACK = 1 + 2.0**-40  # of `up`: its own product, and constants rounded before 
 _LARGEST_EXPONENT = 700  # e^709.78 is the largest float64; beyond this an upper bound says nothing
 
 
-def dtype_name(array: Any) -> str:
+def dtype_name(array: Tensor) -> str:
     """'float32' for both numpy.float32 and torch.float32."""
     return _name(array.dtype)
 
 
 @cache
-def _name(dtype: Any) -> str:
+def _name(dtype: Dtype) -> str:
     return str(dtype).rpartition(".")[2]
 
 
@@ -44,7 +45,7 @@ def up(value: float, operations: int = 64) -> float:
     return value * _SLACK * (1 + 2 * operations * UNIT["float64"])
 
 
-def unit_of(array: Any) -> float:
+def unit_of(array: Tensor) -> float:
     """Unit roundoff of the arithmetic that `array` runs in."""
     return UNIT[dtype_name(array)]
 

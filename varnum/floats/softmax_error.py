@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.inputs import finite
 from varnum.floats.norms import row_norms
@@ -25,8 +23,8 @@ from varnum.floats.rounding import (
     unit_of,
     up,
 )
+from varnum.tensor import Array, Tensor
 
-Array = npt.NDArray[Any]
 _BLOCK = 2048  # queries at a time
 FUSED_EXP_ULPS = 32  # fused kernels may use a quicker exp, of about 20 ulp
 _DEPTH = {"float32": 87.0, "float64": 708.0}  # e^-this is still normal: -ln TINY is 87.3, 708.4
@@ -35,7 +33,7 @@ _UNDERFLOW = Fraction(1, 2**1000)  # a product of a weight and a value loses 2^-
 
 
 def exact_error(
-    far_q: float, far_k: float, count: int, ratio: float, d: int, like: Any,
+    far_q: float, far_k: float, count: int, ratio: float, d: int, like: Tensor,
     exp_error: float | None = None,
 ) -> float:  # fmt: skip
     """Output error of `exact_rows` in units of range(v) (claim float-forward, any summation order).
@@ -54,7 +52,7 @@ def exact_error(
 
 
 def merged_error(
-    far_q: float, far_k: float, count: int, size: int, ratio: float, d: int, like: Any
+    far_q: float, far_k: float, count: int, size: int, ratio: float, d: int, like: Tensor
 ) -> float:
     """Output error of `merged_rows` in units of range(v): parts of at most `size` keys each.
 
@@ -73,7 +71,9 @@ def merged_error(
     return up(own + slip / 2 + average + 2 * unit * ratio)
 
 
-def kernel_error(far_q: float, far_k: float, spread: float, count: int, d: int, like: Any) -> float:
+def kernel_error(
+    far_q: float, far_k: float, spread: float, count: int, d: int, like: Tensor
+) -> float:
     """Relative error of every weight exp(q.k/sigma), up to a factor per row, in `exact_rows`.
 
     spread: not below the difference of any two logits of one row. Past the normal numbers of the

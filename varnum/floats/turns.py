@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from varnum.errors import InputError
 
@@ -41,6 +40,6 @@ class Turns:
         """From here to the end of this turn the object changes."""
         self.broken = True
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Turns], tuple[str, bool]]:
         """A copy has a lock of its own; made in the middle of a change, it is broken."""
         return Turns, (self.what, self.broken)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from varnum.floats.arrays import extremes, light, namespace
 from varnum.floats.rounding import TINY, UNIT, dtype_name, up
+from varnum.tensor import Flags, Tensor
 
 _NEAR = 8.0  # values within this many ranges of 0 are taken as they are
 _FAR = {"float32": 1e36, "float64": 1e300}  # differences of larger values might overflow
@@ -18,22 +18,22 @@ _FAR = {"float32": 1e36, "float64": 1e300}  # differences of larger values might
 class ValueRange:
     """Smallest and largest entry of each column of v, (d_v,) each; grows with `including`."""
 
-    def __init__(self, low: Any, high: Any) -> None:
+    def __init__(self, low: Tensor, high: Tensor) -> None:
         self.low, self.high = light(low), light(high)
 
     @classmethod
-    def of(cls, v: Any) -> ValueRange:
+    def of(cls, v: Tensor) -> ValueRange:
         """Of values (n, d_v), n >= 1."""
         return cls(*extremes(v))
 
-    def including(self, v: Any) -> ValueRange:
+    def including(self, v: Tensor) -> ValueRange:
         """Of these and more values (n, d_v)."""
         low, high = (light(part) for part in extremes(v))
         xp = namespace(low)
         return ValueRange(xp.minimum(self.low, low), xp.maximum(self.high, high))
 
     @property
-    def constant(self) -> Any:
+    def constant(self) -> Flags:
         """Which columns have had one value only, (d_v,)."""
         return self.high == self.low
 
@@ -63,7 +63,7 @@ class ValueRange:
                 ratio = float("inf")  # sums of values may overflow
         return ratio * (1 + 8 * UNIT[name]), least
 
-    def mend(self, out: Any) -> None:
+    def mend(self, out: Tensor) -> None:
         """A column whose values are all equal has that value as its exact output: write it."""
         same = self.constant
         if bool(same.any()):
@@ -78,10 +78,10 @@ class Offset:
     of the values, so |v - c| is at most the range of any set of values with that one in it.
     """
 
-    vector: Any
+    vector: Tensor
 
     @classmethod
-    def of(cls, v: Any) -> Offset | None:
+    def of(cls, v: Tensor) -> Offset | None:
         """The first of the values (n, d_v) in the columns that need it; None where none does."""
         seen, xp = ValueRange.of(v), namespace(light(v))
         biggest = xp.maximum(abs(seen.low), abs(seen.high))
