@@ -31,7 +31,7 @@ MAY: dict[str, set[str]] = {
     "_moved": set(),
     "tensor": set(),
     "_version": set(),
-    "balls": {"errors", "verdict"},
+    "balls": {"errors", "verdict", "tensor"},
     "outward": {"balls", "errors"},
     "text": {"balls"},
     "value": set(),

@@ -10,7 +10,8 @@ After `isinstance(x, np.ndarray)` each branch has one half. A namespace, numpy o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from types import EllipsisType
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,3 +30,6 @@ WholeTensor: TypeAlias = "npt.NDArray[np.integer] | torch.Tensor"
 Flags: TypeAlias = "npt.NDArray[np.bool_] | torch.Tensor"
 Dtype: TypeAlias = "np.dtype[np.generic] | torch.dtype"
 Device: TypeAlias = "torch.device"
+
+Place: TypeAlias = SupportsIndex | slice | EllipsisType | npt.NDArray[np.integer | np.bool_] | None
+Key: TypeAlias = Place | tuple[Place, ...]  # what arrays are indexed by

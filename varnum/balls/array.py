@@ -11,21 +11,17 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from types import EllipsisType, ModuleType
-from typing import NoReturn, SupportsIndex, TypeAlias
+from types import ModuleType
+from typing import NoReturn, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from flint import arb
 
 from varnum.balls import edges, kernels
 from varnum.balls.convert import Balls, Numbers, balls_of, one
 from varnum.balls.edges import Floats
+from varnum.tensor import Key
 
-Position: TypeAlias = (
-    SupportsIndex | slice | EllipsisType | npt.NDArray[np.integer | np.bool_] | None
-)
-Key: TypeAlias = Position | tuple[Position, ...]
 _Operator: TypeAlias = "Callable[[BallArray, Numbers], BallArray]"
 _SCALARS = (int, float, Fraction, arb, np.integer, np.floating)
 _REFLECTED: dict[str, Callable[[BallArray, BallArray], BallArray]] = {

@@ -10,12 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import SupportsFloat, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from varnum.tensor import Key, Mask, Whole
+
 Floats = npt.NDArray[np.float64]
+Two: TypeAlias = Callable[[Floats, Floats], Floats]
+Slope: TypeAlias = Callable[[Floats, Floats, Floats], Floats]  # of the derivative and both operands
+Other: TypeAlias = "Taped | SupportsFloat"
+T = TypeVar("T", bound=npt.ArrayLike)
 Back = Callable[[Floats], Floats]  # derivative to the result -> to one operand, (S, ..) -> (S, ..)
 
 
@@ -26,9 +32,9 @@ class Tape:
         self.backs: list[list[tuple[int, Back]]] = []
         self.locals: list[tuple[Floats, Floats] | None] = []  # bound, and bound of squares
 
-    def weight(self, value: Any) -> Taped:
+    def weight(self, given: npt.ArrayLike) -> Taped:
         """A leaf whose entries are rounded to p bits too."""
-        value = np.asarray(value, dtype=np.float64)
+        value = np.asarray(given, dtype=np.float64)
         return self.add(value, [], abs(value))
 
     def add(
@@ -81,11 +87,11 @@ class Taped:
         """Number of axes."""
         return self.value.ndim
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: str | None = None) -> SimpleNamespace:
         """Functions on such arrays."""
         return _namespace(self.tape)
 
-    def __getitem__(self, key: Any) -> Taped:
+    def __getitem__(self, key: Key) -> Taped:
         def back(d: Floats) -> Floats:
             out = np.zeros((len(d), *self.shape))
             full = key if isinstance(key, tuple) else (key,)
@@ -94,36 +100,36 @@ class Taped:
 
         return self.tape.add(self.value[key], [(self, back)])
 
-    def __add__(self, other: Any) -> Taped:
+    def __add__(self, other: Other) -> Taped:
         return _two(self, other, np.add, lambda d, x, y: d, lambda d, x, y: d)
 
-    def __sub__(self, other: Any) -> Taped:
+    def __sub__(self, other: Other) -> Taped:
         return _two(self, other, np.subtract, lambda d, x, y: d, lambda d, x, y: -d)
 
-    def __rsub__(self, other: Any) -> Taped:
+    def __rsub__(self, other: SupportsFloat) -> Taped:
         return _leaf(self.tape, other) - self
 
-    def __mul__(self, other: Any) -> Taped:
+    def __mul__(self, other: Other) -> Taped:
         return _two(self, other, np.multiply, lambda d, x, y: d * y, lambda d, x, y: d * x)
 
-    def __truediv__(self, other: Any) -> Taped:
+    def __truediv__(self, other: Other) -> Taped:
         return _two(self, other, np.divide, lambda d, x, y: d / y, lambda d, x, y: -d * x / (y * y))
 
-    def __rtruediv__(self, other: Any) -> Taped:
+    def __rtruediv__(self, other: SupportsFloat) -> Taped:
         return _leaf(self.tape, other) / self
 
     __radd__, __rmul__ = __add__, __mul__
 
 
-def _leaf(tape: Tape, value: Any) -> Taped:
+def _leaf(tape: Tape, given: SupportsFloat) -> Taped:
     """A constant of the program; rounded to p bits where it is not a small number in binary."""
-    number = float(value)
+    number = float(given)
     short = number == 0 or math.frexp(number)[0] * 16 % 1 == 0
-    value = np.asarray(number)
+    value: Floats = np.asarray(number)
     return tape.add(value, [], None if short else abs(value))
 
 
-def _two(x: Taped, y: Any, f: Any, to_x: Any, to_y: Any) -> Taped:
+def _two(x: Taped, y: Other, f: Two, to_x: Slope, to_y: Slope) -> Taped:
     y = y if isinstance(y, Taped) else _leaf(x.tape, y)
     value = f(x.value, y.value)
     a, b = x.value, y.value
@@ -180,7 +186,7 @@ def _spread(x: Taped, axis: int, keepdims: bool) -> Back:
     return back
 
 
-def _one(f: Any, slope: Callable[[Floats, Floats], Floats]) -> Any:
+def _one(f: Callable[[Floats], Floats], slope: Two) -> Callable[[Taped], Taped]:
     def run(x: Taped) -> Taped:
         value = f(x.value)
         factor = slope(x.value, value)
@@ -189,12 +195,12 @@ def _one(f: Any, slope: Callable[[Floats, Floats], Floats]) -> Any:
     return run
 
 
-def _constant(f: Any) -> Any:
+def _constant(f: Callable[..., Floats]) -> Callable[..., Taped]:
     """No derivative: what does not depend on x, or a softmax's shift, which changes nothing."""
     return lambda x, *args, **kw: x.tape.add(f(x.value, *args, **kw), [])
 
 
-def _choose(f: Any, first: Any) -> Any:
+def _choose(f: Two, first: Callable[[Floats, Floats], Mask]) -> Callable[[Taped, Taped], Taped]:
     def run(x: Taped, y: Taped) -> Taped:
         mask = first(x.value, y.value)
         backs: list[tuple[Taped, Back]] = [
@@ -239,7 +245,7 @@ def _pick(place: int, i: int) -> Back:
     return lambda d: np.take(d, i, axis=place)
 
 
-def _take(x: Taped, index: Any, axis: int = 0) -> Taped:
+def _take(x: Taped, index: Whole, axis: int = 0) -> Taped:
     """Rows of a table (axis 0)."""
 
     def back(d: Floats) -> Floats:
@@ -251,8 +257,8 @@ def _take(x: Taped, index: Any, axis: int = 0) -> Taped:
     return x.tape.add(np.take(x.value, index, axis=0), [(x, back)])
 
 
-def _namespace(tape: Tape) -> Any:
-    def asarray(value: Any, dtype: Any = None, device: Any = None) -> Any:
+def _namespace(tape: Tape) -> SimpleNamespace:
+    def asarray(value: T, dtype: object = None, device: object = None) -> T | Taped:
         if isinstance(dtype, str) and dtype == "int64":
             return value
         return tape.weight(value)

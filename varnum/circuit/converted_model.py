@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from varnum.model.backend import Array
 from varnum.model.generate import Model
 from varnum.model.statedict import without_buffers
+from varnum.tensor import Doubles
 
 
-def converted(model: Model, array: Callable[[Any], Any]) -> Model:
+def converted(model: Model, array: Callable[[Doubles], Array]) -> Model:
     """The model with every weight as another kind of array."""
     parts = [
         {name: array(np.asarray(w, dtype=np.float64)) for name, w in without_buffers(held).items()}

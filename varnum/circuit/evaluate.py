@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from varnum.circuit.gates import Circuit
 
 Bits = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.number]
 _CHUNK = 1 << 11  # inputs at once
 _LIMITS = ((1 << 24, np.float32), (1 << 53, np.float64), (1 << 62, np.int64))  # exact below
 
@@ -22,9 +22,9 @@ class _Step:
     """Gates of one depth whose sums have the same wires: one matrix product for all of them."""
 
     nodes: npt.NDArray[np.int64]  # (k)
-    weights: Any  # (sums, k), of a type in which the products are exact
+    weights: Numbers  # (sums, k), of a type in which the products are exact
     rows: npt.NDArray[np.int64]  # (gates) which sum
-    thresholds: Any  # (gates, 1)
+    thresholds: Numbers  # (gates, 1)
     results: npt.NDArray[np.int64]  # (gates) nodes
 
 
@@ -53,7 +53,9 @@ def _plan(circuit: Circuit) -> list[_Step]:
         sums = sorted({circuit.gates[g][0] for g in members})
         size = max(sum(abs(w) for _, w in circuit.sums[i]) for i in sums)
         largest = max(abs(circuit.gates[g][1]) for g in members)
-        kind: Any = next((kind for most, kind in _LIMITS if max(size, largest) < most), object)
+        kind: type[np.number] | type[object] = next(
+            (kind for most, kind in _LIMITS if max(size, largest) < most), object
+        )
         row_of = {index: row for row, index in enumerate(sums)}
         steps.append(
             _Step(

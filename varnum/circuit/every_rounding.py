@@ -8,20 +8,28 @@ order says. Claim `pbit-interval`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from types import SimpleNamespace
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.balls import namespace as balls
 from varnum.balls.array import BallArray
+from varnum.balls.convert import Numbers
 from varnum.balls.questions import bounds
 from varnum.balls.scalar import arb, hull, precision
 from varnum.circuit.converted_model import converted
 from varnum.model.backend import Ints
 from varnum.model.generate import Model, teacher_forced_logits
+from varnum.tensor import Key, Mask
 
+Constant: TypeAlias = npt.ArrayLike | arb
+Other: TypeAlias = "Wide | Constant"
+Function: TypeAlias = Callable[..., object]  # of the namespace of balls
+T = TypeVar("T", bound=Constant)
 _DOUBLE = Fraction(1, 1 << 53)
 _CONSTANT = Fraction(1, 1 << 51)  # at 53 bits or fewer a constant may have been a double before
 
@@ -53,21 +61,21 @@ class Wide:
         """Number of axes."""
         return self.value.ndim
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: str | None = None) -> SimpleNamespace:
         """Functions on such arrays."""
         return _namespace(self)
 
-    def __getitem__(self, key: Any) -> Wide:
+    def __getitem__(self, key: Key) -> Wide:
         return self._kept(self.value[key])
 
-    def _kept(self, value: BallArray) -> Wide:
-        return Wide(value, self.u, self.in_order)
+    def _kept(self, value: Numbers) -> Wide:
+        return Wide(BallArray(value), self.u, self.in_order)
 
-    def rounded(self, value: Any) -> Wide:
+    def rounded(self, value: BallArray) -> Wide:
         """The result of one operation, right or wrong by u its size."""
         return self._kept(value + balls.abs(value) * (hull(-1, 1) * _ball(self.u)))
 
-    def constant(self, value: Any) -> Any:
+    def constant(self, value: Constant) -> BallArray | int:
         """A number of the program: exact if it has one bit, else rounded to p bits."""
         if isinstance(value, int) and value in (0, 1, 2):
             return value
@@ -83,25 +91,25 @@ class Wide:
         slack = self.u if known and self.u < _DOUBLE else self.u + _CONSTANT
         return near + balls.abs(near) * (hull(-1, 1) * _ball(slack))
 
-    def _two(self, other: Any) -> Any:
+    def _two(self, other: Other) -> BallArray | int:
         return other.value if isinstance(other, Wide) else self.constant(other)
 
-    def __add__(self, other: Any) -> Wide:
+    def __add__(self, other: Other) -> Wide:
         return self.rounded(self.value + self._two(other))
 
-    def __sub__(self, other: Any) -> Wide:
+    def __sub__(self, other: Other) -> Wide:
         return self.rounded(self.value - self._two(other))
 
-    def __rsub__(self, other: Any) -> Wide:
+    def __rsub__(self, other: Other) -> Wide:
         return self.rounded(self._two(other) - self.value)
 
-    def __mul__(self, other: Any) -> Wide:
+    def __mul__(self, other: Other) -> Wide:
         return self.rounded(self.value * self._two(other))
 
-    def __truediv__(self, other: Any) -> Wide:
+    def __truediv__(self, other: Other) -> Wide:
         return self.rounded(self.value / self._two(other))
 
-    def __rtruediv__(self, other: Any) -> Wide:
+    def __rtruediv__(self, other: Other) -> Wide:
         return self.rounded(self._two(other) / self.value)
 
     __radd__, __rmul__ = __add__, __mul__
@@ -116,7 +124,7 @@ class Wide:
         return self._kept(moved) if self.in_order else self.rounded(moved)
 
 
-def _ball(x: Fraction) -> Any:
+def _ball(x: Fraction) -> arb:
     return hull(x, x)
 
 
@@ -137,20 +145,20 @@ def _mean(x: Wide, axis: int = -1, keepdims: bool = False) -> Wide:
     return total.rounded(total.value / x.shape[axis])
 
 
-def _namespace(like: Wide) -> Any:
-    def asarray(value: Any, dtype: Any = None, device: Any = None) -> Any:
+def _namespace(like: Wide) -> SimpleNamespace:
+    def asarray(value: T, dtype: object = None, device: object = None) -> T | Wide:
         return value if dtype == "int64" else like._kept(like.constant(value))
 
-    def one(f: Any) -> Any:
+    def one(f: Function) -> Callable[..., Wide]:
         return lambda x, *args, **kw: x._kept(f(x.value, *args, **kw))
 
-    def two(f: Any) -> Any:
+    def two(f: Function) -> Callable[[Wide, Wide], Wide]:
         return lambda x, y: x._kept(f(x.value, y.value))
 
-    def many(f: Any) -> Any:
+    def many(f: Function) -> Callable[..., Wide]:
         return lambda xs, axis=0: xs[0]._kept(f([x.value for x in xs], axis=axis))
 
-    def rounding(f: Any) -> Any:
+    def rounding(f: Callable[[Numbers], BallArray]) -> Callable[[Wide], Wide]:
         return lambda x: x.rounded(f(x.value))
 
     return SimpleNamespace(
@@ -166,7 +174,7 @@ def _namespace(like: Wide) -> Any:
 
 def certify_every_rounding(
     model: Model, labels: Ints, tokens: Ints, p: int, in_order: bool = False
-) -> Any:
+) -> Mask:
     """(B, L) of bool: tokens that are the same for the real model and every rounding to p bits.
 
     Rigorous for every precision from p on: a larger one only allows less. False says nothing.
@@ -180,10 +188,11 @@ def certify_every_rounding(
     ahead = np.take_along_axis(low, best, -1)[..., 0]
     others = high.copy()
     np.put_along_axis(others, best, -np.inf, -1)
-    return ahead > others.max(-1)
+    sure: Mask = ahead > others.max(-1)
+    return sure
 
 
-def weight(w: Any, u: Fraction, in_order: bool = False) -> Wide:
+def weight(w: npt.ArrayLike, u: Fraction, in_order: bool = False) -> Wide:
     """A weight as given, and rounded to p bits."""
     exact = Wide(BallArray(np.asarray(w, dtype=np.float64)), u, in_order)
     return exact.rounded(exact.value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ def circuit_file(part: Part, circuit: Circuit, seed: int = 0) -> bytes:
     counts = circuit.counts()
     if sum(map(len, circuit.sums)) > MOST_TERMS:
         raise InputError(f"write: more than {MOST_TERMS} wires to write; take a smaller circuit")
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "schema": SCHEMA,
         "function": {"name": part.name, **part.sizes},
         "inputs": circuit.inputs,
@@ -46,11 +45,11 @@ def circuit_file(part: Part, circuit: Circuit, seed: int = 0) -> bytes:
     return _canonical({**content, "digest": digest})
 
 
-def _canonical(content: dict[str, Any]) -> bytes:
+def _canonical(content: dict[str, object]) -> bytes:
     return (json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n").encode("ascii")
 
 
-def _cases(part: Part, inputs: int, seed: int) -> dict[str, Any]:
+def _cases(part: Part, inputs: int, seed: int) -> dict[str, object]:
     """Inputs and right outputs as hexadecimal numbers, bit 0 first: all inputs, or some."""
     every = inputs < 63 and 1 << inputs <= CASES
     rows = all_inputs(inputs) if every else _some(inputs, seed)

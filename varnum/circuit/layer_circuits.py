@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any
 
-from varnum.balls.scalar import ball, lower, precision, upper
+from varnum.balls.scalar import arb, ball, lower, precision, upper
 from varnum.circuit.exp import rounded_exp
 from varnum.circuit.form import Form, total
 from varnum.circuit.gates import Builder
@@ -93,7 +92,7 @@ def rounded_gelu(m: int, g: int, erf: bool) -> int:
     return _certain(lambda: _gelu(ball(Fraction(m, 1 << g)), erf) * (1 << g))
 
 
-def _gelu(x: Any, erf: bool) -> Any:
+def _gelu(x: arb, erf: bool) -> arb:
     if erf:
         return x * (1 + (x / ball(2).sqrt()).erf()) / 2
     pi = 4 * ball(1).atan()
@@ -101,7 +100,7 @@ def _gelu(x: Any, erf: bool) -> Any:
     return x * (1 + u.tanh()) / 2
 
 
-def _certain(value: Callable[[], Any]) -> int:
+def _certain(value: Callable[[], arb]) -> int:
     """The nearest integer, the precision raised until the enclosure leaves one."""
     for bits in (64, 128, 256, 512):
         with precision(bits):

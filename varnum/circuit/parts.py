@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +37,7 @@ class Part:
     """
 
     name: str
-    sizes: dict[str, Any]
+    sizes: Mapping[str, object]
     says: str
     claim: str
     build: Callable[[], Circuit]
@@ -178,7 +177,7 @@ def _gelu_table(block_: block_circuit.Block) -> dict[int, int]:
     return {m: rounded_gelu(m, block_.fixed.g, erf) for m in range(-most, most + 1)}
 
 
-def _block_parts(made: block_circuit.Block) -> dict[str, Any]:
+def _block_parts(made: block_circuit.Block) -> reference_model.Inside:
     fixed = made.fixed
     return {
         "kind": made.kind, "g": fixed.g, "wq": np.array(made.q_weight),
@@ -218,7 +217,7 @@ def generation(sides: tuple[int, ...], vocabulary: int, bits: int) -> Part:
     if made.tokens > 14 or vocabulary > 8:
         raise InputError("sides, vocabulary: at most 14 tokens (sides 1,2,3) and 8 codes")
     inside = _block_parts(made.block)
-    parts = {
+    parts: reference_model.Parts = {
         "sides": sides, "width": made.width, "bits": bits, "noise": generation_circuit.NOISE,
         "codebook": np.array(made.codebook), "head": np.array(made.head),
         "position": np.array([made.position(t) for t in range(made.tokens)]),

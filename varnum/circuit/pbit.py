@@ -13,24 +13,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from types import SimpleNamespace
-from typing import Any
+from typing import SupportsFloat, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from varnum.balls.scalar import ball, lower, precision, upper
+from varnum.balls.scalar import arb, ball, lower, precision, upper
 from varnum.errors import InputError
+from varnum.tensor import Key
 
 Floats = npt.NDArray[np.float64]
+One: TypeAlias = Callable[[Floats], Floats]
+Two: TypeAlias = Callable[[Floats, Floats], Floats]
+Exact: TypeAlias = Callable[[arb], arb]
+Other: TypeAlias = "PArray | SupportsFloat"
+T = TypeVar("T", bound=npt.ArrayLike)
 MOST_BITS = 24  # 2p + 2 <= 53: a float64 operation rounded to p bits is the p-bit operation
 _SLACK = 16 * 2.0**-53  # NumPy's exp and tanh are taken to be within 16 units in the last place
 _LARGE, _SMALL = 2.0**1000, 2.0**-1000
 _CHUNK = 1 << 21  # products at once
 
 
-def round_to(x: Any, p: int) -> Floats:
+def round_to(values: npt.ArrayLike, p: int) -> Floats:
     """Nearest number of p significant bits, ties to even, of float64 values; any exponent."""
-    x = np.asarray(x, dtype=np.float64)
+    x = np.asarray(values, dtype=np.float64)
     size = abs(x)
     if not (size < _LARGE).all() or ((size < _SMALL) & (size > 0)).any():
         raise ArithmeticError("a value of the p-bit run is beyond float64's exponents")
@@ -66,7 +72,7 @@ class Rounding:
         if not 2 <= self.p <= MOST_BITS:
             raise InputError(f"bits: {self.p} is not within 2 to {MOST_BITS}")
 
-    def array(self, x: Any) -> PArray:
+    def array(self, x: npt.ArrayLike) -> PArray:
         """Any float array, each entry rounded to p bits."""
         return PArray(round_to(x, self.p), self)
 
@@ -104,40 +110,40 @@ class PArray:
         """Number of axes."""
         return self.values.ndim
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: str | None = None) -> SimpleNamespace:
         """Functions on such arrays."""
         return _namespace(self.rounding)
 
-    def __getitem__(self, key: Any) -> PArray:
+    def __getitem__(self, key: Key) -> PArray:
         return PArray(self.values[key], self.rounding)
 
-    def _with(self, f: Callable[[Any, Any], Any], other: Any, swapped: bool = False) -> PArray:
+    def _with(self, f: Two, other: Other, swapped: bool = False) -> PArray:
         y = other.values if isinstance(other, PArray) else round_to(float(other), self.rounding.p)
         x, y = (y, self.values) if swapped else (self.values, y)
         return PArray(round_to(f(x, y), self.rounding.p), self.rounding)
 
-    def __add__(self, other: Any) -> PArray:
+    def __add__(self, other: Other) -> PArray:
         return self._with(np.add, other)
 
-    def __sub__(self, other: Any) -> PArray:
+    def __sub__(self, other: Other) -> PArray:
         return self._with(np.subtract, other)
 
-    def __rsub__(self, other: Any) -> PArray:
+    def __rsub__(self, other: Other) -> PArray:
         return self._with(np.subtract, other, swapped=True)
 
-    def __mul__(self, other: Any) -> PArray:
+    def __mul__(self, other: Other) -> PArray:
         return self._with(np.multiply, other)
 
-    def __truediv__(self, other: Any) -> PArray:
+    def __truediv__(self, other: Other) -> PArray:
         return self._with(np.divide, other)
 
-    def __rtruediv__(self, other: Any) -> PArray:
+    def __rtruediv__(self, other: Other) -> PArray:
         return self._with(np.divide, other, swapped=True)
 
     __radd__, __rmul__ = __add__, __mul__
 
 
-def _near(x: PArray, f: Any, exact: Callable[[Any], Any]) -> PArray:
+def _near(x: PArray, f: One, exact: Exact) -> PArray:
     """A function of NumPy, rounded; by balls where its own error could decide the rounding."""
     p, y = x.rounding.p, f(x.values)
     if ((y == 0) & (x.values < -1)).any():  # exp has no zero
@@ -148,7 +154,7 @@ def _near(x: PArray, f: Any, exact: Callable[[Any], Any]) -> PArray:
     return PArray(out, x.rounding)
 
 
-def _by_balls(exact: Callable[[Any], Any], x: float, p: int) -> float:
+def _by_balls(exact: Exact, x: float, p: int) -> float:
     for bits in (128, 512, 2048):
         with precision(bits):
             value = exact(ball(x))
@@ -183,21 +189,21 @@ def _mean(x: PArray, axis: int = -1, keepdims: bool = False) -> PArray:
     return PArray(round_to(total.values / x.shape[axis], x.rounding.p), x.rounding)
 
 
-def _exact(f: Any) -> Any:
+def _exact(f: Callable[..., Floats]) -> Callable[..., PArray]:
     """A function that rounds nothing, on one array."""
     return lambda x, *args, **kw: PArray(f(x.values, *args, **kw), x.rounding)
 
 
-def _exact_two(f: Any) -> Any:
+def _exact_two(f: Two) -> Callable[[PArray, PArray], PArray]:
     return lambda x, y: PArray(f(x.values, y.values), x.rounding)
 
 
-def _exact_many(f: Any) -> Any:
+def _exact_many(f: Callable[..., Floats]) -> Callable[..., PArray]:
     return lambda xs, axis=0: PArray(f([x.values for x in xs], axis=axis), xs[0].rounding)
 
 
-def _namespace(rounding: Rounding) -> Any:
-    def asarray(value: Any, dtype: Any = None, device: Any = None) -> Any:
+def _namespace(rounding: Rounding) -> SimpleNamespace:
+    def asarray(value: T, dtype: object = None, device: object = None) -> T | PArray:
         return value if dtype == "int64" else rounding.array(np.asarray(value, dtype=np.float64))
 
     return SimpleNamespace(

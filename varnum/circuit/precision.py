@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from varnum.balls.array import BallArray
 from varnum.balls.questions import bounds
 from varnum.circuit.adjoint import Tape
 from varnum.circuit.converted_model import converted
@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float64]
 Say = Callable[[str], None]
 SEEDS = 16  # margins differentiated at once
 DIGITS = 15
+Real = BallArray | Floats  # the real model's logits: enclosed, or in float64
 
 
 def run_pbit(model: Model, labels: Ints, tokens: Ints, rounding: Rounding) -> Floats:
@@ -42,7 +43,7 @@ def greedy_tokens(model: Model, labels: Ints) -> Ints:
     return np.concatenate([s.tokens for s in generate(held, labels)], axis=1)
 
 
-def certify_logits(model: Model, labels: Ints, tokens: Ints) -> Any:
+def certify_logits(model: Model, labels: Ints, tokens: Ints) -> BallArray | Unknown:
     """The real model's logits (B, L, V) in balls, 15 digits certified, or Unknown."""
     exact = model.to(Backend("balls"))
     found = certify_forward(
@@ -111,12 +112,13 @@ class Row:
     certain: int
 
 
-def compare(logits: Floats, real: Any, enclosed: bool) -> tuple[float, float, int]:
+def compare(logits: Floats, real: Real, enclosed: bool) -> tuple[float, float, int]:
     """(low, high) around max |logits - real|, and tokens that are the same for certain.
 
     real: balls (then the ends are outward) or float64.
     """
     if not enclosed:
+        assert isinstance(real, np.ndarray)
         error = float(abs(logits - real).max())
         return error, error, int((logits.argmax(-1) == real.argmax(-1)).sum())
     low, high = bounds(abs(real - logits))
@@ -129,7 +131,7 @@ def compare(logits: Floats, real: Any, enclosed: bool) -> tuple[float, float, in
 
 
 def precision_rows(
-    model: Model, labels: Ints, tokens: Ints, bits: Sequence[int], real: Any, enclosed: bool,
+    model: Model, labels: Ints, tokens: Ints, bits: Sequence[int], real: Real, enclosed: bool,
     margins: Margins, in_order: bool = False, say: Say = lambda _: None,
 ) -> list[Row]:  # fmt: skip
     """One row for each p."""

@@ -5,18 +5,16 @@ Kept apart: nothing here knows forms, gates or lemmas.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 Bits = npt.NDArray[np.bool_]
-Ints = npt.NDArray[Any]  # int64, or Python integers where those do not fit
+Ints = npt.NDArray[np.int64]  # int64, or Python integers where those do not fit
 
 
 def numbers(bits: Bits, width: int) -> Ints:
     """(batch, n) unsigned numbers of `width` bits, lowest first, from (batch, n width) bits."""
-    kind: Any = np.int64 if width <= 62 else object
+    kind: type[np.int64] | type[object] = np.int64 if width <= 62 else object
     words = bits.reshape(len(bits), -1, width).astype(kind)
     return np.asarray(words @ np.array([1 << j for j in range(width)], dtype=kind))
 
@@ -78,7 +76,7 @@ def nearest_code(size: Ints, over: Ints | int, p: int, k: int) -> Ints:
     return np.asarray(np.where(up & (low < high), high, low))
 
 
-def _word(code: Ints, negative: Ints, p: int, k: int) -> Bits:
+def _word(code: Ints, negative: Bits, p: int, k: int) -> Bits:
     return np.concatenate([to_bits(code, p - 1 + k), (negative & (code > 0))[:, None]], axis=1)
 
 

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isqrt
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[Any]
+Ints = npt.NDArray[np.int64]
 Table = dict[int, int]
+Cache = list[tuple[Ints, Ints]]
+
+
+class Parts(TypedDict):
+    """What a generation is made of; see `generate`."""
+
+    sides: Sequence[int]
+    width: int
+    bits: int
+    noise: int
+    codebook: Ints
+    head: Ints
+    position: Ints
+    up: dict[int, tuple[Ints, int]]
+    down: dict[int, tuple[Ints, int]]
+    map_unit: int
+    norm: tuple[int, int]
+    embed: Ints
+    step: Callable[[Ints, Cache], Ints]
+
+
+class Inside(TypedDict):
+    """What a block is made of; see `block`."""
+
+    kind: str
+    g: int
+    wq: Ints
+    wk: Ints
+    norm: tuple[int, int]
+    unit: tuple[int, int]
+    exp: Table
+    gelu: Table
+
 
 _isqrt = np.frompyfunc(isqrt, 1, 1)
 
@@ -77,7 +110,7 @@ def entry_bits(x: Ints, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.boo
     return np.stack(parts, axis=1).astype(bool)
 
 
-def generate(bits: npt.NDArray[np.bool_], parts: dict[str, Any]) -> tuple[Ints, Ints]:
+def generate(bits: npt.NDArray[np.bool_], parts: Parts) -> tuple[Ints, Ints]:
     """Tokens (n, L) and final f_hat (n, C, P, P) of every row of input bits.
 
     parts: sides, width, bits, codebook (V, C), head (V, C), position (L, C), noise, up and down

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from varnum.circuit import graph, pareto
 from varnum.circuit.block_circuit import KINDS
@@ -105,7 +104,7 @@ def scale_layers(config: VarConfig) -> int:
     return block_layers(config) * config.depth + HEAD_LAYERS
 
 
-def head_sizes(found: ModelDepth, bits: int) -> dict[str, Any]:
+def head_sizes(found: ModelDepth, bits: int) -> dict[str, int | None]:
     """Gates and wires of one head with p-bit numbers and an exp of p bits."""
     if not 1 <= bits <= 64:
         raise InputError(f"bits: {bits} is not within 1 to 64")

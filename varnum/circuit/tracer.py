@@ -16,14 +16,18 @@ What is counted, in one place:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.circuit.pareto import Front, further, maximal
+from varnum.tensor import Key
 
+Other: TypeAlias = "Traced | npt.ArrayLike"  # an array, or constants
 COSTS = {  # operation -> steps; a test leaves out each in turn and sees the counts change
     "entrywise": {"std": 1}, "product": {"std": 1, "sum": 1}, "sum": {"sum": 1},
     "mean": {"sum": 1, "std": 1}, "exp": {"exp": 1}, "sqrt": {"sqrt": 1},
@@ -56,32 +60,32 @@ class Traced:
         """Number of entries."""
         return math.prod(self.shape)
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: str | None = None) -> SimpleNamespace:
         """The namespace of this module."""
         return NAMESPACE
 
-    def __getitem__(self, key: Any) -> Traced:
+    def __getitem__(self, key: Key) -> Traced:
         shape = np.broadcast_to(np.int8(0), self.shape)[key].shape
         return replace(self, shape=shape, summed=False, rows=False)
 
-    def __add__(self, other: Any) -> Traced:
+    def __add__(self, other: Other) -> Traced:
         return _add(self, other)
 
-    def __sub__(self, other: Any) -> Traced:
+    def __sub__(self, other: Other) -> Traced:
         if isinstance(other, Traced) and other.shift:
             return self
         return _entrywise(self, other)
 
-    def __rsub__(self, other: Any) -> Traced:
+    def __rsub__(self, other: Other) -> Traced:
         return _entrywise(self, other)
 
-    def __mul__(self, other: Any) -> Traced:
+    def __mul__(self, other: Other) -> Traced:
         return _multiply(self, other)
 
-    def __truediv__(self, other: Any) -> Traced:
+    def __truediv__(self, other: Other) -> Traced:
         return _entrywise(self, other)
 
-    def __rtruediv__(self, other: Any) -> Traced:
+    def __rtruediv__(self, other: Other) -> Traced:
         return _entrywise(self, other)
 
     __radd__, __rmul__ = __add__, __mul__
@@ -98,20 +102,20 @@ def join(*fronts: Front | None) -> Front | None:
     return maximal(v for front in known for v in front) if known else None
 
 
-def _front(x: Any) -> Front | None:
+def _front(x: Other) -> Front | None:
     return x.front if isinstance(x, Traced) else None
 
 
-def _shape(x: Any) -> tuple[int, ...]:
+def _shape(x: Other) -> tuple[int, ...]:
     return x.shape if isinstance(x, Traced) else np.shape(x)
 
 
-def _entrywise(x: Any, y: Any) -> Traced:
+def _entrywise(x: Other, y: Other) -> Traced:
     shape = np.broadcast_shapes(_shape(x), _shape(y))
     return Traced(shape, step(join(_front(x), _front(y)), "entrywise"))
 
 
-def _add(x: Traced, y: Any) -> Traced:
+def _add(x: Traced, y: Other) -> Traced:
     shape = np.broadcast_shapes(x.shape, _shape(y))
     if isinstance(y, Traced) and y.sigmoid:
         x, y = y, x
@@ -123,7 +127,7 @@ def _add(x: Traced, y: Any) -> Traced:
     return _entrywise(x, y)
 
 
-def _multiply(x: Traced, y: Any) -> Traced:
+def _multiply(x: Traced, y: Other) -> Traced:
     shape = np.broadcast_shapes(x.shape, _shape(y))
     for held, other in ((x, y), (y, x)):
         if isinstance(held, Traced) and held.sigmoid:
@@ -144,8 +148,8 @@ def _matmul(x: Traced, y: Traced) -> Traced:
     return replace(made, rows=True) if x.front is None and y.front is not None else made
 
 
-def _reduce(operation: str) -> Any:
-    def run(x: Traced, axis: Any = None, keepdims: bool = False) -> Traced:
+def _reduce(operation: str) -> Callable[..., Traced]:
+    def run(x: Traced, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Traced:
         axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
         gone = {a % x.ndim for a in axes}
         kept = [1 if i in gone else n for i, n in enumerate(x.shape) if keepdims or i not in gone]
@@ -159,7 +163,7 @@ def _maximum_of(x: Traced, axis: int = -1, keepdims: bool = False) -> Traced:
     return Traced(tuple(kept if keepdims else kept[:axis]), x.front, shift=True)
 
 
-def _unary(operation: str) -> Any:
+def _unary(operation: str) -> Callable[[Traced], Traced]:
     def run(x: Traced) -> Traced:
         front = x.before if x.before is not None and operation in ("exp", "sigmoid") else x.front
         return Traced(x.shape, step(front, operation), sigmoid=operation == "sigmoid")
@@ -182,25 +186,27 @@ def _reshape(x: Traced, shape: tuple[int, ...]) -> Traced:
     return replace(x, shape=full, rows=False)
 
 
-def _concat(parts: Any, axis: int = 0) -> Traced:
+def _concat(parts: Sequence[Traced], axis: int = 0) -> Traced:
     shape = list(parts[0].shape)
     shape[axis] = sum(part.shape[axis] for part in parts)
     return Traced(tuple(shape), join(*(part.front for part in parts)))
 
 
-def _stack(parts: Any, axis: int = 0) -> Traced:
+def _stack(parts: Sequence[Traced], axis: int = 0) -> Traced:
     shape = list(parts[0].shape)
     shape.insert(axis, len(parts))
     return Traced(tuple(shape), join(*(part.front for part in parts)))
 
 
-def _take(x: Traced, index: Any, axis: int = 0) -> Traced:
+def _take(x: Traced, index: npt.ArrayLike, axis: int = 0) -> Traced:
     shape = list(x.shape)
     shape[axis] = np.size(index)
     return replace(x, shape=tuple(shape))
 
 
-def _asarray(value: Any, dtype: Any = None, device: Any = None) -> Any:
+def _asarray(
+    value: npt.ArrayLike, dtype: object = None, device: object = None
+) -> npt.ArrayLike | Traced:
     """Constants; integers stay what they are, to index with."""
     return value if dtype == "int64" else Traced(np.shape(value))
 

@@ -13,30 +13,29 @@ floats.
 
 from __future__ import annotations
 
-from typing import Any
-
-Name = tuple[Any, ...]
+Name = tuple[str, *tuple[int, ...]]
 
 
 def wire(kind: str, sizes: tuple[int, ...], u: Name, v: Name) -> int:
     """Weight of the wire from u to v; kind add: (N, p), multiply: (d, p), float: (N, p, k)."""
+    i, j = u[1:], v[1:]
     match (u[0], v[0]):
         case ("x", "threshold") if kind == "add":  # bit a counts modulo 2^(j+1) if a <= j
-            return int(u[2] <= v[1]) << int(u[2])
+            return int(i[1] <= j[0]) << int(i[1])
         case ("x", "and"):  # number 2i is the first of pair i, 2i + 1 the second
-            return int(u[1] // 2 == v[1] and u[2] == v[2 + u[1] % 2])
+            return int(i[0] // 2 == j[0] and i[1] == j[1 + i[0] % 2])
         case ("and", "threshold"):
-            return int(u[2] + u[3] <= v[1]) << int(u[2] + u[3])
+            return int(i[1] + i[2] <= j[0]) << int(i[1] + i[2])
         case ("threshold", "bit"):  # the alternating multiples of 2^j
             top = sizes[1] - 1 if kind == "add" else 2 * sizes[1] - 2
-            return _alternates(u[2], v[1] - u[1]) if u[1] == min(v[1], top) else 0
+            return _alternates(i[1], j[0] - i[0]) if i[0] == min(j[0], top) else 0
         case ("x", "digit"):
-            return _literal(sizes, u[2], v) if u[1] == v[1] else 0
+            return _literal(sizes, i[1], v) if i[0] == j[0] else 0
         case ("digit", "above" | "below"):  # +-2^(max(e,1) - 1 + a) quanta
-            size = 1 << int(max(u[3], 1) - 1 + u[4])
-            return size if (u[2] == 0) == (v[0] == "above") else -size
+            size = 1 << int(max(i[2], 1) - 1 + i[3])
+            return size if (i[1] == 0) == (v[0] == "above") else -size
         case ("above" | "below", "bit"):
-            return _alternates(u[1] + 1, v[1])
+            return _alternates(i[0] + 1, j[0])
     return 0
 
 
@@ -48,7 +47,7 @@ def _alternates(m: int, j: int) -> int:
 def _literal(sizes: tuple[int, ...], bit: int, v: Name) -> int:
     """Bits of a word: fraction, exponent, sign; v holds where all literals of (sign, e, a) do."""
     p, k = sizes[1:]
-    _, _, sign, e, a = v
+    _, sign, e, a = v[1:]
     if bit == p - 1 + k:
         return 1 if sign else -1
     if bit >= p - 1:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,7 @@ from varnum.balls.scalar import arb, ball, fmpz_poly, hull, precision, real_root
 from varnum.errors import InputError
 
 Floats = npt.NDArray[np.float64]
-Jet = tuple[Callable[[Any], Any], ...]
+Jet = tuple[Callable[[arb], arb], ...]
 _BITS = 512
 _PIECES = 16  # of an interval where the turning points are not known
 
@@ -39,12 +38,12 @@ class Activation:
 
     name: str
     jet: Jet
-    turns: tuple[tuple[Any, ...] | None, ...]
+    turns: tuple[tuple[arb, ...] | None, ...]
     image: tuple[int, int] | None = None
     smooth: bool = True
     powers: tuple[Fraction, ...] = ()
 
-    def span(self, order: int, u: Any) -> Any:
+    def span(self, order: int, u: arb) -> arb:
         """Encloses the range of the derivative of this order (0, 1, 2) over the ball u."""
         if u.is_exact():
             return self.jet[order](u)
@@ -58,7 +57,7 @@ class Activation:
                 found = found.union(at(turn))
         return found
 
-    def _by_pieces(self, order: int, low: Any, high: Any) -> Any:
+    def _by_pieces(self, order: int, low: arb, high: arb) -> arb:
         cuts = [low + (high - low) * k / _PIECES for k in range(_PIECES + 1)]
         pieces = [a.union(b) for a, b in pairwise(cuts)]
         found = self.jet[order](pieces[0])
@@ -66,15 +65,15 @@ class Activation:
             found = found.union(self.jet[order](piece))
         return found
 
-    def value(self, u: Any) -> Any:
+    def value(self, u: arb) -> arb:
         """g over the ball u."""
         return self.span(0, u)
 
-    def slope(self, u: Any) -> Any:
+    def slope(self, u: arb) -> arb:
         """g' over the ball u."""
         return self.span(1, u)
 
-    def curve(self, u: Any) -> Any:
+    def curve(self, u: arb) -> arb:
         """g'' over the ball u."""
         return self.span(2, u)
 
@@ -89,12 +88,12 @@ class Activation:
         return _floats(self.jet[1], u)
 
 
-def _floats(at: Callable[[Any], Any], u: Floats) -> Floats:
+def _floats(at: Callable[[arb], arb], u: Floats) -> Floats:
     flat = [_mid(at(arb(float(x)))) if math.isfinite(x) else math.nan for x in u.ravel()]
     return np.array(flat, dtype=np.float64).reshape(u.shape)
 
 
-def _mid(x: Any) -> float:
+def _mid(x: arb) -> float:
     return float(x.mid()) if x.is_finite() else math.nan
 
 
@@ -109,11 +108,11 @@ _FAST: dict[str, Callable[[Floats], Floats]] = {
 # --- the table ----------------------------------------------------------------------------------
 
 
-def _tanh_slope(u: Any) -> Any:
+def _tanh_slope(u: arb) -> arb:
     return u.sech() ** 2  # sharper than 1 - tanh^2 for thin balls
 
 
-def _tanh_curve(u: Any) -> Any:
+def _tanh_curve(u: arb) -> arb:
     return -2 * u.tanh() * _tanh_slope(u)
 
 
@@ -146,13 +145,13 @@ def _silu() -> Activation:
 
 
 def _gelu() -> Activation:
-    def density(u: Any) -> Any:
+    def density(u: arb) -> arb:
         return (-u * u / 2).exp() / (2 * arb.pi()).sqrt()
 
-    def mass(u: Any) -> Any:
+    def mass(u: arb) -> arb:
         return (1 + (u / arb(2).sqrt()).erf()) / 2
 
-    def slope(u: Any) -> Any:
+    def slope(u: arb) -> arb:
         return mass(u) + u * density(u)
 
     jet = (lambda u: u * mass(u), slope, lambda u: density(u) * (2 - u * u))
@@ -167,17 +166,17 @@ def _gelu_tanh() -> Activation:
     factor = (2 / arb.pi()).sqrt()
     cubic = ball(Fraction(44715, 10**6))
 
-    def inner(u: Any) -> tuple[Any, Any, Any]:
+    def inner(u: arb) -> tuple[arb, arb, arb]:
         return factor * (u + cubic * u**3), factor * (1 + 3 * cubic * u * u), 6 * factor * cubic * u
 
-    def value(u: Any) -> Any:
+    def value(u: arb) -> arb:
         return u * (1 + inner(u)[0].tanh()) / 2
 
-    def slope(u: Any) -> Any:
+    def slope(u: arb) -> arb:
         v, first, _ = inner(u)
         return (1 + v.tanh() + u * _tanh_slope(v) * first) / 2
 
-    def curve(u: Any) -> Any:
+    def curve(u: arb) -> arb:
         v, first, second = inner(u)
         bent = _tanh_curve(v) * first * first + _tanh_slope(v) * second
         return _tanh_slope(v) * first + u * bent / 2
@@ -194,10 +193,10 @@ def _relu() -> Activation:
     return Activation("relu", jet, ((), (arb(0),), (arb(0),)), smooth=False)
 
 
-def _horner(powers: tuple[Fraction, ...]) -> Callable[[Any], Any]:
+def _horner(powers: tuple[Fraction, ...]) -> Callable[[arb], arb]:
     balls = [ball(c) for c in reversed(powers)]
 
-    def at(u: Any) -> Any:
+    def at(u: arb) -> arb:
         total = arb(0)
         for c in balls:
             total = total * u + c
@@ -220,7 +219,7 @@ def polynomial(powers: tuple[Fraction, ...], name: str = "poly") -> Activation:
     return Activation(name, jet, turns, powers=powers)
 
 
-def _real_roots(powers: tuple[Fraction, ...]) -> tuple[Any, ...]:
+def _real_roots(powers: tuple[Fraction, ...]) -> tuple[arb, ...]:
     """Balls that hold the real zeros, each isolated; a constant has none that matter."""
     scale = math.lcm(*(c.denominator for c in powers)) if powers else 1
     integers = fmpz_poly([int(c * scale) for c in powers])
@@ -238,16 +237,16 @@ def _exp_poly(width: Fraction, name: str) -> Activation:
     c, s = w.cosh(), w.sinh()
     cubic = _horner(CUBIC)
 
-    def inner(u: Any) -> tuple[Any, Any, Any]:
+    def inner(u: arb) -> tuple[arb, arb, arb]:
         e = (w * u).exp()
         v = (e - c) / s
         return v, w * e / s, (3 - 3 * v * v) / 2
 
-    def slope(u: Any) -> Any:
+    def slope(u: arb) -> arb:
         _, first, outer = inner(u)
         return first * outer
 
-    def curve(u: Any) -> Any:
+    def curve(u: arb) -> arb:
         v, first, outer = inner(u)
         return first * (w * outer - 3 * v * first)
 
@@ -261,7 +260,7 @@ def _exp_poly(width: Fraction, name: str) -> Activation:
     return Activation(name, (lambda u: cubic(inner(u)[0]), slope, curve), turns)
 
 
-def _root(function: Callable[[Any], Any], low: Fraction, high: Fraction) -> Any:
+def _root(function: Callable[[arb], arb], low: Fraction, high: Fraction) -> arb:
     """A ball with the only zero of an increasing function between low and high."""
     for _ in range(200):
         middle = (low + high) / 2

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -20,14 +19,15 @@ from varnum.errors import InputError
 from varnum.loop.activations import Activation, activation
 from varnum.loop.net import Floats, _numbers
 from varnum.loop.tape import Tape, Var, permuted
+from varnum.tensor import Doubles
 
 
 @dataclass(frozen=True)
 class Block:
     """Weights by name (float arrays, taken as exact), one input `inject` (T, C), heads, eps, g."""
 
-    weights: Mapping[str, Any]
-    inject: Any
+    weights: Mapping[str, Doubles]
+    inject: Doubles
     heads: int
     eps: Fraction
     g: Activation
@@ -112,12 +112,12 @@ class Block:
 _LAYERS = ("q", "k", "v", "proj", "fc1", "fc2")
 
 
-def is_block(state: Mapping[str, Any]) -> bool:
+def is_block(state: Mapping[str, object]) -> bool:
     """Whether a file's arrays are those of a looped block."""
     return "inject" in state
 
 
-def blocks_of(state: Mapping[str, Any], name: str, path: str) -> list[Block]:
+def blocks_of(state: Mapping[str, object], name: str, path: str) -> list[Block]:
     """One Block per input in the file. Raises InputError for what is missing or does not fit."""
     arrays = {key: _numbers(value, f"{path}: {key}") for key, value in state.items()}
     needed = [f"{layer}.weight" for layer in _LAYERS]
@@ -146,7 +146,7 @@ def blocks_of(state: Mapping[str, Any], name: str, path: str) -> list[Block]:
 _PLAIN = ("inject", "heads", "eps")
 
 
-def _check_shapes(weights: Mapping[str, Any], width: int, path: str) -> None:
+def _check_shapes(weights: Mapping[str, Doubles], width: int, path: str) -> None:
     hidden = weights["fc1.weight"].shape[0]
     shapes: dict[str, tuple[int, ...]] = {"fc1": (hidden, width), "fc2": (width, hidden)}
     shapes |= dict.fromkeys(("adapter", "q", "k", "v", "proj"), (width, width))

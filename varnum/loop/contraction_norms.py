@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -30,20 +29,20 @@ class Norm:
     S: BallArray
     inverse: BallArray
 
-    def of(self, x: BallArray) -> Any:
+    def of(self, x: BallArray) -> arb:
         """A number not below the norm of every vector in x (n)."""
         y = self.inverse @ x
         if self.euclidean:
             return xp.sqrt(xp.sum(y**2)).item().upper()
         return xp.max(abs(y)).item().upper()
 
-    def of_matrix(self, M: BallArray) -> Any:
+    def of_matrix(self, M: BallArray) -> arb:
         """A number not below the induced norm, for M in these coordinates (S^-1 M S)."""
         if self.euclidean:
             return norm_of(M)
         return xp.max(xp.sum(abs(M), axis=1)).item().upper()
 
-    def per_entry(self) -> Any:
+    def per_entry(self) -> arb:
         """A number c with |x| <= c max|x_i|: the ball of radius r holds the cube of radius r/c."""
         rows = xp.sum(abs(self.inverse), axis=1)
         if not self.euclidean:
@@ -51,14 +50,14 @@ class Norm:
         cube = xp.sqrt(xp.sum(rows**2)).item().upper()
         return cube.min((norm_of(self.inverse) * arb(self.S.shape[0]).sqrt()).upper())
 
-    def per_length(self) -> Any:
+    def per_length(self) -> arb:
         """A number c with |x| <= c |x|_2."""
         if self.euclidean:
             return norm_of(self.inverse)
         squares = xp.sqrt(xp.sum(self.inverse**2, axis=1))
         return xp.max(squares).item().upper()
 
-    def largest_entry(self) -> Any:
+    def largest_entry(self) -> arb:
         """A number c with max|x_i| <= c |x|."""
         if self.euclidean:
             return xp.max(xp.sqrt(xp.sum(self.S**2, axis=1))).item().upper()

@@ -8,14 +8,14 @@ of them into itself. The intervals are found by growing them; balls verify the i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from varnum.balls.scalar import hull, lower, precision, upper
+from varnum.balls.scalar import arb, hull, lower, precision, upper
 from varnum.loop.activations import Activation, Floats
 from varnum.loop.closed_orthants import Shape
 from varnum.verdict import Unknown
@@ -40,7 +40,9 @@ class Coordinates:
     noise: Fraction
 
 
-def certify_coordinates(g: Activation, shape: Shape, nu: Fraction = Fraction(0)) -> Any:
+def certify_coordinates(
+    g: Activation, shape: Shape, nu: Fraction = Fraction(0)
+) -> Coordinates | Unknown:
     """Coordinates, or Unknown where no interval keeps; every comparison is in balls.
 
     tolerance: e + beta with the largest beta that was verified; noise: the largest nu alike.
@@ -86,7 +88,7 @@ def _starts(g: Activation, c: Fraction) -> list[float]:
     return sorted(low[attracts].tolist())
 
 
-def _argument(shape: Shape, interval: Interval, every: tuple[Interval, ...]) -> Any:
+def _argument(shape: Shape, interval: Interval, every: tuple[Interval, ...]) -> arb:
     """c I + [-s, s] in balls."""
     largest = max(abs(x) for i in every for x in i)
     s = shape.e * largest + shape.beta
@@ -129,7 +131,7 @@ def _image(
     return lower(image) - nu, upper(image) + nu
 
 
-def _largest(start: Fraction, holds: Any) -> Fraction:
+def _largest(start: Fraction, holds: Callable[[Fraction], bool]) -> Fraction:
     low, high = start, start + 1
     for _ in range(14):
         middle = (low + high) / 2

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from varnum.errors import InputError
 from varnum.loop import krawczyk
 from varnum.loop.activations import activation
 from varnum.loop.net import Net
+from varnum.tensor import Array
 
 _BITS, _FINE = 64, 256
 _THIN = 2.0**-36  # of the asked box: bisected no further
@@ -36,8 +36,8 @@ Found = tuple[Box, Box]  # enclosure, uniqueness box
 class Piece:
     """A part of the search: pure data, so that another process can do it."""
 
-    W: Any
-    b: Any
+    W: Array
+    b: Array
     activation: str
     box: Box
     thin: float

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ _FLOOR = 0.05  # least weight of an output entry, of the largest: weights may gr
 _LEAST = 0.125  # the largest counts as at least this: at a point of inflection it is 0
 
 
-def norm_of(M: BallArray) -> Any:
+def norm_of(M: BallArray) -> arb:
     """A number not below ||M||_2 for every matrix in M; infinite where none is verified."""
     middle = M.estimate()
     if not np.isfinite(middle).all():
@@ -38,13 +37,13 @@ def norm_of(M: BallArray) -> Any:
 class Size:
     """Norms of a derivative into one argument of a node: all rows, and the largest part."""
 
-    whole: Any
-    part: Any
+    whole: arb
+    part: arb
 
     def __add__(self, other: Size) -> Size:
         return Size(self.whole + other.whole, self.part + other.part)
 
-    def times(self, factor: Any) -> Size:
+    def times(self, factor: arb) -> Size:
         """Both norms times a number."""
         return Size(self.whole * factor, self.part * factor)
 
@@ -70,7 +69,7 @@ class Bends:
     nodes: tuple[Node, ...]
     upstream: tuple[tuple[Size, ...], ...]
     between: tuple[tuple[tuple[Size, ...], ...], ...]
-    weights: tuple[list[Any], ...]
+    weights: tuple[list[arb], ...]
 
 
 def bends_of(nodes: list[Node], out: Var) -> Bends:
@@ -78,7 +77,7 @@ def bends_of(nodes: list[Node], out: Var) -> Bends:
     whole = (slice(0, out.value.shape[0]),)
     arguments = [[(g.var, g.parts) for g in node.groups] for node in nodes] + [[(out, whole)]]
     upstream: list[tuple[Size, ...]] = []
-    weights: list[list[Any]] = []
+    weights: list[list[arb]] = []
     between: list[tuple[tuple[Size, ...], ...]] = []
     for i, groups in enumerate(arguments):
         upstream.append(tuple(_size(_block(var, 0), parts) for var, parts in groups))
@@ -96,19 +95,19 @@ def _block(var: Var, index: int) -> BallArray | None:
     return var.blocks[index] if index < len(var.blocks) else None
 
 
-def _weighted(var: Var, index: int, weights: list[Any]) -> BallArray | None:
+def _weighted(var: Var, index: int, weights: list[arb]) -> BallArray | None:
     block = _block(var, index)
     return None if block is None else block * BallArray(np.array([weights], dtype=object))
 
 
-def _floored(weights: list[Any]) -> list[Any]:
+def _floored(weights: list[arb]) -> list[arb]:
     largest = arb(_LEAST)
     for w in weights:
         largest = largest.max(w)
     return [w.max(largest * arb(_FLOOR)).upper() for w in weights]
 
 
-def _weights(node: Node, r: Any, size: tuple[Size, ...]) -> list[Any]:
+def _weights(node: Node, r: arb, size: tuple[Size, ...]) -> list[arb]:
     """Per entry of the output: a bound of |phi''| while |y_part - centre| <= r size.part."""
     if node.kind == "product":
         return [ball(1)] * _length(node.parts)
@@ -119,8 +118,9 @@ def _weights(node: Node, r: Any, size: tuple[Size, ...]) -> list[Any]:
         assert node.activation is not None
         around = arb(0, 1) * reach
         return [abs(node.activation.curve(u + around)).upper() for u in value.entries()]
+    assert isinstance(node.scale, tuple)
     width, eps = node.scale
-    found: list[Any] = []
+    found: list[arb] = []
     for part in node.parts:
         shortest = (xp.sqrt(xp.sum(value[part] ** 2)).item() - reach).max(arb(0)).lower()
         squares = shortest * shortest + width * ball(eps)
@@ -132,19 +132,20 @@ def _length(parts: Slices) -> int:
     return int(parts[-1].stop)
 
 
-def _pair(node: Node, a: tuple[Size, ...], b: tuple[Size, ...]) -> Any:
+def _pair(node: Node, a: tuple[Size, ...], b: tuple[Size, ...]) -> arb:
     """A bound of |phi''[A ., B .]| over the weights, for derivatives of these sizes."""
     if node.kind != "product":
         return (a[0].part * b[0].whole).min(a[0].whole * b[0].part)
-    scale = abs(ball(node.scale))
+    assert isinstance(node.scale, arb)
+    scale = abs(node.scale)
     return scale * (_cross(a[0], b[1]) + _cross(b[0], a[1]))
 
 
-def _cross(a: Size, b: Size) -> Any:
+def _cross(a: Size, b: Size) -> arb:
     return (a.part * b.whole).min(a.whole * b.part)
 
 
-def lipschitz(bends: Bends, r: Any) -> Any:
+def lipschitz(bends: Bends, r: arb) -> arb:
     """L with ||S^-1 (f'(x) - f'(y)) S|| <= L |x - y| for x, y within r of the centre (S-norm).
 
     Infinite where nothing is known, as where a normalised token may vanish.
@@ -152,7 +153,7 @@ def lipschitz(bends: Bends, r: Any) -> Any:
     r = ball(r)
     upstream: list[tuple[Size, ...]] = []
     between: list[list[list[Size]]] = []
-    growth: list[Any] = []  # of weights against those at radius 0
+    growth: list[arb] = []  # of weights against those at radius 0
     total = arb(0)
     for i, at_centre in enumerate(bends.upstream):
         rows = [_between_row(bends, between, upstream, growth, i, g, r)
@@ -181,10 +182,10 @@ def _between_row(
     bends: Bends,
     between: list[list[list[Size]]],
     upstream: list[tuple[Size, ...]],
-    growth: list[Any],
+    growth: list[arb],
     i: int,
     g: int,
-    r: Any,
+    r: arb,
 ) -> list[Size]:
     """Sizes over the ball of d y_i,g / d w_j diag(c_j) for j < i, the nearest node first."""
     row: list[Size] = [Size(arb(0), arb(0))] * i
@@ -197,6 +198,6 @@ def _between_row(
     return row
 
 
-def finite(x: Any) -> float:
+def finite(x: arb) -> float:
     """The ball's upper end in float64 (an estimate), infinite where it is not bounded."""
     return float(x.upper()) if x.is_finite() else math.inf

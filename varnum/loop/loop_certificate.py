@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -159,12 +159,12 @@ def _walked(f: Network, x: Floats, S: BallArray) -> tuple[Tape, Var]:
 class _Test:
     """`rate(r)` >= |S^-1 J S| averaged towards the point over the ball of radius r, or infinite."""
 
-    residual: Any
-    near: Any
-    rate: Callable[[Any], Any]
-    constant: Callable[[Any], Any] | None
+    residual: arb
+    near: arb
+    rate: Callable[[arb], arb]
+    constant: Callable[[arb], arb] | None
 
-    def stays(self, r: Any, nu: Any) -> bool:
+    def stays(self, r: arb, nu: arb) -> bool:
         return bool(self.residual + nu + self.rate(r) * r <= r)
 
 
@@ -180,10 +180,10 @@ def _attracting(f: Network, x: Floats, norm: Norm) -> Certificate | None:
         moved = Var(norm.inverse @ out.value, tuple(_times(norm.inverse, b) for b in out.blocks))
         bends = bends_of(tape.nodes, moved)
 
-        def constant(r: Any) -> Any:
+        def constant(r: arb) -> arb:
             return lipschitz(bends, r)
 
-        def rate(r: Any) -> Any:
+        def rate(r: arb) -> arb:
             return (near + constant(r) * r / 2).upper()
 
         test = _Test(residual, near, rate, constant)
@@ -196,7 +196,7 @@ def _times(A: BallArray, block: BallArray | None) -> BallArray | None:
     return None if block is None else A @ block
 
 
-def _interval_rate(f: Network, x: Floats, norm: Norm, r: Any) -> Any:
+def _interval_rate(f: Network, x: Floats, norm: Norm, r: arb) -> arb:
     """The norm of an enclosure of the Jacobian over the ball of radius r."""
     rows = xp.sum(abs(norm.S), axis=1)
     box = BallArray(x) + rows * BallArray(arb(0, 1) * r)
@@ -213,7 +213,7 @@ def _largest_ball(x: Floats, norm: Norm, test: _Test) -> Certificate | None:
     if not (test.stays(small, arb(0)) and test.rate(small) < 1):
         return None
 
-    def good(r: Any) -> bool:
+    def good(r: arb) -> bool:
         return bool(_rate_to_point(test, r, small) <= aim) and test.stays(r, arb(0))
 
     low, high = small, (small * 2).max(arb(2.0**-20))
@@ -247,14 +247,14 @@ def _largest_ball(x: Floats, norm: Norm, test: _Test) -> Certificate | None:
     )
 
 
-def _rate_to_point(test: _Test, r: Any, small: Any) -> Any:
+def _rate_to_point(test: _Test, r: arb, small: arb) -> arb:
     """A bound of |f(x) - p| / |x - p| over the ball: the Jacobian averaged along [p, x]."""
     if test.constant is None:
         return test.rate(r)
     return (test.near + test.constant(r) * (r + small) / 2).upper()
 
 
-def _noise(test: _Test, radius: Any) -> Any:
+def _noise(test: _Test, radius: arb) -> arb:
     """The largest noise found that keeps some ball of at most this radius."""
     best = arb(0)
     for k in range(1, 33):

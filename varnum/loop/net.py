@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from varnum.errors import InputError
 from varnum.loop.activations import Activation, activation
 from varnum.loop.tape import Tape, Var
 from varnum.model.checkpoint import read_state
+from varnum.tensor import Array, Plain
 
 Floats = npt.NDArray[np.float64]
 UNIT = Fraction(1, 2**53)
@@ -24,8 +25,8 @@ UNIT = Fraction(1, 2**53)
 class Net:
     """f(x) = g(W x + b): W (d, d) and b (d) are floats, taken as the exact numbers they are."""
 
-    W: npt.NDArray[Any]
-    b: npt.NDArray[Any]
+    W: Array
+    b: Array
     g: Activation
 
     @property
@@ -57,21 +58,21 @@ class Net:
         return slopes[:, None] * self.W.astype(np.float64)
 
 
-def net(W: Any, b: Any, name: str, where: str = "net") -> Net:
+def net(W: object, b: object, name: str, where: str = "net") -> Net:
     """A checked network. Raises InputError naming `where` for wrong shapes, dtypes and values."""
-    W, b = _numbers(W, f"{where}: W"), _numbers(b, f"{where}: b")
-    if W.ndim != 2 or W.shape[0] != W.shape[1] or not W.size:
-        raise InputError(f"{where}: W has shape {W.shape}; allowed is (d, d)")
-    if b.shape != W.shape[:1]:
-        raise InputError(f"{where}: b has shape {b.shape}; with this W it must be {W.shape[:1]}")
-    return Net(W, b, activation(name))
+    weights, bias = _numbers(W, f"{where}: W"), _numbers(b, f"{where}: b")
+    if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.size:
+        raise InputError(f"{where}: W has shape {weights.shape}; allowed is (d, d)")
+    if bias.shape != (allowed := weights.shape[:1]):
+        raise InputError(f"{where}: b has shape {bias.shape}; with this W it must be {allowed}")
+    return Net(weights, bias, activation(name))
 
 
-def _numbers(value: Any, where: str) -> npt.NDArray[Any]:
+def _numbers(value: object, where: str) -> Array:
     """A float32 or float64 array with the very same numbers."""
     if hasattr(value, "detach"):  # a torch tensor, bfloat16 among them
-        value = value.detach().cpu()
-        value = (value.double() if value.is_floating_point() else value).numpy()
+        held = value.detach().cpu()
+        value = (held.double() if held.is_floating_point() else held).numpy()
     array = np.asarray(value)
     if array.dtype.kind in "iu" and np.all(np.abs(array.astype(object)) <= 2**53):
         array = array.astype(np.float64)
@@ -84,12 +85,12 @@ def _numbers(value: Any, where: str) -> npt.NDArray[Any]:
     return array
 
 
-def read_file(path: str) -> dict[str, Any]:
+def read_file(path: str) -> dict[str, Plain]:
     """The arrays of a .npz, .safetensors or .pth file; nothing in it is executed."""
     return read_state(path, "loop")
 
 
-def net_of(state: dict[str, Any], name: str, path: str) -> Net:
+def net_of(state: Mapping[str, Plain], name: str, path: str) -> Net:
     """The network in a file's arrays `W` and `b` (0 where it is absent)."""
     if "W" not in state:
         found = ", ".join(sorted(state)[:6]) or "nothing"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from varnum.balls.exact import to_text
 from varnum.loop.activations import Activation
@@ -70,7 +69,7 @@ def _coordinates(found: Coordinates) -> Boxes:
                  found.tolerance, found.noise, sharp=False)  # fmt: skip
 
 
-def witness(kind: str, shape: Shape) -> dict[str, Any] | None:
+def witness(kind: str, shape: Shape) -> dict[str, object] | None:
     """The least counterexample of these norms in exact decimals or fractions, or None."""
     shape = Shape(min(shape.d, 2), shape.e, shape.beta, shape.c)
     found = counterexample(kind, shape)

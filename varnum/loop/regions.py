@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from varnum.loop import krawczyk
 from varnum.loop.count import Box, balls_of
 from varnum.loop.kantorovich import norm_of
 from varnum.loop.net import Net, _numbers
+from varnum.tensor import Doubles
 
 _BITS = 64
 
@@ -35,7 +35,7 @@ class Region:
     reason: str | None
 
 
-def boxes_of(state: Mapping[str, Any], d: int, path: str) -> list[Box]:
+def boxes_of(state: Mapping[str, object], d: int, path: str) -> list[Box]:
     """Arrays `low` and `high` (k, d) of a file as boxes. Raises InputError."""
     for key in ("low", "high"):
         if key not in state:
@@ -91,5 +91,5 @@ def _region(net: Net, box: Box, nu: Fraction) -> Region:
     return Region(box, None, None, "it is mapped into itself, but no contraction was proved")
 
 
-def _upper(x: BallArray) -> Any:
+def _upper(x: BallArray) -> Doubles:
     return np.maximum(x.bounds()[1], 0.0)

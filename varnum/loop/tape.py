@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +18,10 @@ from varnum.balls.array import BallArray, wrap
 from varnum.balls.convert import filled
 from varnum.balls.scalar import arb, ball
 from varnum.loop.activations import Activation
+from varnum.tensor import Doubles, Whole
 
 Slices = tuple[slice, ...]
+Block = BallArray | None
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Var:
         return Var(self.value + other.value, tuple(map(_plus, a, b)))
 
 
-def _padded(a: Sequence[Any], b: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def _padded(a: Sequence[Block], b: Sequence[Block]) -> tuple[list[Block], list[Block]]:
     n = max(len(a), len(b))
     return [*a, *[None] * (n - len(a))], [*b, *[None] * (n - len(b))]
 
@@ -66,7 +67,7 @@ class Node:
     kind: str
     groups: tuple[Group, ...]
     parts: Slices
-    scale: Any = None
+    scale: arb | tuple[int, Fraction] | None = None
     activation: Activation | None = None
 
 
@@ -126,7 +127,7 @@ class Tape:
         return self._push(node, xp.concat(values), [_diagonal(jacobians)])
 
     def products(
-        self, left: Var, right: Var, rows: int, inner: int, columns: int, scale: Any
+        self, left: Var, right: Var, rows: int, inner: int, columns: int, scale: arb
     ) -> Var:
         """Scale A_h B_h per head h: A_h (rows, inner), B_h (inner, columns), flat, row-major."""
         heads = left.value.shape[0] // (rows * inner)
@@ -158,13 +159,13 @@ class Tape:
         return Var(value, (*own, BallArray(np.eye(value.shape[0]))))
 
 
-def permuted(x: Var, order: Any) -> Var:
+def permuted(x: Var, order: Whole) -> Var:
     """The entries in another order, or a choice of them."""
     blocks = tuple(None if b is None else b[order, :] for b in x.blocks)
     return Var(x.value[order], blocks)
 
 
-def _vector(entries: list[Any]) -> BallArray:
+def _vector(entries: list[arb]) -> BallArray:
     return wrap(filled(entries, (len(entries),)))
 
 
@@ -180,7 +181,7 @@ def _diagonal(matrices: list[BallArray]) -> BallArray:
     return wrap(out)
 
 
-def _kron(eye: Any, B: BallArray) -> BallArray:
+def _kron(eye: Doubles, B: BallArray) -> BallArray:
     """I kron B: d vec(A B)/d vec(A) for B^T given, row-major."""
     return _diagonal([B] * eye.shape[0])
 
