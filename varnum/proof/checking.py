@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from varnum.floats.arrays import to_numpy
 from varnum.proof.ledger import data_folder
+from varnum.tensor import Tensor
 from varnum.verdict import Proved, Refuted, Unknown, Verdict
 
 
@@ -47,8 +49,8 @@ ROUNDING = 1e-11  # float64 evaluations of measured and claimed; enclosures add 
 def summarise(
     claim: str,
     what: str,
-    random: tuple[Any, Any],
-    adversarial: tuple[Any, Any],
+    random: tuple[npt.ArrayLike, npt.ArrayLike],
+    adversarial: tuple[npt.ArrayLike, npt.ArrayLike],
 ) -> Measurement:
     """The tightest of many trials; each pair holds arrays (measured, claimed) of one kind."""
     measured = np.concatenate([np.ravel(random[0]), np.ravel(adversarial[0])])
@@ -95,17 +97,17 @@ def extremes(results: Sequence[Measurement], claim: str) -> tuple[float | None, 
     return best.measured, best.claimed
 
 
-def on(device: str, layer: Callable[..., Any]) -> Callable[..., Any]:
+def on(device: str, layer: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`layer` from NumPy to NumPy arrays, computed by torch on `device`; "cpu": by NumPy."""
     if device == "cpu":
         return layer
     import torch
 
-    def run(*arguments: Any, **options: Any) -> Any:
+    def run(*arguments: object, **options: object) -> Tensor:
         arrays = [
             torch.tensor(a, device=device) if isinstance(a, np.ndarray) else a for a in arguments
         ]
-        return layer(*arrays, **options).cpu().numpy()
+        return to_numpy(layer(*arrays, **options))
 
     return run
 

@@ -7,7 +7,6 @@ are real symbols; g = [S >= m] and h = [S > m] are 0 or 1.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import sympy as sp
 
@@ -21,11 +20,11 @@ A, t, s, u = sp.symbols("A t s u", real=True)
 _over = a - m * b
 
 
-def _bit(*names: Any) -> tuple[Any, ...]:
+def _bit(*names: sp.Expr) -> tuple[sp.Rel, ...]:
     return tuple(sp.Eq(name * (name - 1), 0) for name in names)
 
 
-def _far(what: Any, most: Any) -> tuple[Any, ...]:
+def _far(what: sp.Expr, most: sp.Expr) -> tuple[sp.Rel, ...]:
     """|what| <= most."""
     return sp.Le(what, most), sp.Ge(what, -most)
 

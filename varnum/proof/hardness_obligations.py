@@ -7,7 +7,6 @@ sigma). What turns logits into them is in the words of each proof.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import sympy as sp
 
@@ -25,19 +24,19 @@ _WRAP = sp.Rational(117, 1000)
 _NEAR_LIMIT, _FAR_LIMIT = Fraction("-0.1249"), Fraction("0.1249")
 
 
-def _above(fraction: Any, bound: Any, strict: bool = False) -> Any:
+def _above(fraction: sp.Expr, bound: sp.Expr, strict: bool = False) -> sp.Rel:
     """fraction >= bound (or >), the positive denominator cleared."""
     top, bottom = sp.fraction(sp.together(fraction))
     return (sp.Gt if strict else sp.Ge)(top, bound * bottom)
 
 
-def _below(fraction: Any, bound: Any, strict: bool = False) -> Any:
+def _below(fraction: sp.Expr, bound: sp.Expr, strict: bool = False) -> sp.Rel:
     """fraction <= bound (or <), the positive denominator cleared."""
     top, bottom = sp.fraction(sp.together(fraction))
     return (sp.Lt if strict else sp.Le)(top, bound * bottom)
 
 
-def _bit(*names: Any) -> tuple[Any, ...]:
+def _bit(*names: sp.Expr) -> tuple[sp.Rel, ...]:
     return tuple(sp.Eq(name * (name - 1), 0) for name in names)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import sympy as sp
 
@@ -18,11 +17,11 @@ x1, x2, w1, w2, eta = sp.symbols("x1 x2 w1 w2 eta", real=True)
 top, other, dt, do, zeta = sp.symbols("top other dt do zeta", real=True)
 
 
-def _in(value: Any, radius: Any) -> tuple[Any, ...]:
+def _in(value: sp.Expr, radius: sp.Expr) -> tuple[sp.Rel, ...]:
     return sp.Le(value, radius), sp.Ge(value, -radius)
 
 
-def _grows_to(count: Any) -> Any:
+def _grows_to(count: sp.Expr) -> sp.Rel:
     """(1 + gamma_k)(1 + mu) <= 1 + gamma_count, denominators (all positive) cleared."""
     left, left_den = sp.fraction(sp.together((1 + f.gamma.expr) * (1 + mu)))
     right, right_den = sp.fraction(sp.together(1 + f.gamma.expr.subs(f.k, count)))
@@ -96,7 +95,7 @@ _BICUBIC = (
 )
 
 
-def _cosine(factor: Any) -> Any:
+def _cosine(factor: sp.Expr) -> sp.Rel:
     """factor^2 (1 - h^2) ||(1 + d1, d2)||^2 <= (1 + d1)^2."""
     return sp.Le(factor**2 * (1 - h**2) * ((1 + d1) ** 2 + d2**2), (1 + d1) ** 2)
 

@@ -10,13 +10,17 @@ from __future__ import annotations
 import importlib
 import re
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from varnum.verdict import CLAIM_WORDS
+
+if TYPE_CHECKING:
+    from varnum.formulas.core import Formula
 
 ASSURANCES = tuple(CLAIM_WORDS)
 _NOTHING_RUNS = ("hypothesis", "definition", "open")  # open: stated, nothing assured here yet
@@ -37,6 +41,16 @@ class Value:
 class BallFact:
     """sup of a transcendental fact lies in [low, high]; two interval types confirm it."""
 
+    fact: str
+    low: str
+    high: str
+
+
+# the same as a page's front matter has them
+_ValueTable = TypedDict("_ValueTable", {"formula": str, "at": dict[str, str], "is": str})
+
+
+class _BallTable(TypedDict):
     fact: str
     low: str
     high: str
@@ -106,16 +120,20 @@ def page(claim: Claim) -> str:
     return split((data_folder("proofs") / f"{claim.id}.md").read_text(encoding="utf-8"))[1]
 
 
-def read(raw: dict[str, Any], section: str = "") -> Claim:
+def read(raw: Mapping[str, object], section: str = "") -> Claim:
     """A ledger table as a Claim; unknown or missing keys raise TypeError."""
     known = {f.name for f in fields(Claim)} - {"section", "values", "balls"}
     plain = {key: tuple(v) if isinstance(v, list) else v for key, v in raw.items() if key in known}
     if unknown := set(raw) - known - {"value", "ball"}:
         raise TypeError(f"{raw.get('id')}: unknown keys {sorted(unknown)}")
-    values = tuple(Value(v["formula"], dict(v["at"]), v["is"]) for v in raw.get("value", ()))
-    balls = tuple(BallFact(**b) for b in raw.get("ball", ()))
-    values_of: dict[str, Any] = {**plain, "values": values, "balls": balls, "section": section}
-    return Claim(**values_of)
+    values = tuple(
+        Value(v["formula"], dict(v["at"]), v["is"])
+        for v in cast("list[_ValueTable]", raw.get("value", []))
+    )
+    balls = tuple(BallFact(**b) for b in cast("list[_BallTable]", raw.get("ball", [])))
+    build: Callable[..., Claim] = Claim  # of the wrong kind a field is found by `problems`
+    claim: Claim = build(**plain, values=values, balls=balls, section=section)
+    return claim
 
 
 def problems(claim: Claim) -> list[str]:
@@ -188,7 +206,7 @@ def exists(name: str) -> bool:
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
         try:
-            found: Any = importlib.import_module(".".join(parts[:cut]))
+            found: object = importlib.import_module(".".join(parts[:cut]))
         except ModuleNotFoundError:
             continue
         for part in parts[cut:]:
@@ -210,7 +228,8 @@ def _shape(claim: Claim) -> list[str]:
     return []
 
 
-def formula(name: str) -> Any:
+def formula(name: str) -> Formula:
     """The Formula object behind "module.name" of varnum.formulas."""
     module, _, attribute = name.partition(".")
-    return getattr(importlib.import_module(f"varnum.formulas.{module}"), attribute)
+    found: Formula = getattr(importlib.import_module(f"varnum.formulas.{module}"), attribute)
+    return found

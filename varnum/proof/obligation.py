@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TypeAlias
 
 import sympy as sp
 
 from varnum.formulas.core import to_exact, to_smt
 
+Relation: TypeAlias = "sp.Rel | sp.And"
 _SPELL = {sp.Le: "<=", sp.Lt: "<", sp.Ge: ">=", sp.Gt: ">", sp.Eq: "="}
 
 
@@ -23,7 +24,7 @@ _SPELL = {sp.Le: "<=", sp.Lt: "<", sp.Ge: ">=", sp.Gt: ">", sp.Eq: "="}
 class Twin:
     """A slightly false version: a conclusion that fails at `witness` (exact rationals)."""
 
-    conclude: Any
+    conclude: Relation
     witness: Mapping[str, Fraction | int]
     says: str
 
@@ -38,8 +39,8 @@ class Obligation:
     name: str
     claim: str
     says: str
-    assume: tuple[Any, ...]
-    conclude: Any
+    assume: tuple[Relation, ...]
+    conclude: Relation
     twin: Twin
     logic: str = "QF_NRA"
 
@@ -65,7 +66,7 @@ class Obligation:
         )
 
 
-def _holds(relation: Any, values: dict[str, Fraction]) -> bool:
+def _holds(relation: Relation, values: dict[str, Fraction]) -> bool:
     if isinstance(relation, sp.And):
         return all(_holds(part, values) for part in relation.args)
     left, right = (to_exact(side, values) for side in relation.args)
@@ -86,8 +87,8 @@ def _script(
     header: str,
     logic: str,
     status: str,
-    assume: tuple[Any, ...],
-    conclude: Any,
+    assume: tuple[Relation, ...],
+    conclude: Relation,
     witness: Mapping[str, Fraction | int],
 ) -> str:
     symbols = sorted({str(s) for r in (*assume, conclude) for s in r.free_symbols})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from varnum.envelope import envelope, plain
 from varnum.proof.ledger import claims
-from varnum.verdict import ANSWER_OF, weakest
+from varnum.verdict import ANSWER_OF, Verdict, weakest
 
 if TYPE_CHECKING:
     from varnum.proof.verify import Item, Report
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SCHEMA = "varnum/verify/2"
 
 
-def content(report: Report) -> dict[str, Any]:
+def content(report: Report) -> dict[str, object]:
     """What `--json` prints inside the envelope."""
     names = dict.fromkeys(item.claim for item in report.items)
     return {
@@ -35,24 +35,26 @@ def content(report: Report) -> dict[str, Any]:
     }
 
 
-def document(report: Report) -> dict[str, Any]:
+def document(report: Report) -> dict[str, object]:
     """The whole document of `varnum verify --json`."""
     found, code = content(report), report.exit_code
     said = {0: "proved", 1: "refuted"}.get(code, "unknown")
-    whole: dict[str, Any] = plain(
-        envelope(SCHEMA, found, verdict=said, assurance=_assurance(found), exit_code=code)
+    whole: dict[str, object] = plain(
+        envelope(SCHEMA, found, verdict=said, assurance=_assurance(report), exit_code=code)
     )
     return whole
 
 
-def _assurance(found: dict[str, Any]) -> str:
+def _assurance(report: Report) -> str:
     """The weakest answer that the claims shown allow, those that assure nothing left out."""
-    words = [ANSWER_OF[c["assurance"]] for c in found["claims"] if c["assurance"] in ANSWER_OF]
+    names = dict.fromkeys(item.claim for item in report.items)
+    kinds = [claims()[name].assurance for name in names]
+    words = [ANSWER_OF[kind] for kind in kinds if kind in ANSWER_OF]
     return weakest(*words or ["estimated"])
 
 
-def _item(item: Item) -> dict[str, Any]:
-    fields: dict[str, Any] = {"kind": item.kind, "name": item.name}
+def _item(item: Item) -> dict[str, object]:
+    fields: dict[str, object] = {"kind": item.kind, "name": item.name}
     fields["verdict"] = type(item.verdict).__name__
     fields["detail"] = detail(item.verdict)
     if item.measured is not None:
@@ -60,7 +62,7 @@ def _item(item: Item) -> dict[str, Any]:
     return fields
 
 
-def detail(verdict: Any) -> str:
+def detail(verdict: Verdict) -> str:
     """By what, or why; with the witness."""
     how = getattr(verdict, "how", "") or getattr(verdict, "reason", "")
     witness = getattr(verdict, "witness", None)

@@ -6,7 +6,6 @@ The solvers see two groups of keys; that two groups are enough is `softmax-compo
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import sympy as sp
 
@@ -21,13 +20,13 @@ num_a, num_b, den_c, den_d, low, high, at = sp.symbols("A B C D lo hi at", real=
 m, q, w = sp.symbols("m q w", real=True)
 
 
-def _below(left: Any, right: Any, factor: Any = 1) -> Any:
+def _below(left: sp.Expr, right: sp.Expr, factor: sp.Expr | int = 1) -> sp.Rel:
     """left <= factor * right for two fractions with positive denominators, cleared."""
     (ln, ld), (rn, rd) = sp.fraction(sp.together(left)), sp.fraction(sp.together(right))
     return sp.Le(ln * rd, factor * rn * ld)
 
 
-def _mass(*names: Any) -> tuple[Any, ...]:
+def _mass(*names: sp.Expr) -> tuple[sp.Rel, ...]:
     return tuple(relation for n in names for relation in (sp.Ge(n, 0), sp.Le(n, 1)))
 
 

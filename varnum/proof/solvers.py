@@ -11,10 +11,13 @@ import threading
 from dataclasses import dataclass, field
 from queue import Empty, Queue
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from varnum.errors import MissingExtra
 from varnum.verdict import Proved, Refuted, Unknown, Verdict
+
+if TYPE_CHECKING:
+    from varnum.proof.worker import Answer
 
 SOLVERS = ("z3", "cvc5")
 _STATUS = re.compile(r"^\(set-info :status (sat|unsat)\)$", re.MULTILINE)
@@ -65,14 +68,14 @@ class Solver:
             return Refuted(answer.get("model") or {}, f"{self.name} {self.version}: {result}")
         return Unknown(f"{self.name}: {answer.get('error', result)}")
 
-    def _ask(self, text: str) -> dict[str, Any] | None:
+    def _ask(self, text: str) -> Answer | None:
         process = self._process or self._start()
         if process is None or process.stdin is None:
             return None
         try:
             process.stdin.write(json.dumps({"text": text}) + "\n")
             process.stdin.flush()
-            answer: dict[str, Any] = json.loads(self._answers.get(timeout=self.timeout))
+            answer: Answer = json.loads(self._answers.get(timeout=self.timeout))
         except (Empty, OSError, ValueError):
             self._stop()
             return None

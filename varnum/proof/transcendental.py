@@ -10,20 +10,49 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 import mpmath
 import sympy as sp
 
 from varnum.balls.scalar import arb, ball, hull, lower, precision, upper
 from varnum.formulas import layers
+from varnum.formulas.core import Formula
 
+Interval: TypeAlias = "mpmath.ctx_iv.ivmpf"  # mpmath's, which ships no types
 BACKENDS = ("flint", "mpmath")
 _x, _T, _C = sp.symbols("x T C", real=True)  # C stands for sqrt(2/pi)
 _EDGE = 8
 _BITS = 80
+
+
+class _Enclosing(Protocol):
+    """A number that an arithmetic encloses: a ball or an interval."""
+
+    def __add__(self, other: Self | int, /) -> Self: ...
+    def __sub__(self, other: Self | int, /) -> Self: ...
+    def __mul__(self, other: Self | int, /) -> Self: ...
+    def __pow__(self, other: int, /) -> Self: ...
+    def __neg__(self) -> Self: ...
+    def __abs__(self) -> Self: ...
+
+
+T = TypeVar("T", bound=_Enclosing)
+
+
+class Arithmetic(Protocol[T]):
+    """Outward rounded arithmetic on enclosures."""
+
+    def context(self) -> AbstractContextManager[object]: ...  # noqa: D102
+    def interval(self, left: Fraction, right: Fraction) -> T: ...  # noqa: D102
+    def root_two_over_pi(self) -> T: ...  # noqa: D102
+    def exp(self, value: T) -> T: ...  # noqa: D102
+    def tanh(self, left: T, right: T) -> T: ...  # noqa: D102
+    def tail(self, edge: sp.Expr, size: sp.Expr) -> T: ...  # noqa: D102
+    def ends(self, value: T, magnitude: bool = False) -> tuple[Fraction, Fraction]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -31,15 +60,15 @@ class Fact:
     """sup over the reals of |d^order F/dx^order|, F(x, tanh(inner)); `inner` is odd, increasing."""
 
     name: str
-    value: Any
-    inner: Any
+    value: sp.Expr
+    inner: sp.Expr
     order: int
 
     def enclose(self, backend: str, tolerance: Fraction) -> tuple[Fraction, Fraction]:
         """Rational [low, high] that contains the supremum, high - low about `tolerance`."""
         return enclose_sup(self, backend, tolerance)
 
-    def derivatives(self) -> tuple[Any, Any]:
+    def derivatives(self) -> tuple[sp.Expr, sp.Expr]:
         """Polynomials in x and T: the derivative asked for and the one after it."""
         slope = sp.diff(self.inner, _x)
         current = self.value
@@ -49,13 +78,13 @@ class Fact:
         return _factored(current), _factored(after)
 
 
-def _factored(expr: Any) -> Any:
+def _factored(expr: sp.Expr) -> sp.Expr:
     """Limit + (1 - T^2) * rest, which stays tight where T is near 1."""
     rest, limit = sp.div(sp.Poly(sp.expand(expr), _T), sp.Poly(1 - _T**2, _T))
     return limit.as_expr() + (1 - _T**2) * sp.horner(rest.as_expr(), wrt=_x)
 
 
-def _split(formula: Any) -> tuple[Any, Any]:
+def _split(formula: Formula) -> tuple[sp.Expr, sp.Expr]:
     """F(x, T) and the argument of tanh, read off the closed form the model is described by."""
     (tanh,) = formula.expr.atoms(sp.tanh)
     value = formula.expr.subs(tanh, _T).subs(layers.x, _x)
@@ -98,7 +127,7 @@ class ExpError:
             return max(low, *(e[0] for e in ends)), high
 
 
-def _horner(coefficients: Sequence[Fraction], x: Any, arithmetic: Any) -> Any:
+def _horner(coefficients: Sequence[Fraction], x: T, arithmetic: Arithmetic[T]) -> T:
     value = arithmetic.interval(Fraction(0), Fraction(0))
     for c in reversed(coefficients):
         value = value * x + arithmetic.interval(Fraction(c), Fraction(c))
@@ -140,7 +169,7 @@ def enclose_sup(fact: Fact, backend: str, tolerance: Fraction) -> tuple[Fraction
         return low, max(high, _tail(arithmetic, fact, first))
 
 
-def _arithmetic(backend: str) -> Any:
+def _arithmetic(backend: str) -> _Flint | _Mpmath:
     if backend not in BACKENDS:
         raise ValueError(f"backend: {backend!r}; one of {BACKENDS}")
     return _Flint() if backend == "flint" else _Mpmath()
@@ -171,7 +200,7 @@ def _branch_and_bound(
     raise ArithmeticError("subdivision did not reach the tolerance")
 
 
-def _tail(arithmetic: Any, fact: Fact, first: Any) -> Fraction:
+def _tail(arithmetic: Arithmetic[T], fact: Fact, first: sp.Expr) -> Fraction:
     """Upper bound of |F| for |x| >= X: the limit plus 4 e^(-2 g(X)) sum |coefficient| X^m."""
     rest, limit = sp.div(sp.Poly(sp.expand(first), _T), sp.Poly(1 - _T**2, _T))
     terms = sp.Poly(rest.as_expr(), _x, _T).terms()
@@ -190,7 +219,9 @@ def _tail(arithmetic: Any, fact: Fact, first: Any) -> Fraction:
     return max(Fraction(int(v.p), int(v.q)) for v in at_limit) + end
 
 
-def _range(arithmetic: Any, inner: Any, expr: Any, left: Fraction, right: Fraction) -> Any:
+def _range(
+    arithmetic: Arithmetic[T], inner: sp.Expr, expr: sp.Expr, left: Fraction, right: Fraction
+) -> T:
     values = {_x: arithmetic.interval(left, right), _C: arithmetic.root_two_over_pi()}
     values[_T] = arithmetic.tanh(
         *(
@@ -201,14 +232,14 @@ def _range(arithmetic: Any, inner: Any, expr: Any, left: Fraction, right: Fracti
     return _walk(expr, values, arithmetic)
 
 
-def _walk(expr: Any, values: dict[Any, Any], arithmetic: Any) -> Any:
+def _walk(expr: sp.Expr, values: dict[sp.Symbol, T], arithmetic: Arithmetic[T]) -> T:
     if expr.is_Symbol:
         return values[expr]
     if expr.is_Rational:
         number = Fraction(int(expr.p), int(expr.q))
         return arithmetic.interval(number, number)
     if expr.func is sp.Abs:
-        return abs(_walk(expr.args[0], values, arithmetic))
+        return _walk(expr.args[0], values, arithmetic).__abs__()  # abs() loses the kind
     if expr.is_Pow and expr.args[1].is_Integer:
         return _walk(expr.args[0], values, arithmetic) ** int(expr.args[1])
     parts = [_walk(part, values, arithmetic) for part in expr.args]
@@ -221,55 +252,56 @@ def _walk(expr: Any, values: dict[Any, Any], arithmetic: Any) -> Any:
 
 
 class _Flint:
-    def context(self) -> Any:
+    def context(self) -> AbstractContextManager[object]:
         return precision(_BITS)
 
-    def interval(self, left: Fraction, right: Fraction) -> Any:
+    def interval(self, left: Fraction, right: Fraction) -> arb:
         return ball(left) if left == right else hull(left, right)
 
-    def root_two_over_pi(self) -> Any:
+    def root_two_over_pi(self) -> arb:
         return (2 / arb.pi()).sqrt()
 
-    def exp(self, value: Any) -> Any:
+    def exp(self, value: arb) -> arb:
         return value.exp()
 
-    def tanh(self, left: Any, right: Any) -> Any:
+    def tanh(self, left: arb, right: arb) -> arb:
         return left.tanh().union(right.tanh())
 
-    def tail(self, edge: Any, size: Any) -> Any:
+    def tail(self, edge: sp.Expr, size: sp.Expr) -> arb:
         values = {_C: self.root_two_over_pi()}
         return 4 * (-2 * _walk(edge, values, self)).exp() * _walk(size, values, self)
 
-    def ends(self, value: Any, magnitude: bool = False) -> tuple[Fraction, Fraction]:
+    def ends(self, value: arb, magnitude: bool = False) -> tuple[Fraction, Fraction]:
         low, high = lower(value), upper(value)
         return _magnitude(low, high) if magnitude else (low, high)
 
 
 class _Mpmath:
-    def context(self) -> Any:
-        return mpmath.workprec(_BITS)
+    def context(self) -> AbstractContextManager[object]:
+        block: AbstractContextManager[object] = mpmath.workprec(_BITS)
+        return block
 
-    def _iv(self) -> Any:
+    def _iv(self) -> mpmath.ctx_iv.MPIntervalContext:
         mpmath.iv.prec = _BITS
         return mpmath.iv
 
-    def interval(self, left: Fraction, right: Fraction) -> Any:
+    def interval(self, left: Fraction, right: Fraction) -> Interval:
         iv = self._iv()
         low = iv.mpf(left.numerator) / left.denominator
         high = iv.mpf(right.numerator) / right.denominator
         return iv.mpf([low.a, high.b])
 
-    def root_two_over_pi(self) -> Any:
+    def root_two_over_pi(self) -> Interval:
         iv = self._iv()
         unit = Fraction(1, 1 << _BITS - 4)  # pi comes rounded from about 20 more bits, unproved
         return iv.sqrt(2 / (iv.pi * self.interval(1 - unit, 1 + unit)))
 
-    def exp(self, value: Any) -> Any:
+    def exp(self, value: Interval) -> Interval:
         """Of both ends, by `_exp`: mpmath's own exp can miss the value by a unit."""
         low, high = self.ends(value)
         return self._iv().mpf([self._exp(low).a, self._exp(high).b])
 
-    def _exp(self, x: Fraction) -> Any:
+    def _exp(self, x: Fraction) -> Interval:
         """Encloses e^x from sums, products and quotients alone, which mpmath rounds outwards.
 
         e^x = (e^y)^(2^halvings) with |y| <= 1/64; Taylor's terms of e^y from y^14/14! on are
@@ -286,21 +318,21 @@ class _Mpmath:
             value = value * value
         return value
 
-    def tanh(self, left: Any, right: Any) -> Any:
+    def tanh(self, left: Interval, right: Interval) -> Interval:
         iv = self._iv()
         low, high = (1 - 2 / (1 + self.exp(2 * end)) for end in (left, right))
         return iv.mpf([low.a, high.b])
 
-    def tail(self, edge: Any, size: Any) -> Any:
+    def tail(self, edge: sp.Expr, size: sp.Expr) -> Interval:
         values = {_C: self.root_two_over_pi()}
         return 4 * self.exp(-2 * _walk(edge, values, self)) * _walk(size, values, self)
 
-    def ends(self, value: Any, magnitude: bool = False) -> tuple[Fraction, Fraction]:
+    def ends(self, value: Interval, magnitude: bool = False) -> tuple[Fraction, Fraction]:
         low, high = _rational(value.a), _rational(value.b)
         return _magnitude(low, high) if magnitude else (low, high)
 
 
-def _rational(end: Any) -> Fraction:
+def _rational(end: Interval) -> Fraction:
     sign, mantissa, exponent, _ = end._mpi_[0]
     if mantissa == 0 and exponent != 0:
         raise ArithmeticError("the enclosure is unbounded")

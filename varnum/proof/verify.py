@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from varnum.balls.exact import parse
 from varnum.balls.scalar import ball, lower, precision, upper
@@ -60,7 +59,7 @@ class Report(Value):
     def __str__(self) -> str:
         return self.summary()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The document of `varnum verify --json`."""
         from varnum.proof.report import document
 
@@ -139,7 +138,7 @@ def verify(
         elif name not in installed():
             raise MissingExtra(name, name)
     items: list[Item] = []
-    results: dict[str, Any] = {}  # a check of several claims runs once
+    results: dict[str, Sequence[checking.Measurement]] = {}  # a check of several claims runs once
     with ExitStack() as stack:
         solvers = [stack.enter_context(Solver(name, timeout)) for name in installed()]
         by_name = {o.name: o for o in all_obligations()}
@@ -260,7 +259,13 @@ def _ball_items(entry: Claim, fact: ledger.BallFact) -> Iterator[Item]:
         yield Item(entry.id, "ball", name, verdict)
 
 
-def _check_item(entry: Claim, name: str, trials: int, seed: int, results: dict[str, Any]) -> Item:
+def _check_item(
+    entry: Claim,
+    name: str,
+    trials: int,
+    seed: int,
+    results: dict[str, Sequence[checking.Measurement]],
+) -> Item:
     try:
         if name not in results:
             results[name] = checking.load(name).measure(trials=trials, seed=seed)

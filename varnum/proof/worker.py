@@ -9,9 +9,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
-Answer = dict[str, Any]
+
+class Answer(TypedDict, total=False):
+    """What a solver says; `error` where it refused the problem."""
+
+    result: str
+    model: dict[str, str]
+    error: str
 
 
 def _z3() -> tuple[str, Callable[[str], Answer]]:

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable
 from fractions import Fraction
 from math import ceil, lcm
-from typing import Any, Protocol
+from typing import Protocol
 
 MODULES = {False: "Fast", True: "Pure"}  # minimal axioms?
 
@@ -38,7 +38,7 @@ class Held(Protocol):
     @property
     def step(self) -> Fraction: ...  # noqa: D102
     @property
-    def text(self) -> dict[str, Any]: ...  # noqa: D102
+    def text(self) -> dict[str, object]: ...  # noqa: D102
 
 
 def coq_file(held: Held, minimal_axioms: bool = False) -> str:
