@@ -25,6 +25,7 @@ Whole: TypeAlias = npt.NDArray[np.integer]  # positions, counts
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Plain: TypeAlias = npt.NDArray[np.generic]  # whatever a file or a user hands over
 
+TorchTensor: TypeAlias = "torch.Tensor"
 Tensor: TypeAlias = "npt.NDArray[np.floating] | torch.Tensor"  # of real numbers
 WholeTensor: TypeAlias = "npt.NDArray[np.integer] | torch.Tensor"
 Flags: TypeAlias = "npt.NDArray[np.bool_] | torch.Tensor"

@@ -11,7 +11,7 @@ import math
 from fractions import Fraction
 from functools import cache
 
-from varnum.tensor import Dtype, Tensor
+from varnum.tensor import Array, Dtype, Tensor
 
 EXP_ULPS = 4  # documented by the vendors as 1 (numpy, sleef) to 4 (vector libraries)
 
@@ -43,6 +43,11 @@ def up(value: float, operations: int = 64) -> float:
     relative error at most gamma_operations.
     """
     return value * _SLACK * (1 + 2 * operations * UNIT["float64"])
+
+
+def up_each(values: Array, operations: int = 64) -> Array:
+    """The same for every entry."""
+    return values * _SLACK * (1 + 2 * operations * UNIT["float64"])
 
 
 def unit_of(array: Tensor) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.floats.arrays import caster
+from varnum.floats.arrays import caster, widened
 from varnum.floats.rounding import TINY, UNIT, dtype_name
 from varnum.floats.softmax_error import FUSED_EXP_ULPS
 from varnum.integrations.exact_attention import Sizes, gammas
@@ -157,7 +157,7 @@ class _Head:
         out, error = state.attend(q)
         log, eta = log_mass(state, q, self.scale)
         return _Side(
-            out.double(), *(torch.as_tensor(x, device=out.device) for x in (error, log, eta))
+            widened(out), *(torch.as_tensor(x, device=out.device) for x in (error, log, eta))
         )
 
     def _few(self, rows: slice, part: Part) -> _Side:

@@ -9,15 +9,14 @@ from collections.abc import Collection, Sequence
 from fractions import Fraction
 from heapq import heappop, heappush
 from math import factorial
-from typing import Any
 
-from varnum.balls.scalar import ball
+from varnum.balls.scalar import arb, ball
 from varnum.errors import InputError
 
 Index = tuple[int, ...]
 
 
-def certify_anisotropic_tail(bounds: Sequence[Fraction], kept: Collection[Index]) -> Any:
+def certify_anisotropic_tail(bounds: Sequence[Fraction], kept: Collection[Index]) -> arb:
     """Ball around exp(sum B_j) - sum over kept a of prod B_j^a_j/a_j!, an absolute kernel error.
 
     bounds: B_j >= max|q_j| max|k_j|/sigma, exact; kept: downward-closed indices. Its upper end,

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import to_double
 from varnum.floats.guard import certified
 from varnum.lowrank.problem import Problem
+from varnum.tensor import Array
 
-Array = npt.NDArray[Any]
 _GROUPS = 8  # of rows that see the same keys, at most: each costs a pass over them
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from varnum.lowrank.problem import Problem, Promise
 from varnum.lowrank.scales import attend_scales
 from varnum.lowrank.softmax import exact_to_target
 from varnum.lowrank.stream import Outcome
+from varnum.tensor import Tensor
 
 
 class Exact:
@@ -49,15 +49,15 @@ class ExactFit:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self._keys: list[Any] = []
-        self._values: list[Any] = []
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
 
-    def add(self, k: Any, v: Any) -> None:
+    def add(self, k: Tensor, v: Tensor) -> None:
         """See `Fitted`."""
         self._keys.append(owned(k))
         self._values.append(owned(v))
 
-    def attend(self, q: Any) -> tuple[Any, Any]:
+    def attend(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """See `Fitted`."""
         if not self._keys:
             raise InputError("attend: keys come first; call add")
@@ -92,7 +92,7 @@ class ExactFit:
         return self._answer
 
 
-def _attend(problem: Problem, q: Any, k: Any, v: Any) -> tuple[Any, Outcome]:
+def _attend(problem: Problem, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Outcome]:
     rest = (problem.view, problem.sigma, problem.target.error)
     centred = problem.target.of != "kernel"  # a small entry of the kernel shows in the output
     return attend_scales(q, k, v, *rest, low_rank=False, centred=centred)
@@ -105,7 +105,7 @@ def _underflow(spread: float) -> str:
     )
 
 
-def _kernel_error(q: Any, k: Any, sigma: float) -> tuple[float, float]:
+def _kernel_error(q: Tensor, k: Tensor, sigma: float) -> tuple[float, float]:
     """Entrywise relative error of the kernel that exact attention computes, from rounding alone.
 
     And a bound on the difference of two logits of one row.

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.errors import InputError
 from varnum.floats.guard import certified
 from varnum.floats.inputs import tokens
 from varnum.floats.rounding import TINY, UNIT, gamma, up
+from varnum.tensor import Array
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 _LEAST = 1e-270  # times the range: 2^-1022 of each product, times 1e20 products, is below u of it
 _FLOAT32 = TINY["float32"]  # lost at most when the output is rounded to a narrower type

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.errors import InputError
 from varnum.floats.arrays import like, to_double
@@ -17,9 +15,9 @@ from varnum.floats.rounding import dtype_name, unit_of
 from varnum.lowrank.features import Kernel, attend
 from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem
+from varnum.tensor import Array, Tensor
 from varnum.verdict import Unknown
 
-Array = npt.NDArray[Any]
 Again = Callable[[Array, Array], "Kernel | Unknown"]  # certified anew for other queries and keys
 
 
@@ -45,12 +43,12 @@ class KernelFit:
         """For the reason of a choice."""
         return f"rank {self.rank}"
 
-    def add(self, k: Any, v: Any) -> None:
+    def add(self, k: Tensor, v: Tensor) -> None:
         """See `Fitted`."""
         self._keys.append(owned(to_double(k)))
         self._values.append(owned(to_double(v)))
 
-    def attend(self, q: Any) -> tuple[Any, Any]:
+    def attend(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """See `Fitted`; float64 inside."""
         if not self._keys:
             raise InputError("attend: keys come first; call add")

@@ -12,15 +12,13 @@ where x and y are *defined* as the computed float64 numbers and |zeta| is bounde
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.norms import frobenius, row_norms
 from varnum.floats.rounding import UNIT, gamma, up
+from varnum.tensor import Array
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 
 

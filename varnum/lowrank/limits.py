@@ -9,18 +9,15 @@ estimate of the optimum, not a bound. Proofs: proofs/rank-lower.md, proofs/rank-
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from varnum.errors import InputError
 from varnum.floats.guard import certified
 from varnum.floats.inputs import positive, tokens, tolerance
 from varnum.floats.norms import frobenius, row_norms
 from varnum.floats.rounding import UNIT, exp_relative, expm1_up, gamma, up
+from varnum.tensor import Array
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 MOST_TOKENS = 1024  # of each side; a submatrix bounds the rank of the whole from below
 

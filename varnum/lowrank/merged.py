@@ -7,19 +7,18 @@ that one pass over many keys does not.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from varnum.floats.rounding import dtype_name
 from varnum.floats.softmax_error import merged_error
+from varnum.tensor import Array, Tensor, TorchTensor
 
 _PARTS = (2048, 1024, 512, 256)  # keys in a part; measured: all as fast as one pass
 _ENTRIES = 1 << 22  # logits at a time on NumPy
 
 
 def part_size(
-    far_q: float, far_k: float, count: int, ratio: float, d: int, like: Any, target: float
+    far_q: float, far_k: float, count: int, ratio: float, d: int, like: Tensor, target: float
 ) -> tuple[int, float] | None:
     """The most keys a part may have, with the bound they give; None where none reaches `target`."""
     if dtype_name(like) != "float32" or not (isinstance(like, np.ndarray) or on_cpu(like)):
@@ -31,7 +30,7 @@ def part_size(
     return None
 
 
-def on_cpu(array: Any) -> bool:
+def on_cpu(array: TorchTensor) -> bool:
     """Of a tensor: is torch's kernel for the CPU there, and the one that runs?"""
     import torch
 
@@ -39,7 +38,7 @@ def on_cpu(array: Any) -> bool:
     return bool(array.device.type == "cpu" and hasattr(torch.ops.aten, name))
 
 
-def merged_rows(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
+def merged_rows(q: Tensor, k: Tensor, v: Tensor, sigma: float, size: int) -> Tensor:
     """softmax(q k^T / sigma) v, (n, d), (L, d), (L, d_v) -> (n, d_v), in the dtype of q."""
     if isinstance(q, np.ndarray):
         step = max(1, _ENTRIES // size)
@@ -48,7 +47,7 @@ def merged_rows(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
     return _merge_torch(q, k, v, sigma, size)
 
 
-def _merge_numpy(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
+def _merge_numpy(q: Array, k: Array, v: Array, sigma: float, size: int) -> Array:
     high = np.full((len(q), 1), -np.inf)
     mass, total = np.zeros((len(q), 1)), np.zeros((len(q), v.shape[1]))
     for start in range(0, len(k), size):
@@ -64,7 +63,9 @@ def _merge_numpy(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
     return (total / mass).astype(q.dtype)
 
 
-def _merge_torch(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
+def _merge_torch(
+    q: TorchTensor, k: TorchTensor, v: TorchTensor, sigma: float, size: int
+) -> TorchTensor:
     import torch
 
     fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -85,7 +86,7 @@ def _merge_torch(q: Any, k: Any, v: Any, sigma: float, size: int) -> Any:
     return total.div_(mass).to(q.dtype)
 
 
-def _widen(array: Any, width: int) -> Any:
+def _widen(array: TorchTensor, width: int) -> TorchTensor:
     """Columns of zeros, which change neither logits nor the columns that are kept."""
     missing = width - int(array.shape[1])
     if missing == 0:

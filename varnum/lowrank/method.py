@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from varnum.tensor import Tensor
 
 if TYPE_CHECKING:
     from varnum.lowrank.problem import Problem, Promise
@@ -32,7 +34,7 @@ class Answer:
     row sees; kernel_error entrywise relative, infinite where nothing is said about the kernel.
     """
 
-    output: Any
+    output: Tensor
     output_error: float
     kernel_error: float
     rank: int
@@ -69,10 +71,10 @@ class Fitted(Protocol):
     def said(self) -> str:
         """What this is, in a few words: "rank 12"."""
 
-    def add(self, k: Any, v: Any) -> None:
+    def add(self, k: Tensor, v: Tensor) -> None:
         """More keys (n, d) and values (n, d_v), n >= 1; what is kept are copies."""
 
-    def attend(self, q: Any) -> tuple[Any, Any]:
+    def attend(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """Output (n, d_v) for queries (n, d) over all keys added, and its bound per row (n,).
 
         Raises InputError where there are no keys.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from varnum.floats.arrays import to_double
 from varnum.floats.rounding import dtype_name
+from varnum.tensor import Tensor
 
 Promise = Literal["kernel", "output"]
 _FUSED, _PASSES = (1e-9, 2e-11), (6e-9, 4e-11)  # seconds a pair, and a coordinate of it, one core
@@ -38,9 +39,9 @@ class Problem:
     has to take less than. No guarantee rests on these two.
     """
 
-    q: Any
-    k: Any
-    v: Any
+    q: Tensor
+    k: Tensor
+    v: Tensor
     sigma: float
     target: Target
     view: tuple[int, ...] | None = None
@@ -64,7 +65,7 @@ class Problem:
         return slow * self.pairs * (once + coordinate * width)
 
     @cached_property
-    def wide(self) -> tuple[Any, Any]:
+    def wide(self) -> tuple[Tensor, Tensor]:
         """q and k as float64 NumPy arrays, exactly."""
         return to_double(self.q), to_double(self.k)
 

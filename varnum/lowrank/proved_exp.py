@@ -7,7 +7,6 @@ operation and the range reduction are certified when it is first used, in the dt
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,9 @@ from varnum.approx.ship.goal import Goal
 from varnum.approx.ship.kernel import Kernel, certify_kernel, default_interval
 from varnum.errors import InputError
 from varnum.outward import float_up
+from varnum.tensor import Array
 from varnum.verdict import Unknown
 
-Array: TypeAlias = npt.NDArray[Any]
 _DEGREES = {"float32": 6, "float64": 11}  # beyond, rounding is all that is left
 
 
@@ -51,7 +50,7 @@ def proved_exp(x: Array) -> Array:
     return y
 
 
-def certify_exp_error(dtype: Any) -> float:
+def certify_exp_error(dtype: npt.DTypeLike) -> float:
     """Proved bound of |proved_exp(x)/e^x - 1| in this dtype (claims evaluation-error, ..)."""
     return float_up(_kernel(np.dtype(dtype).name).total_error)
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from varnum.floats.arrays import empty
 from varnum.floats.guard import certified
 from varnum.floats.values import Offset
 from varnum.lowrank.moments.moment_settings import Choice, estimate_best
 from varnum.lowrank.stream import SMALL, Outcome, VarAttention
+from varnum.tensor import Tensor
 from varnum.verdict import Unknown
 
 
 @certified
 def attend_scales(
-    q: Any,
-    k: Any,
-    v: Any,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
     scales: tuple[int, ...] | None,
     sigma: float,
     target: float,
@@ -24,7 +23,7 @@ def attend_scales(
     low_rank: bool = True,
     choice: Choice | None = None,
     centred: bool = True,
-) -> tuple[Any, Outcome]:
+) -> tuple[Tensor, Outcome]:
     """All scales of one head at once (teacher forcing), q, k (L, d), v (L, d_v), L = sum(scales).
 
     Without `scales` every query sees every key, and their numbers may differ. centred: may an
@@ -54,7 +53,7 @@ def attend_scales(
 
 @certified
 def choose_setting(
-    q: Any, k: Any, v: Any, scales: tuple[int, ...] | None, sigma: float, target: float,
+    q: Tensor, k: Tensor, v: Tensor, scales: tuple[int, ...] | None, sigma: float, target: float,
     beat: float = 1.0,
 ) -> Choice | Unknown:  # fmt: skip
     """What `attend_scales` settles on at the first large scale, or why there is none.
@@ -74,5 +73,5 @@ def choose_setting(
     return Unknown("too few tokens for low rank to pay")
 
 
-def _offset(v: Any, scales: tuple[int, ...] | None) -> Offset | None:
+def _offset(v: Tensor, scales: tuple[int, ...] | None) -> Offset | None:
     return Offset.of(v if scales is None else v[: scales[0]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,12 +14,13 @@ from varnum.floats.rounding import TINY, dtype_name, unit_of
 from varnum.floats.softmax_error import exact_error
 from varnum.floats.values import ValueRange
 from varnum.lowrank.merged import merged_rows, part_size
+from varnum.tensor import Tensor
 
-Exp: TypeAlias = Callable[[Any], Any]
+Exp: TypeAlias = Callable[[Tensor], Tensor]
 _BLOCK = 2048  # queries at a time on NumPy
 
 
-def exact_rows(q: Any, k: Any, v: Any, sigma: float, exp: Exp = np.exp) -> Any:
+def exact_rows(q: Tensor, k: Tensor, v: Tensor, sigma: float, exp: Exp = np.exp) -> Tensor:
     """softmax(q k^T / sigma) v, (n, d), (L, d), (L, d_v) -> (n, d_v), in the dtype of q.
 
     exp: on NumPy; such as `proved_exp`, whose error `exact_error` then counts.
@@ -37,7 +38,7 @@ def exact_rows(q: Any, k: Any, v: Any, sigma: float, exp: Exp = np.exp) -> Any:
         raise InputError(f"torch: fused attention does not run here: {why}") from None
 
 
-def _numpy_rows(q: Any, k: Any, v: Any, sigma: float, exp: Exp) -> Any:
+def _numpy_rows(q: Tensor, k: Tensor, v: Tensor, sigma: float, exp: Exp) -> Tensor:
     logits = q @ k.T
     logits *= q.dtype.type(1 / sigma)
     logits -= logits.max(1, keepdims=True)
@@ -46,9 +47,9 @@ def _numpy_rows(q: Any, k: Any, v: Any, sigma: float, exp: Exp) -> Any:
 
 
 def exact_to_target(
-    q: Any, k: Any, v: Any, sigma: float, target: float, sizes: tuple[float, float],
+    q: Tensor, k: Tensor, v: Tensor, sigma: float, target: float, sizes: tuple[float, float],
     in_parts: bool = True,
-) -> tuple[Any, float]:  # fmt: skip
+) -> tuple[Tensor, float]:  # fmt: skip
     """Exact rows and their rounding bound: in one pass, in parts, or in float64, as `target` needs.
 
     `sizes`: largest |k| and largest max|v|/range(v). in_parts: may keys be taken in parts? What
@@ -68,4 +69,4 @@ def exact_to_target(
     wide_range = ValueRange.of(wide_v)
     ratio, lost = wide_range.ratio, TINY[dtype_name(v)] / wide_range.least
     bound = exact_error(far_q, far_k, count, ratio, d, wide_q) + 2 * unit_of(v) * ratio + lost
-    return (out.astype(q.dtype) if isinstance(q, np.ndarray) else out.to(q.dtype)), bound
+    return (out.astype(q.dtype) if isinstance(out, np.ndarray) else out.to(q.dtype)), bound

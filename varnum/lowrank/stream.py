@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import takewhile
 from time import perf_counter
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -21,15 +21,18 @@ from varnum.floats.guard import certifying, eagerly
 from varnum.floats.inputs import check_out, finite, owned, plain, positive, write
 from varnum.floats.norms import farthest
 from varnum.floats.qkv import check_inputs
-from varnum.floats.rounding import dtype_name, unit_of, up
+from varnum.floats.rounding import dtype_name, unit_of, up, up_each
 from varnum.floats.softmax_error import exact_error
 from varnum.floats.turns import Turns
 from varnum.floats.values import Offset, ValueRange
 from varnum.lowrank.moments.moment_settings import Choice, estimate_best
 from varnum.lowrank.moments.moment_state import MomentState
 from varnum.lowrank.softmax import exact_rows, exact_to_target
+from varnum.tensor import Array, Flags, Tensor
 from varnum.verdict import Unknown
 
+Kind: TypeAlias = tuple[str, str, str, int, int]  # of the tokens
+Bound = TypeVar("Bound", float, Array)
 SMALL = 512  # below this many queries in a scale, exact attention is as fast
 
 
@@ -88,12 +91,12 @@ class VarAttention:
         self.state: MomentState | None = None
         self.choice: Choice | Unknown | None = None  # settled by the first large scale
         self._offered: Choice | None = None  # found before, for that very scale
-        self._keys: list[Any] = []
-        self._values: list[Any] = []
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
         self._seen = 0
         self._range: ValueRange | None = None  # of the values that exact attention has seen
         self._far_key = 0.0  # their largest |k|
-        self._like: tuple[Any, ...] | None = None  # backend, dtype, device, d, d_v
+        self._like: Kind | None = None  # backend, dtype, device, d, d_v
         self._offset: Offset | None = None  # of all values, settled by the first
         self._in_parts = True  # may exact rows take the keys in parts?
 
@@ -117,7 +120,7 @@ class VarAttention:
         return deepcopy(self)
 
     @eagerly
-    def step(self, q: Any, k: Any, v: Any, out: Any | None = None) -> Any:
+    def step(self, q: Tensor, k: Tensor, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Tokens (N, d), (N, d), (N, d_v) of the next scale -> its output (N, d_v).
 
         `out` takes the output; it shares no memory with q, k, v. Raises InputError for what
@@ -137,7 +140,7 @@ class VarAttention:
                 write(place, found)
                 return out
 
-    def _check(self, q: Any, k: Any, v: Any) -> tuple[Any, ...]:
+    def _check(self, q: Tensor, k: Tensor, v: Tensor) -> Kind:
         check_inputs(q, k, v, self.sigma, None)
         kind = (namespace(q).__name__, str(q.dtype), str(getattr(q, "device", "cpu")))
         like = (*kind, int(q.shape[-1]), int(v.shape[-1]))
@@ -149,7 +152,7 @@ class VarAttention:
             raise InputError(f"q, k, v: {like} differ from earlier scales, {self._like}")
         return like
 
-    def _next(self, q: Any, k: Any, v: Any, like: tuple[Any, ...]) -> Any:
+    def _next(self, q: Tensor, k: Tensor, v: Tensor, like: Kind) -> Tensor:
         """Take in one scale of checked tokens."""
         if self._like is None:
             self._like, self._offset = like, Offset.of(v)
@@ -158,7 +161,15 @@ class VarAttention:
         self._step(q, k, v, None, None, out)
         return out
 
-    def _step(self, q: Any, k: Any, v: Any, all_k: Any, all_v: Any, out: Any) -> None:
+    def _step(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        all_k: Tensor | None,
+        all_v: Tensor | None,
+        out: Tensor,
+    ) -> None:
         """Attention of v, values from which the offset has been taken, into `out`: v and all."""
         count = int(q.shape[0])
         if all_k is None and (self.keep_tokens or self.state is None):
@@ -193,15 +204,22 @@ class VarAttention:
         cost = self._offset.cost(seen)
         return max(self.target - cost, self.target / 4), cost
 
-    def _restore(self, out: Any) -> None:
+    def _restore(self, out: Tensor) -> None:
         if self._offset is not None:
             out += self._offset.vector
 
-    def _can_repair(self, all_k: Any) -> bool:
+    def _can_repair(self, all_k: Tensor | None) -> bool:
         return all_k is not None or self.keep_tokens
 
     def _repair(
-        self, q: Any, out: Any, error: Any, missed: Any, target: float, all_k: Any, all_v: Any
+        self,
+        q: Tensor,
+        out: Tensor,
+        error: Tensor,
+        missed: Flags,
+        target: float,
+        all_k: Tensor | None,
+        all_v: Tensor | None,
     ) -> float:
         if not self._can_repair(all_k):
             return float("inf") if bool((error != error).any()) else float(error.max())
@@ -215,10 +233,18 @@ class VarAttention:
         self.state.values.mend(out)
         return finite(bound)
 
-    def _note_fused(self, q: Any) -> None:
+    def _note_fused(self, q: Tensor) -> None:
         self.outcome.fused = self.outcome.fused or not isinstance(q, np.ndarray)
 
-    def _exact_scale(self, q: Any, k: Any, v: Any, out: Any, all_k: Any, all_v: Any) -> None:
+    def _exact_scale(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        all_k: Tensor | None,
+        all_v: Tensor | None,
+    ) -> None:
         self._range = ValueRange.of(light(v)) if self._range is None else self._range.including(v)
         self._far_key = max(self._far_key, farthest(k))
         k, v = self._tokens(all_k, all_v)
@@ -230,7 +256,9 @@ class VarAttention:
         self._note_fused(q)
         self.outcome.absorb(raised(bound, cost, q), int(q.shape[0]), int(q.shape[0]))
 
-    def exact_start(self, q: Any, k: Any, v: Any, scales: tuple[int, ...], out: Any) -> int:
+    def exact_start(
+        self, q: Tensor, k: Tensor, v: Tensor, scales: tuple[int, ...], out: Tensor
+    ) -> int:
         """Do the small scales that come first, with one bound for all; the number of tokens done.
 
         None are done where that bound is not enough, or not cheap to find: then `step` must.
@@ -260,14 +288,14 @@ class VarAttention:
         self.outcome.absorb(raised(bound, cost, q), end, end)
         return end
 
-    def _tokens(self, all_k: Any, all_v: Any) -> tuple[Any, Any]:
-        if all_k is not None:
+    def _tokens(self, all_k: Tensor | None, all_v: Tensor | None) -> tuple[Tensor, Tensor]:
+        if all_k is not None and all_v is not None:  # both, or none
             return all_k[: self._seen], all_v[: self._seen]
         if len(self._keys) > 1:
             self._keys, self._values = [join(self._keys)], [join(self._values)]
         return self._keys[0], self._values[0]
 
-    def _start(self, q: Any, all_k: Any, all_v: Any) -> bool:
+    def _start(self, q: Tensor, all_k: Tensor | None, all_v: Tensor | None) -> bool:
         """Settle on a basis, or on none; True if the state already holds every key so far."""
         began = perf_counter()
         k, v = self._tokens(all_k, all_v)
@@ -291,6 +319,10 @@ class VarAttention:
         return self.state is not None
 
 
-def raised(error: Any, cost: float, like: Any) -> Any:
+def raised(error: Bound, cost: float, like: Tensor) -> Bound:
     """The bound for v from that for v - c: ranges and sums differ by a few roundings."""
-    return up(error * (1 + 8 * unit_of(like)) + cost) if cost else error
+    if not cost:
+        return error
+    if isinstance(error, np.ndarray):
+        return up_each(error * (1 + 8 * unit_of(like)) + cost)
+    return up(error * (1 + 8 * unit_of(like)) + cost)

@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from varnum.errors import InputError
 from varnum.floats.guard import certified
 from varnum.floats.inputs import tokens
-from varnum.floats.rounding import EXP_ULPS, UNIT, gamma, up
+from varnum.floats.rounding import EXP_ULPS, UNIT, gamma, up, up_each
 from varnum.lowrank.clusters.jensen_excess import FAR, jensen_excess, psi0
 from varnum.lowrank.clusters.moments import Moments, norm
 from varnum.lowrank.clusters.reading import Reading
+from varnum.tensor import Array, Doubles, Mask, Whole
 
 U = UNIT["float64"]
 KEPT = -1  # label of rows that stay as they are
@@ -43,30 +43,31 @@ class Attended:
     (d_v,): largest minus smallest value of each column; 0 for a constant one.
     """
 
-    output: Any
-    error: Any
-    mass: Any
-    dropped: Any
-    dropped_error: Any
-    range: Any
+    output: Doubles
+    error: Doubles
+    mass: Doubles
+    dropped: Doubles
+    dropped_error: Doubles
+    range: Doubles
 
     @cached_property
-    def bound(self) -> Any:
+    def bound(self) -> Doubles:
         """(L_q,) largest error over the columns' ranges; constant columns do not count."""
         return over_range(self.error, self.range)
 
     @cached_property
-    def dropped_bound(self) -> Any:
+    def dropped_bound(self) -> Doubles:
         """(L_q,) the same where the merged rows are dropped."""
         return over_range(self.dropped_error, self.range)
 
 
-def over_range(error: Any, spread: Any) -> Any:
+def over_range(error: Doubles, spread: Doubles) -> Doubles:
     """(L_q,) max over columns with spread > 0 of error/spread, rounded up, at most 1."""
     wide = spread > 0
     if not wide.any():
         return np.zeros(len(error))
-    return np.minimum((error[:, wide] / spread[wide]).max(1) * (1 + 8 * U), 1.0)
+    largest: Doubles = np.minimum((error[:, wide] / spread[wide]).max(1) * (1 + 8 * U), 1.0)
+    return largest
 
 
 class Clusters:
@@ -77,7 +78,7 @@ class Clusters:
     queries.
     """
 
-    def __init__(self, m: Any, w: Any, sigma: float) -> None:
+    def __init__(self, m: Doubles, w: Doubles, sigma: float) -> None:
         if not 0 < sigma < np.inf:
             raise InputError(f"sigma: {sigma:g} is not allowed; a positive number")
         self.sigma = float(sigma)
@@ -89,7 +90,7 @@ class Clusters:
 
     @classmethod
     def between(
-        cls, centres: Sequence[tuple[Any, Any]], d: int, d_v: int, sigma: float
+        cls, centres: Sequence[tuple[Doubles, Doubles]], d: int, d_v: int, sigma: float
     ) -> Clusters:
         """No rows yet, clusters about the given references ((d,), (d_v,)): sums are about these."""
         m = np.array([key for key, _ in centres]).reshape(-1, d)
@@ -98,7 +99,7 @@ class Clusters:
 
     @classmethod
     @certified
-    def of(cls, k: Any, v: Any, labels: Any, *, sigma: float) -> Clusters:
+    def of(cls, k: Array, v: Array, labels: Whole, *, sigma: float) -> Clusters:
         """From keys (n, d), values (n, d_v), labels (n,): KEPT or 0 .. C-1; sigma divides logits.
 
         The references are the clusters' means. Raises InputError.
@@ -114,7 +115,7 @@ class Clusters:
         return made
 
     @certified
-    def add(self, k: Any, v: Any, labels: Any) -> None:
+    def add(self, k: Array, v: Array, labels: Whole) -> None:
         """More rows, kept or into clusters that exist; where it raises InputError none is added."""
         k, v, labels = _rows(k, v, labels)
         if k.shape[1] != self.k.shape[1] or v.shape[1] != self.v.shape[1]:
@@ -135,7 +136,9 @@ class Clusters:
         return len(self.k) + int(self.moments.n.sum())
 
     @certified
-    def attend(self, q: Any, *, more: tuple[Any, Any] | None = None, mask: Any = None) -> Attended:
+    def attend(
+        self, q: Array, *, more: tuple[Array, Array] | None = None, mask: Mask | None = None
+    ) -> Attended:
         """Outputs for queries (L_q, d) over all rows, with bounds; see `Attended`.
 
         more: keys and values (l, d), (l, d_v) that are seen as they are but not stored, such as the
@@ -163,7 +166,9 @@ class Clusters:
         )
         return Attended(output, error, mass, dropped, lost, _spread(low, high))
 
-    def _block(self, q: Any, k: Any, v: Any, seen: Any, low: Any, high: Any) -> tuple[Any, ...]:
+    def _block(
+        self, q: Array, k: Array, v: Array, seen: Mask, low: Doubles, high: Doubles
+    ) -> tuple[Doubles, ...]:
         """`attend` for some queries: output, error, mass, dropped, its error."""
         own = self.moments.of_clusters(self.moments.n > 0)
         read = Reading.of(own, q, self.sigma)
@@ -199,7 +204,9 @@ class Clusters:
         return output, error, mass, dropped, np.where(np.isnan(dropped), np.inf, lost)
 
 
-def _without(logits: Any, v: Any, low: Any, high: Any, theta: float) -> tuple[Any, Any]:
+def _without(
+    logits: Doubles, v: Array, low: Doubles, high: Doubles, theta: float
+) -> tuple[Doubles, Doubles]:
     """The output of the kept rows alone, and how far any average of values can be from it.
 
     Claim evict-identity: out - out_S = p (out_D - out_S), p the share of the rest. nan where no row
@@ -225,25 +232,25 @@ def _weight_error(d: int, largest: float, slip: float) -> float:
     return up(zeta + 2 * EXP_ULPS * U + 8 * U)
 
 
-def _fuzz(theta: float, terms: int, low: Any, high: Any) -> Any:
+def _fuzz(theta: float, terms: int, low: Doubles, high: Doubles) -> Array:
     """(d_v,) rounding of a softmax average of values in [low, high]: softmax-logit at theta.
 
     Sums and quotient gamma_(2 terms + 16); what underflows weighs less than 2^-1000 a term.
     """
     size = np.maximum(np.abs(low), np.abs(high))
     sums = gamma(2 * terms + 16) + terms * 2.0**-1000
-    return up((high - low) * (theta / 2) * (1 + theta) + sums * size)
+    return up_each((high - low) * (theta / 2) * (1 + theta) + sums * size)
 
 
 def _moved(
-    read: Reading, merged: Any, total: Any, values: Any, spoilt: Any, deviation: Any, output: Any,
-    fuzz: Any, theta: float,
-) -> Any:  # fmt: skip
+    read: Reading, merged: Doubles, total: Doubles, values: Doubles, spoilt: Doubles,
+    deviation: Doubles, output: Doubles, fuzz: Array, theta: float,
+) -> Doubles:  # fmt: skip
     """(L_q, d_v) bound of |exact - merged|, the formula of this module's head."""
     if not merged.shape[1]:
         return np.zeros_like(output)
     grow = 1 + 3 * theta  # weights against their total
-    far = read.a > FAR  # e^a of no use: these rows keep the trivial bound
+    far: Mask = read.a > FAR  # e^a of no use: these rows keep the trivial bound
     excess = jensen_excess(np.where(far, 0.0, read.a), np.where(far, 0.0, read.s2))
     slope = np.sqrt(read.s2) * (1 + 4 * U) * psi0(np.where(far, 0.0, read.a))
     merged = np.maximum(merged, LEAST_WEIGHT) * grow
@@ -258,10 +265,10 @@ def _moved(
             sides.append(1 / (total / A + 1 / part.max(1)))
     spread = (merged * slope) @ deviation / total
     bound = np.maximum(*sides) + spread
-    return np.where(far.any(1)[:, None], np.inf, bound)
+    return np.where(np.any(far, axis=1)[:, None], np.inf, bound)
 
 
-def _mass(kept: Any, merged: Any, read: Reading, theta: float, grow: float) -> Any:
+def _mass(kept: Doubles, merged: Doubles, read: Reading, theta: float, grow: float) -> Doubles:
     """(L_q, 2) share of the merged rows: Jensen from below, jensen_excess from above."""
     if not merged.shape[1]:
         return np.zeros((len(kept), 2))
@@ -275,12 +282,12 @@ def _mass(kept: Any, merged: Any, read: Reading, theta: float, grow: float) -> A
     return np.stack([low, np.where(kept > 0, high, 1.0)], axis=1)
 
 
-def _spread(low: Any, high: Any) -> Any:
+def _spread(low: Doubles, high: Doubles) -> Doubles:
     """high - low per column, rounded down, so that errors over it are rounded up."""
     return np.maximum((high - low) * (1 - 2 * U), 0.0)
 
 
-def _rows(k: Any, v: Any, labels: Any) -> tuple[Any, Any, Any]:
+def _rows(k: Array, v: Array, labels: Whole) -> tuple[Doubles, Doubles, Whole]:
     """Checked keys (n, d), values (n, d_v) in float64 and whole labels (n,) >= KEPT."""
     k, v = _tokens(k, "k"), _tokens(v, "v")
     labels = np.asarray(labels)
@@ -291,7 +298,7 @@ def _rows(k: Any, v: Any, labels: Any) -> tuple[Any, Any, Any]:
     return k, v, labels
 
 
-def _tokens(x: Any, name: str) -> Any:
+def _tokens(x: Array, name: str) -> Doubles:
     """(n, width) in float64, n >= 1, whose sums cannot overflow; InputError for all else."""
     found = tokens(x, name)
     if not np.abs(found).max() < LARGEST_ENTRY:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+
+from varnum.tensor import Array, Doubles, Whole
 
 _ROUNDS = 25
 
 
-def group(k: Any, v: Any, clusters: int, *, weight: float = 1.0, seed: int = 0) -> Any:
+def group(k: Array, v: Array, clusters: int, *, weight: float = 1.0, seed: int = 0) -> Whole:
     """Labels 0 .. C-1 (n,) of rows k (n, d), v (n, d_v) in at most C groups, none empty.
 
     Distance: |k - k'|^2 over the mean square of the keys about their mean, plus weight times the
@@ -33,14 +33,15 @@ def group(k: Any, v: Any, clusters: int, *, weight: float = 1.0, seed: int = 0) 
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _scaled(x: Any) -> Any:
-    x = np.asarray(x, dtype=np.float64)
+def _scaled(given: Array) -> Doubles:
+    x = np.asarray(given, dtype=np.float64)
     centred = x - x.mean(0)
     size = np.sqrt((centred * centred).sum(1).mean())
-    return centred / size if size > 0 else centred
+    scaled: Doubles = centred / size if size > 0 else centred
+    return scaled
 
 
-def _spread(points: Any, clusters: int, rng: Any) -> Any:
+def _spread(points: Doubles, clusters: int, rng: np.random.Generator) -> Doubles:
     """k-means++ starts: each next one at random with chance proportional to its distance."""
     chosen = [int(rng.integers(len(points)))]
     nearest = _distances(points, points[chosen])[:, 0]
@@ -50,7 +51,8 @@ def _spread(points: Any, clusters: int, rng: Any) -> Any:
     return points[chosen]
 
 
-def _distances(points: Any, centres: Any) -> Any:
+def _distances(points: Doubles, centres: Doubles) -> Doubles:
     """(n, C) squared distances, never negative."""
     cross = (points * points).sum(1)[:, None] - 2 * points @ centres.T + (centres**2).sum(1)
-    return np.maximum(cross, 0)
+    squares: Doubles = np.maximum(cross, 0)
+    return squares

@@ -8,11 +8,11 @@ increase in a and s2, so upper bounds of a and s2 go in.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from varnum.floats.rounding import EXP_ULPS, UNIT, up
+from varnum.floats.rounding import EXP_ULPS, UNIT, up_each
+from varnum.tensor import Doubles
 
 U = UNIT["float64"]
 FAR = 350.0  # beyond, e^a squared could overflow: say nothing
@@ -21,7 +21,7 @@ _SERIES = tuple(1 / math.factorial(k + 2) for k in range(_TERMS))
 _EXP = 2 * (EXP_ULPS + 2) * U  # relative error of exp and expm1
 
 
-def psi1(a: Any) -> Any:
+def psi1(a: Doubles) -> Doubles:
     """Not below (e^a - 1 - a)/a^2 for a >= 0 (1/2 at 0); infinite beyond 350.
 
     Up to 1 its power series, positive terms 1/(k+2)! a^k with the tail added; beyond, the quotient,
@@ -34,10 +34,10 @@ def psi1(a: Any) -> Any:
         series = series * small + coefficient
     large = np.clip(a, 1.0, FAR)
     quotient = (np.expm1(large) - large) / (large * large) * (1 + 3 * _EXP + 16 * U)
-    return np.where(a > FAR, np.inf, np.where(a <= 1, up(series), quotient))
+    return np.where(a > FAR, np.inf, np.where(a <= 1, up_each(series), quotient))
 
 
-def psi0(a: Any) -> Any:
+def psi0(a: Doubles) -> Doubles:
     """Not below (e^a - 1)/a for a >= 0 (1 at 0); infinite beyond 350."""
     a = np.asarray(a, dtype=np.float64)
     safe = np.clip(a, 1e-8, FAR)  # below, 1 + a covers it: (e^a - 1)/a <= 1 + a for a <= 1
@@ -45,7 +45,7 @@ def psi0(a: Any) -> Any:
     return np.where(a > FAR, np.inf, np.where(a < 1e-8, 1 + 2e-8, quotient))
 
 
-def jensen_excess(a: Any, s2: Any) -> Any:
+def jensen_excess(a: Doubles, s2: Doubles) -> Doubles:
     """Not below sup of mean(e^x) - 1 over x <= a, mean 0, mean square <= s2 (Bennett).
 
     (a^2 (e^(-s2/a) - 1) + s2 (e^a - 1))/(a^2 + s2), or s2 psi1(a) or e^a - 1, always valid, where

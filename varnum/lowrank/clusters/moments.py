@@ -8,11 +8,11 @@ gives the same sums, up to rounding that is counted by the number of additions.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from varnum.floats.rounding import UNIT, gamma
+from varnum.tensor import Array, Doubles, Mask, Whole
 
 U = UNIT["float64"]
 
@@ -25,20 +25,20 @@ class Moments:
     rounded up; low, high (C, d) box of k - m; z, zz (C, d_v) sums of v - w and of its squares.
     """
 
-    n: Any
-    m: Any
-    w: Any
-    y: Any
-    yy: Any
-    reach: Any
-    low: Any
-    high: Any
-    z: Any
-    zz: Any
+    n: Doubles
+    m: Doubles
+    w: Doubles
+    y: Doubles
+    yy: Doubles
+    reach: Doubles
+    low: Doubles
+    high: Doubles
+    z: Doubles
+    zz: Doubles
     additions: int = 0
 
     @classmethod
-    def empty(cls, m: Any, w: Any) -> Moments:
+    def empty(cls, m: Doubles, w: Doubles) -> Moments:
         """No rows yet, about references m (C, d), w (C, d_v)."""
         (clusters, d), d_v = m.shape, w.shape[1]
         zero = np.zeros
@@ -48,7 +48,7 @@ class Moments:
             zero((clusters, d_v)),
         )  # fmt: skip
 
-    def add(self, k: Any, v: Any, labels: Any) -> None:
+    def add(self, k: Doubles, v: Doubles, labels: Whole) -> None:
         """More rows k (n, d), v (n, d_v) with labels 0 .. C-1."""
         for c in np.unique(labels):
             rows = labels == c
@@ -66,7 +66,7 @@ class Moments:
             self.zz[c] += (z * z).sum(0)
         self.additions += 1
 
-    def of_clusters(self, which: Any) -> Moments:
+    def of_clusters(self, which: Mask) -> Moments:
         """The clusters that `which` (C,) selects."""
         names = ("n", "m", "w", "y", "yy", "reach", "low", "high", "z", "zz")
         return replace(self, **{name: getattr(self, name)[which] for name in names})
@@ -77,7 +77,7 @@ class Moments:
         most: int = self.n.max(initial=0)
         return int(most) + self.additions + 4
 
-    def values(self) -> tuple[Any, Any, Any]:
+    def values(self) -> tuple[Doubles, Doubles, Doubles]:
         """(C, d_v) each: mean values, a bound of their error, the deviation rounded up."""
         n = self.n[:, None]
         mean = self.z / n
@@ -100,6 +100,7 @@ class Moments:
         return d * (d + 1) // 2 + 3 * d + 1 + 2 * d_v
 
 
-def norm(x: Any) -> Any:
+def norm(x: Array) -> Doubles:
     """Euclidean norms of rows (n, d), rounded up, one rounding of the entries counted."""
-    return np.sqrt((x * x).sum(1)) * (1 + (x.shape[1] + 8) * 2 * U) + 1e-150
+    norms: Doubles = np.sqrt((x * x).sum(1)) * (1 + (x.shape[1] + 8) * 2 * U) + 1e-150
+    return norms

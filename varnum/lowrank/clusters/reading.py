@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from varnum.floats.rounding import UNIT, gamma
 from varnum.lowrank.clusters.moments import Moments, norm
+from varnum.tensor import Array, Doubles
 
 U = UNIT["float64"]
 LOST = (
@@ -25,15 +25,15 @@ class Reading:
     the means' norms.
     """
 
-    centre: Any
-    slip: Any
-    s2: Any
-    a: Any
-    size: Any
+    centre: Doubles
+    slip: Doubles
+    s2: Doubles
+    a: Doubles
+    size: Doubles
     far: float
 
     @classmethod
-    def of(cls, own: Moments, q: Any, sigma: float) -> Reading:
+    def of(cls, own: Moments, q: Array, sigma: float) -> Reading:
         """For queries (L_q, d). Sums carry gamma_(own.sums), products gamma_d: see each line."""
         d, n, inverse = q.shape[1], own.n, 1 / sigma
         size = norm(q)

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import caster, to_numpy
 from varnum.floats.guard import certified
 from varnum.floats.rounding import TINY, UNIT, dtype_name, gamma, up
-
-Array = npt.NDArray[Any]
+from varnum.tensor import Array, Tensor
 
 
 @dataclass(frozen=True)
@@ -32,15 +29,15 @@ class Basis:
     centres (J, d1): queries near centre c use key weights e^(c.kappa).
     """
 
-    query_map: Any
-    key_map: Any
-    query_shift: Any  # (d1 + 1, 1)
-    key_shift: Any  # (d1 + 2, 1)
+    query_map: Tensor
+    key_map: Tensor
+    query_shift: Tensor  # (d1 + 1, 1)
+    key_shift: Tensor  # (d1 + 2, 1)
     query_squares: (
-        Any  # (3, d1): times chi^2 |U^T (q - q0)|^2, |chi|^2, and that beyond the first d2
+        Tensor  # (3, d1): times chi^2 |U^T (q - q0)|^2, |chi|^2, and that beyond the first d2
     )
-    key_squares: Any  # (3, d1): the same for keys
-    centres: Any  # (J, d1)
+    key_squares: Tensor  # (3, d1): the same for keys
+    centres: Tensor  # (J, d1)
     norm_q0: float
     norm_k0: float
     sigma: float
@@ -60,7 +57,7 @@ class Basis:
 
 @certified  # what overflows ends in an infinite bound
 def fit_basis(
-    q: Array, k: Array, sigma: float, size: int, top: int, centres: int, like: Any
+    q: Array, k: Array, sigma: float, size: int, top: int, centres: int, like: Tensor
 ) -> Basis:
     """Choose the coordinates from sample tokens q, k (n, d) float64; `like` sets backend and dtype.
 

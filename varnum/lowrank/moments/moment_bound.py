@@ -15,18 +15,17 @@ float-forward: proofs/moment-certificate.md.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import light
 from varnum.floats.guard import certified
 from varnum.floats.rounding import gamma, up
+from varnum.tensor import Array, Tensor
 
-Array = npt.NDArray[Any]
 _STEPS = 16  # entries of the table of h per unit of B
 FAR = 8.0  # beyond this B the certificate gives up on a query
 _LOST = 300  # lemma 7: 4 f^2 C^2 + 512 f C <= 300 f^2 C^2 for f C >= 2, f >= 2 features, C >= 1
@@ -42,16 +41,22 @@ class Forms:
     E x^2, E y^2 and E a^4, none below the exact moment.
     """
 
-    state: Any
-    line: Any
-    form: Any
-    select: Any
+    state: Tensor
+    line: Tensor
+    form: Tensor
+    select: Tensor
     spread: float  # not below sqrt(E |kappa|^2)
     rounding: float  # twice the relative rounding of numerator or denominator, see `row_errors`
 
 
 def make_forms(
-    gram: Array, state: Array, size: int, top: int, terms: float, unit: float, cast: Any
+    gram: Array,
+    state: Array,
+    size: int,
+    top: int,
+    terms: float,
+    unit: float,
+    cast: Callable[[Array], Tensor],
 ) -> Forms:
     """Forms from the weighted sums of products of features (F, F), of features times values
     (F, d_v), float64.
@@ -111,9 +116,9 @@ def tail_table() -> Array:
 
 
 def row_errors(
-    forms: Forms, features: Any, below: Any, squares: Any, far: tuple[float, float], lost: float,
-    table: Any, cap: Any = math.inf,
-) -> tuple[Any, Any]:  # fmt: skip
+    forms: Forms, features: Tensor, below: Tensor, squares: Tensor, far: tuple[float, float],
+    lost: float, table: Tensor, cap: Tensor | float = math.inf,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """(approximation, amplification) per query near one centre, features (F, n), below = E~[p].
 
     squares (2, n): |chi|^2, and that of the coordinates from d2 on; far: the largest lengths of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from varnum.lowrank.moments.moment_state import MomentState
 from varnum.lowrank.problem import Problem, Promise
 from varnum.lowrank.scales import attend_scales, choose_setting
 from varnum.lowrank.stream import raised
+from varnum.tensor import Array, Tensor
 from varnum.verdict import Unknown
 
 
@@ -70,21 +70,21 @@ class MomentFit:
         """For the reason of a choice."""
         return f"{len(self._choice.state.grams)} centre(s); {self._choice.reason}"
 
-    def add(self, k: Any, v: Any) -> None:
+    def add(self, k: Tensor, v: Tensor) -> None:
         """See `Fitted`."""
         with certifying(k):
             if not self._state.keys:
                 self._offset = Offset.of(v)
             self._state.add(k, v if self._offset is None else v - self._offset.vector)
 
-    def attend(self, q: Any) -> tuple[Any, Any]:
+    def attend(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """See `Fitted`; no row is done exactly."""
         seen = self._state.values
         if seen is None:
             raise InputError("attend: keys come first; call add")
         with certifying(q):
             out = empty((int(q.shape[0]), int(self.problem.v.shape[1])), q)
-            error = np.asarray(to_numpy(self._state.attend(q, out).error), dtype=np.float64)
+            error: Array = np.asarray(to_numpy(self._state.attend(q, out).error), dtype=np.float64)
             if self._offset is not None:
                 error = raised(error, self._offset.cost(seen), q)
                 out += self._offset.vector

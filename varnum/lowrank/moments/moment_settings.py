@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import empty, to_numpy
 from varnum.lowrank.moments.basis import energy, fit_basis, leading_directions
 from varnum.lowrank.moments.moment_state import MomentState
 from varnum.lowrank.problem import Problem
+from varnum.tensor import Array, Tensor
 from varnum.verdict import Unknown
-
-Array = npt.NDArray[Any]
 
 FIRST = (7, 3, 1)  # d1, d2, centres: enough where entries are small and correlated
 # then d2 and centres for as many coordinates as a sample needs; if that is few, entries are large
@@ -42,12 +39,12 @@ class Choice:
 
     state: MomentState
     reason: str
-    answer: tuple[Any, Any] | None = None
+    answer: tuple[Tensor, Tensor] | None = None
     work: float = 1.0  # expected time as a part of exact attention's, missed rows included
 
 
 def estimate_best(
-    q: Any, k: Any, v: Any, sigma: float, target: float, queries: int, keys: int,
+    q: Tensor, k: Tensor, v: Tensor, sigma: float, target: float, queries: int, keys: int,
     beat: float = 1.0,
 ) -> Choice | Unknown:  # fmt: skip
     """The cheapest setting for about `queries` x `keys` tokens, judged on q, k, v (n, .).
@@ -127,11 +124,11 @@ def _operations(
     return per_key * keys + per_query * queries
 
 
-def sample(array: Any, most: int) -> Any:
+def sample(array: Tensor, most: int) -> Tensor:
     """At most `most` rows, evenly spread."""
     step = -(-int(array.shape[0]) // most)
     return array[::step] if step > 1 else array
 
 
-def _wide(array: Any) -> Any:
+def _wide(array: Tensor) -> Tensor:
     return np.asarray(to_numpy(array), dtype=np.float64)

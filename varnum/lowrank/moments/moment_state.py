@@ -11,7 +11,7 @@ import math
 from copy import deepcopy
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from varnum.floats.turns import Turns
 from varnum.floats.values import ValueRange
 from varnum.lowrank.moments.basis import Basis, lost_squares, slack
 from varnum.lowrank.moments.moment_bound import FAR, Forms, make_forms, row_errors, tail_table
+from varnum.tensor import Tensor, WholeTensor
 
 CHUNK = 8192  # keys per chunk: the rounding of a sum grows with it, the overhead shrinks
 QUERIES = 8192  # queries per chunk
@@ -45,8 +46,8 @@ _FAINT = 1e5  # lemma 7: 2 e^8 (1 + 2 m + 2 * 3 m) <= 1e5 (1 + m): 16 e^8 = 47 6
 class Bounds:
     """Certified output error per query in units of each column's range: worst column, (n,)."""
 
-    error: Any
-    rounding: Any  # the part of it that is rounding
+    error: Tensor
+    rounding: Tensor  # the part of it that is rounding
 
 
 class MomentState:
@@ -78,11 +79,11 @@ class MomentState:
         self.far_centre = float(_farthest(basis.centres))
         self._safe = 1 + (64 + int(basis.query_map.shape[1])) * self.unit  # roots of d squares
         self._lost = lost_squares(basis, self.unit)
-        self._scratch: dict[int, Any] = {}
+        self._scratch: dict[int, Tensor] = {}
         self._forms: list[Forms] | None = None
 
     @property
-    def xp(self) -> Any:
+    def xp(self) -> ModuleType:
         """numpy or torch."""
         return namespace(self.basis.query_map)
 
@@ -95,7 +96,7 @@ class MomentState:
         """Numbers held, whatever the number of keys."""
         return int(self.grams.size + self.states.size)
 
-    def add(self, k: Any, v: Any) -> None:
+    def add(self, k: Tensor, v: Tensor) -> None:
         """Take in keys (n, d) and values (n, d_v), in the dtype of the basis.
 
         Cut short in the middle, it refuses whatever comes after.
@@ -110,7 +111,7 @@ class MomentState:
             for start in range(0, k.shape[0], self.chunk):
                 self._add_chunk(k[start : start + self.chunk], v[start : start + self.chunk])
 
-    def _check(self, name: str, array: Any, width: int) -> None:
+    def _check(self, name: str, array: Tensor, width: int) -> None:
         like = self.basis.query_map
         if type(array) is not type(like) or array.dtype != like.dtype:
             raise InputError(
@@ -119,7 +120,7 @@ class MomentState:
         if len(array.shape) != 2 or array.shape[0] < 1 or array.shape[1] != width:
             raise InputError(f"{name}: shape {tuple(array.shape)}; allowed: (n, {width}), n >= 1")
 
-    def _add_chunk(self, k: Any, v: Any) -> None:
+    def _add_chunk(self, k: Tensor, v: Tensor) -> None:
         basis, xp, size = self.basis, self.xp, self.basis.size
         image = self._room(0, k.shape[0])[: self.features + 2]
         square = row_squares(k)
@@ -146,14 +147,14 @@ class MomentState:
         self._note_keys(features[1 : 1 + size], square, image[0], exponents)
         self.seconds += perf_counter() - began
 
-    def _room(self, which: int, n: int) -> Any:
+    def _room(self, which: int, n: int) -> Tensor:
         """Scratch rows (F + 2, n), reused between chunks."""
         if which not in self._scratch or self._scratch[which].shape[1] < n:
             shape = (self.features + 2, max(n, self.chunk))
             self._scratch[which] = empty(shape, self.basis.query_map)
         return self._scratch[which][:, :n]
 
-    def _note_keys(self, kappa: Any, square: Any, along: Any, exponents: Any) -> None:
+    def _note_keys(self, kappa: Tensor, square: Tensor, along: Tensor, exponents: Tensor) -> None:
         basis, safe, lost = self.basis, self._safe, self._lost
         inside, near, beyond = light(basis.key_squares @ (kappa * kappa))
         square, along = light(square), light(along)
@@ -185,7 +186,7 @@ class MomentState:
             ]
         return self._forms
 
-    def attend(self, q: Any, out: Any) -> Bounds:
+    def attend(self, q: Tensor, out: Tensor) -> Bounds:
         """Write attention of q (n, d) over all keys added so far into out (n, d_v).
 
         Where the bound is infinite or not a number, that row of `out` means nothing.
@@ -208,7 +209,7 @@ class MomentState:
         join = np.concatenate if isinstance(parts[0].error, np.ndarray) else self.xp.cat
         return Bounds(join([p.error for p in parts]), join([p.rounding for p in parts]))
 
-    def _attend_chunk(self, q: Any, out: Any, ratio: float) -> Bounds:
+    def _attend_chunk(self, q: Tensor, out: Tensor, ratio: float) -> Bounds:
         basis, xp, size = self.basis, self.xp, self.basis.size
         image = self._room(0, q.shape[0])[: self.features + 1]
         square = row_squares(q)
@@ -228,11 +229,11 @@ class MomentState:
         total = (error + zeta * 0.5 + rounding) * (1 + _STEPS * self.unit)
         return Bounds(total, rounding)
 
-    def _many_centres(self, chi: Any, out: Any) -> tuple[Any, Any]:
+    def _many_centres(self, chi: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
         xp, centres = self.xp, self.basis.centres
         norm = 0.5 * (centres * centres).sum(1)
         closeness = centres @ chi - norm[:, None]  # (J, n)
-        nearest = closeness.max(0) if xp is np else closeness.amax(0)
+        nearest = closeness.max(0) if isinstance(closeness, np.ndarray) else closeness.amax(0)
         # nan stays where no centre is near: closeness may overflow
         error, slip = (light(xp.full_like(chi[0], math.nan)) for _ in range(2))
         for c in range(len(self.grams)):
@@ -248,8 +249,8 @@ class MomentState:
         return error, slip
 
     def _one_centre(
-        self, c: int, features: Any, squares: Any, out: Any, rows: Any
-    ) -> tuple[Any, Any]:
+        self, c: int, features: Tensor, squares: Tensor, out: Tensor, rows: WholeTensor | None
+    ) -> tuple[Tensor, Tensor]:
         xp, forms, basis, values = self.xp, self.forms()[c], self.basis, self.values
         assert values is not None
         _fill_products(basis.size, basis.top, features)
@@ -270,7 +271,7 @@ class MomentState:
         self.seconds += perf_counter() - began
         return error, slip
 
-    def _logit_errors(self, inside: Any, square: Any, along: Any) -> Any:
+    def _logit_errors(self, inside: Tensor, square: Tensor, along: Tensor) -> Tensor:
         """zeta (n,): |logit - row term - log weight - chi.kappa| for every key, from above.
 
         All (n,): inside |U^T (q - q0)|^2, square |q|^2, along q.q0.
@@ -289,7 +290,7 @@ class MomentState:
         return xp.sqrt(outside.clip(0)) * (self.far_perpendicular / basis.sigma) + rest
 
 
-def _fill_products(size: int, top: int, features: Any) -> None:
+def _fill_products(size: int, top: int, features: Tensor) -> None:
     """Rows after the linear ones: products of the first d2 coordinates, x_j x_i for i <= j."""
     host = light(features)
     multiply, x, start = namespace(host).multiply, host[1 : 1 + top], 1 + size
@@ -298,7 +299,7 @@ def _fill_products(size: int, top: int, features: Any) -> None:
         start += j + 1
 
 
-def _farthest(centres: Any) -> Any:
+def _farthest(centres: Tensor) -> Tensor:
     """Largest row norm (a Frobenius norm would do as well)."""
     with np.errstate(over="ignore"):
         return (centres * centres).sum(1).max() ** 0.5

@@ -8,14 +8,13 @@ Claim monomial-rank: sum over all monomials of C(d+g, g) features gives any poly
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from math import comb, factorial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from varnum.tensor import Array, Tensor
 
 
 def level_size(d: int, m: int) -> int:
@@ -53,7 +52,7 @@ def multinomials(d: int, g: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def fill_monomials(d: int, g: int, out: Any, multiply: Any) -> Any:
+def fill_monomials(d: int, g: int, out: Tensor, multiply: Callable[..., object]) -> Tensor:
     """Fill the levels 2 .. g of out (C(d+g,g), n); row 0 (ones) and rows 1 .. d (x) are there.
 
     `multiply` is numpy.multiply or torch.multiply. A degree-m monomial costs m-1 roundings.

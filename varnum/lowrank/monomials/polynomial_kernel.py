@@ -7,12 +7,11 @@ Claims monomial-rank, exp-supnorm, data-interval; rounding: condition P_abs(M) e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.approx.degree import certify_least_degree
 from varnum.approx.target import relative
@@ -28,9 +27,9 @@ from varnum.lowrank.monomials.monomial_features import (
     fill_monomials,
     multinomials,
 )
+from varnum.tensor import Array, Tensor
 from varnum.verdict import Unknown
 
-Array = npt.NDArray[Any]
 CHUNK = 1024  # tokens per chunk: features and values stay in the cache
 _MOST_FEATURES = 20_000  # beyond, no head of a few thousand tokens is worth trying
 _SHARE = 0.98  # of the error goes to the polynomial, the rest to rounding
@@ -97,13 +96,13 @@ class PolynomialKernel:
         return np.asarray((counts * np.array(self.coefficients)[degrees])[:, None])
 
 
-def monomial_rows(side: Any, degree: int, out: Any = None) -> Any:
+def monomial_rows(side: Tensor, degree: int, out: Tensor | None = None) -> Tensor:
     """All monomials of tokens (n, d), feature-major (C(d+g, g), n); NumPy or torch."""
     n, d = int(side.shape[0]), int(side.shape[1])
     rows = feature_count(d, degree)
     if isinstance(side, np.ndarray):
         out = np.empty((rows, n), dtype=side.dtype) if out is None else out[:, :n]
-        multiply: Any = np.multiply
+        multiply: Callable[..., object] = np.multiply
     else:
         import torch
 
@@ -115,7 +114,9 @@ def monomial_rows(side: Any, degree: int, out: Any = None) -> Any:
     return fill_monomials(d, degree, out, multiply)
 
 
-def accumulate_state(y: Any, values: Any, degree: int, weights: Any = None) -> Any:
+def accumulate_state(
+    y: Tensor, values: Tensor, degree: int, weights: Tensor | None = None
+) -> Tensor:
     """sum_j w_j monomials(y_j) values_j^T, chunk by chunk: (n, d), (n, d_v) -> (r, d_v)."""
     state, room = None, None
     for start in range(0, int(y.shape[0]), CHUNK):

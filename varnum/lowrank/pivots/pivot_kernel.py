@@ -9,10 +9,8 @@ with a factor rho_i per row, which softmax ignores. Everything is float64; each 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.guard import certified as inside_guard
 from varnum.floats.inputs import freeze, positive, tokens, tolerance
@@ -21,9 +19,9 @@ from varnum.floats.rounding import UNIT, exp_relative, exp_up, up
 from varnum.lowrank.frame import Frame, bound_logit_residual, fit_frame, key_weights
 from varnum.lowrank.pivots.recompress import Turn, certify_relative, fit_turn, side
 from varnum.lowrank.pivots.residual import PivotMap, fit_pivot_map
+from varnum.tensor import Array
 from varnum.verdict import Unknown
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 MOST_PIVOTS = 600  # only time rests on it
 _FAR = 50.0  # residuals come out at 1e-13 at best and are multiplied by up to e^far = 5e21

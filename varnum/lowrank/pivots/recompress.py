@@ -9,19 +9,17 @@ Claim kernel-residual, second part (proofs/kernel-residual.md).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.guard import certified
 from varnum.floats.norms import frobenius, row_norms
 from varnum.floats.rounding import UNIT, exp_up, gamma, up
 from varnum.lowrank.frame import max_envelope
 from varnum.lowrank.pivots.residual import PivotMap
+from varnum.tensor import Array
 from varnum.verdict import Unknown
 
-Array = npt.NDArray[Any]
 _FLOOR = 1e-12  # of weights and of Gram matrices, relative: keeps them invertible, proves nothing
 _SQUARE = 1 + 1e-12  # a sum, a product and a square of upper bounds: 5 roundings, 6e-16
 _IDENTITY = (

@@ -11,17 +11,15 @@ Claim kernel-residual, proofs/kernel-residual.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.guard import certified
 from varnum.floats.norms import frobenius, row_norms
 from varnum.floats.rounding import TINY, UNIT, exp_relative, expm1_up, gamma, up
+from varnum.tensor import Array
 from varnum.verdict import Unknown
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 _MORE = 1e-12  # scaled down this much more than needed, so that rounding cannot undo it
 

@@ -9,16 +9,15 @@ features of a query x miss (proofs/recovery.md, theorem). Rounding: lemma 4 ther
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import caster, empty, light, namespace
 from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, unit_of
 from varnum.lowrank.recovery.recovery_features import Tops, length, rest, squares
+from varnum.tensor import Array, Tensor
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 SUM = 512  # keys whose products are summed in the working dtype; float64 from there on
 SIDE = 128  # of the largest Gram matrix, likewise: of larger blocks half of them is enough
@@ -36,10 +35,10 @@ class Keys:
     difference of u^T E u and |F^T u|^2.
     """
 
-    y: Any
-    exponents: Any
-    weighted: Any
-    values: Any
+    y: Tensor
+    exponents: Tensor
+    weighted: Tensor
+    values: Tensor
     block: int
     tops: Tops
     sharp: bool = True
@@ -83,7 +82,7 @@ def block_norms(keys: Keys) -> tuple[Array, Array, Array, float, float]:
     y, f, u, e = (part.reshape(count, b, -1) for part in
                   (keys.y, keys.weighted, keys.values, keys.exponents))  # fmt: skip
     norms, sizes = np.zeros(columns), np.zeros(columns)
-    state = np.zeros((int(keys.weighted.shape[1]), columns))
+    state: Array = np.zeros((int(keys.weighted.shape[1]), columns))
     side = min(b, SIDE)
     step, largest = max(1, _ENTRIES // (side * side)), 0.0
     room = empty((min(step, count), side, side), keys.y)
@@ -108,7 +107,7 @@ def block_norms(keys: Keys) -> tuple[Array, Array, Array, float, float]:
     return norms, sizes, state, farthest, largest
 
 
-def products(weighted: Any, values: Any) -> Array:
+def products(weighted: Tensor, values: Tensor) -> Array:
     """sum_j f_j u_j^T (rank, d_v + 1): at most SUM keys at a time in the working dtype."""
     total = np.zeros((int(weighted.shape[1]), int(values.shape[1])))
     for start in range(0, int(values.shape[0]), SUM):
@@ -117,9 +116,9 @@ def products(weighted: Any, values: Any) -> Array:
     return total
 
 
-def _squares(xp: Any, f: Any, u: Any, state: Array) -> Array:
+def _squares(xp: ModuleType, f: Tensor, u: Tensor, state: Array) -> Array:
     """|F_B^T u|^2 per block and column (blocks, d_v + 1); adds F_B^T u to the state."""
-    total: Any = 0.0
+    total: Array = np.zeros(())
     for start in range(0, int(f.shape[1]), SUM):
         part = slice(start, start + SUM)
         total = total + to_host(xp.matmul(f[:, part].swapaxes(1, 2), u[:, part])).astype(np.float64)
@@ -132,7 +131,9 @@ def rank_lost(tiny: float) -> float:
     return 8 * tiny
 
 
-def _forms(xp: Any, y: Any, f: Any, u: Any, exponents: Any, room: Any) -> Array:
+def _forms(
+    xp: ModuleType, y: Tensor, f: Tensor | None, u: Tensor, exponents: Tensor, room: Tensor
+) -> Array:
     """u^T (E - F F^T) u per block and column as computed, (blocks, d_v + 1); without F: u^T E u.
 
     E_jk = exp(y_j.y_k + l_j + l_k); its square parts above the diagonal count twice.
@@ -159,7 +160,7 @@ def _forms(xp: Any, y: Any, f: Any, u: Any, exponents: Any, room: Any) -> Array:
     return total
 
 
-def to_host(array: Any) -> Array:
+def to_host(array: Tensor) -> Array:
     """As a NumPy array."""
     host = light(array)
     return np.asarray(host if isinstance(host, np.ndarray) else host.cpu())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from varnum.floats.arrays import to_numpy
 from varnum.lowrank.problem import Problem
 from varnum.lowrank.recovery.recovery_settings import ROOM, Sample, Setting, estimate_best, sample
 from varnum.lowrank.recovery.trial import Trial
+from varnum.tensor import Tensor
 from varnum.verdict import Unknown
 
 SMALL = 512  # while fewer keys than this are seen, exact attention is as fast
@@ -48,7 +49,7 @@ class Ways:
         return self.others.get(start, "shared")
 
 
-def estimate_ways(problem: Problem, v: Any, least: float) -> Ways | Unknown:
+def estimate_ways(problem: Problem, v: Tensor, least: float) -> Ways | Unknown:
     """As `estimate_best`, scale by scale; v (L, d_v) less its offset."""
     if problem.view is None:
         found = estimate_best(problem.q, problem.k, v, problem, least)
@@ -81,7 +82,7 @@ def estimate_ways(problem: Problem, v: Any, least: float) -> Ways | Unknown:
     return Ways(main, others, work, missed / rows)
 
 
-def _scale(problem: Problem, v: Any, start: int, end: int) -> Problem:
+def _scale(problem: Problem, v: Tensor, start: int, end: int) -> Problem:
     """The queries of one scale and the keys that they see."""
     q, k = problem.q[start:end], problem.k[:end]
     return replace(problem, q=q, k=k, v=v[:end], view=None)

@@ -6,18 +6,15 @@ The keys enter every group's sums, weighted by that centre and balanced by what 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from varnum.errors import InputError
 from varnum.floats.arrays import caster, empty, light, namespace
 from varnum.floats.values import ValueRange
 from varnum.lowrank.recovery.lens import Lens
 from varnum.lowrank.recovery.recovery_state import Open, RecoveryState
+from varnum.tensor import Array, Tensor, Whole
 
-Array = npt.NDArray[Any]
 _ROUNDS = 8
 
 
@@ -38,14 +35,14 @@ class GroupedState:
         """Range of the values seen so far."""
         return self.states[0].values
 
-    def add(self, k: Any, v: Any, spread: ValueRange | None = None) -> None:
+    def add(self, k: Tensor, v: Tensor, spread: ValueRange | None = None) -> None:
         """Into every group's sums."""
         for state in self.states:
             state.add(k, v, spread)
 
     def attend(
-        self, q: Any, seen: ValueRange | None = None, own: Open | None = None
-    ) -> tuple[Any, Array]:
+        self, q: Tensor, seen: ValueRange | None = None, own: Open | None = None
+    ) -> tuple[Tensor, Array]:
         """Each query by the group whose centre is nearest."""
         if self.values is None:
             raise InputError("attend: keys come first; call add")
@@ -66,7 +63,7 @@ class GroupedState:
         return out, error
 
 
-def nearest(lens: Lens, centres: Array, q: Any) -> Array:
+def nearest(lens: Lens, centres: Array, q: Tensor) -> Whole:
     """Which centre (J, m) is nearest to each query's coordinates, (n,); ties and nan: any."""
     cast = caster(q)
     turned = cast(centres.T)

@@ -9,17 +9,15 @@ that is from the logit, up to a term per query (proofs/recovery.md, lemma 3).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import caster, to_numpy
 from varnum.floats.guard import certified
 from varnum.floats.norms import frobenius
 from varnum.floats.rounding import TINY, UNIT, dtype_name, gamma, unit_of, up
+from varnum.tensor import Array, Tensor
 
-Array = npt.NDArray[Any]
 _PRIOR = 2.0
 _RIDGE = 1e-3  # of the mean variance is added to every direction before balancing
 
@@ -31,10 +29,10 @@ class Lens:
     key_map has one more column, q0/sigma, for the exponents of the weights.
     """
 
-    q0: Any
-    k0: Any
-    query_map: Any  # A
-    key_map: Any  # (B, q0/sigma)
+    q0: Tensor
+    k0: Tensor
+    query_map: Tensor  # A
+    key_map: Tensor  # (B, q0/sigma)
     shift: float  # taken from every exponent
     defect: float  # not below |A B^T - I/sigma|
     size_a: float  # not below the Frobenius norm of A
@@ -51,12 +49,12 @@ class Lens:
         """Coordinates: all d of them."""
         return int(self.query_map.shape[1])
 
-    def queries(self, q: Any) -> tuple[Any, Any]:
+    def queries(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """Centred queries (n, d) and their coordinates x (n, m)."""
         centred = q - self.q0
         return centred, centred @ self.query_map
 
-    def keys(self, k: Any) -> tuple[Any, Any]:
+    def keys(self, k: Tensor) -> tuple[Tensor, Tensor]:
         """Centred keys (n, d), and (n, m+1): coordinates y, then exponents l before the shift."""
         centred = k - self.k0
         return centred, centred @ self.key_map
@@ -78,7 +76,7 @@ class Lens:
 
 
 @certified
-def fit_lens(q: Array, k: Array, sigma: float, like: Any, prior: Array | None = None) -> Lens:
+def fit_lens(q: Array, k: Array, sigma: float, like: Tensor, prior: Array | None = None) -> Lens:
     """From sample tokens q, k (n, d) float64; `like` sets backend and dtype.
 
     prior (d, d): a covariance of queries that counts as much as _PRIOR of them.

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import namespace
 from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, unit_of
 from varnum.floats.values import ValueRange
 from varnum.lowrank.recovery.blocks import SUM, to_host
+from varnum.tensor import Array, Tensor
 
 if TYPE_CHECKING:
     from varnum.lowrank.recovery.recovery_state import Sums
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 _STEPS = 2 * EXP_ULPS + 32  # of a weighted feature and of the last quotient and sums
 
@@ -33,25 +32,25 @@ _STEPS = 2 * EXP_ULPS + 32  # of a weighted feature and of the last quotient and
 class Limits:
     """What all rows share: sums in the working dtype, bounds in units of each column's range."""
 
-    state: Any  # (rank, d_v + 1)
-    v0: Any
-    left: Any  # (d_v,) G(u)/range, from above
-    left_mass: Any  # (d_v,) G(1)/range
-    inverse: Any  # (d_v,) 1/range, 0 where it is 0
+    state: Tensor  # (rank, d_v + 1)
+    v0: Tensor
+    left: Tensor  # (d_v,) G(u)/range, from above
+    left_mass: Tensor  # (d_v,) G(1)/range
+    inverse: Tensor  # (d_v,) 1/range, 0 where it is 0
     norm_mass: float  # G(1)
-    sizes: Any  # () or (n,): largest H(u)/range
+    sizes: Tensor  # () or (n,): largest H(u)/range
     size_mass: float  # H(1)
     mass: tuple[float, float]  # C from below and above
     rounding: float  # g
-    last: Any  # () or (n,): what rounding of v - v0 and of z + v0 costs
-    lost: Any  # what underflow may, times |f| (1 + |z|/range), before it is divided by D
-    most: Any  # largest |u|/range
+    last: Tensor  # () or (n,): what rounding of v - v0 and of z + v0 costs
+    lost: Tensor  # what underflow may, times |f| (1 + |z|/range), before it is divided by D
+    most: Tensor  # largest |u|/range
     unit: float
     shared: bool  # one range for all rows
 
     @classmethod
     def of(
-        cls, sums: Sums, seen: ValueRange, v0: Any, parts: int, cast: Callable[[Array], Any]
+        cls, sums: Sums, seen: ValueRange, v0: Tensor, parts: int, cast: Callable[[Array], Tensor]
     ) -> Limits:
         """For outputs in units of the range of `seen`; constant columns do not count."""
         unit, tiny = unit_of(v0), TINY[dtype_name(v0)]
@@ -81,8 +80,8 @@ class Limits:
 
 
 def row_bounds(
-    limits: Limits, x: Any, f: Any, root: Array, length: Array, zeta: Array, out: Any,
-    sums: Any, size: Any, extra: tuple[Any, Array, Array] | None = None,
+    limits: Limits, x: Tensor, f: Tensor | None, root: Array, length: Array, zeta: Array,
+    out: Tensor, sums: Tensor, size: Tensor, extra: tuple[Tensor, Array, Array] | None = None,
 ) -> Array:  # fmt: skip
     """Write the output (n, d_v), return its bound (n,): infinite where nothing is certified.
 
@@ -98,8 +97,8 @@ def row_bounds(
     else:
         along = _double(x @ state[1 : 1 + width, 0])
         xp.matmul(f, state, out=sums)
-    more_slip: Any = 0.0
-    more_mass: Any = 0.0
+    more_slip: Array | float = 0.0
+    more_mass: Array | float = 0.0
     if extra is not None:
         sums += extra[0]
         more_slip = extra[1] + 2 * limits.unit * abs(_double(sums[:, 0]))
@@ -110,11 +109,11 @@ def row_bounds(
     xp.add(shift, limits.v0, out=out)
     xp.abs(shift, out=shift)
     xp.multiply(shift, limits.inverse, out=size)
-    farthest = _double(_largest(xp, size))
+    farthest = _double(_largest(size))
     xp.multiply(shift, limits.left_mass, out=size)
     size += limits.left
     more = 1 + 16 * limits.unit
-    reach, farthest = _double(_largest(xp, size)) * more, farthest * more
+    reach, farthest = _double(_largest(size)) * more, farthest * more
     slip = limits.rounding * length * limits.size_mass + limits.lost * length
     least = jensen(limits, along, slip) + more_mass
     slip = slip + more_slip
@@ -138,11 +137,11 @@ def jensen(limits: Limits, along: Array, slip: Array) -> Array:
     return np.asarray(low * np.exp(np.minimum(exponent, 700.0) - 4 * _U * (2 + abs(exponent))))
 
 
-def _largest(xp: Any, array: Any) -> Any:
-    return array.max(1) if xp is np else array.amax(1)
+def _largest(array: Tensor) -> Tensor:
+    return array.max(1) if isinstance(array, np.ndarray) else array.amax(1)
 
 
-def _double(array: Any) -> Array:
+def _double(array: Tensor) -> Array:
     """A copy in float64: the scratch that it comes from is written to."""
     return np.array(to_host(array), dtype=np.float64)
 

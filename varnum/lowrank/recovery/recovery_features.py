@@ -14,15 +14,13 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import combinations_with_replacement
 from math import comb, factorial, prod
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import caster, empty, light, namespace, row_squares
 from varnum.floats.rounding import TINY, UNIT, dtype_name, gamma, unit_of
+from varnum.tensor import Array, Tensor
 
-Array = npt.NDArray[Any]
 Tops = tuple[int, ...]
 _U = UNIT["float64"]
 DEGREE = 5  # the largest: a feature is then off by at most 6 u
@@ -41,7 +39,7 @@ def within(tops: Tops, width: int) -> Tops:
     return tuple(n for n in found if n > 0)
 
 
-def features(x: Any, tops: Tops, out: Any = None) -> Any:
+def features(x: Tensor, tops: Tops, out: Tensor | None = None) -> Tensor:
     """f(x) for x (n, m) -> (n, rank), in the arithmetic of x."""
     width = int(x.shape[1])
     made = empty((int(x.shape[0]), rank_of(width, tops)), x) if out is None else out
@@ -79,7 +77,7 @@ def _powers(alpha: tuple[int, ...]) -> list[int]:
     return [alpha.count(i) for i in set(alpha)]
 
 
-def squares(x: Any, tops: Tops) -> tuple[Array, list[Array]]:
+def squares(x: Tensor, tops: Tops) -> tuple[Array, list[Array]]:
     """|x|^2 from above; those of the first n_m coordinates from below: float64 (n,) each."""
     some, tiny = gamma(int(x.shape[1]) + 4, unit_of(x)), TINY[dtype_name(x)] * int(x.shape[1])
     high = _double(row_squares(x)) * (1 + some) + tiny
@@ -102,6 +100,6 @@ def length(high: Array, tops: Tops) -> Array:
     return np.asarray(np.sqrt(square) * (1 + 16 * _U))
 
 
-def _double(array: Any) -> Array:
+def _double(array: Tensor) -> Array:
     host = light(array)
     return np.asarray(host if isinstance(host, np.ndarray) else host.cpu(), dtype=np.float64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from varnum.lowrank.problem import Problem, Promise
 from varnum.lowrank.recovery.by_scale import Ways, estimate_ways
 from varnum.lowrank.recovery.view_attention import attend_view
 from varnum.lowrank.stream import raised
+from varnum.tensor import Tensor
 from varnum.verdict import Unknown
 
 
@@ -71,12 +71,12 @@ class RecoveryFit:
         several = f"{groups} groups of queries, " if groups > 1 else ""
         return f"{several}rank {self.rank}, blocks of {self.setting.block}; {self.ways.reason}"
 
-    def add(self, k: Any, v: Any) -> None:
+    def add(self, k: Tensor, v: Tensor) -> None:
         """See `Fitted`."""
         with certifying(k):
             self._state.add(k, v if self._offset is None else v - self._offset.vector)
 
-    def attend(self, q: Any) -> tuple[Any, Any]:
+    def attend(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """See `Fitted`; no row is done exactly."""
         seen = self._state.values
         if seen is None:

@@ -9,10 +9,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import thread_time
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import extremes, to_double, to_numpy
 from varnum.floats.rounding import dtype_name
@@ -23,9 +21,9 @@ from varnum.lowrank.recovery.lens import Lens, fit_lens
 from varnum.lowrank.recovery.recovery_features import Tops, rank_of, within
 from varnum.lowrank.recovery.recovery_state import RecoveryState
 from varnum.lowrank.recovery.trial import Trial
+from varnum.tensor import Array, Tensor, Whole
 from varnum.verdict import Unknown
 
-Array = npt.NDArray[Any]
 FITTED = 1024  # tokens that shape the lens
 KEYS, QUERIES = 512, 256  # sampled to judge a setting
 BLOCKS = (16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -53,7 +51,7 @@ class Setting:
     lenses: tuple[Lens, ...]
     block: int
     tops: Tops
-    v0: Any
+    v0: Tensor
     work: float = 1.0  # expected, as a part of exact attention's, rows that miss included
     missing: float = 0.0  # expected share of rows that miss the target
     median: float = 0.0  # expected bound of the median row
@@ -78,7 +76,7 @@ class Setting:
 class Sample:
     """A few tokens of a problem, on the host and in float64."""
 
-    def __init__(self, q: Any, k: Any, v: Any, sigma: float, most: int = FITTED) -> None:
+    def __init__(self, q: Tensor, k: Tensor, v: Tensor, sigma: float, most: int = FITTED) -> None:
         self.q, self.k, values = sample(q, most), sample(k, FITTED), sample(v, FITTED)
         self.like, self.sigma = q, sigma
         self.wide_q, self.wide_k = to_double(self.q), to_double(self.k)
@@ -88,24 +86,24 @@ class Sample:
         self.spread = self.spread_of(v)
 
     @staticmethod
-    def spread_of(v: Any) -> Array:
+    def spread_of(v: Tensor) -> Array:
         """Range of each column, (d_v,)."""
         low, high = (to_numpy(part) for part in extremes(v))
         return np.asarray(high - low)
 
-    def lens(self, rows: Array | None = None, prior: Array | None = None) -> Lens:
+    def lens(self, rows: Whole | None = None, prior: Array | None = None) -> Lens:
         """For some of the sampled queries."""
         q = self.wide_q if rows is None else self.wide_q[rows]
         return fit_lens(q, self.wide_k, self.sigma, self.like, prior)
 
-    def trial(self, lens: Lens, rows: Array | None = None) -> Trial:
+    def trial(self, lens: Lens, rows: Whole | None = None) -> Trial:
         """Of a lens on some of the sampled queries."""
         q = self.few_q if rows is None else to_numpy(self.q)[rows]
         return Trial(lens, q, self.few_k, self.few_v, self.spread)
 
 
 def estimate_best(
-    q: Any, k: Any, v: Any, problem: Problem, least: float = 1.0
+    q: Tensor, k: Tensor, v: Tensor, problem: Problem, least: float = 1.0
 ) -> Setting | Unknown:
     """The cheapest setting for these tokens, q, k (n, d), v (n, d_v), as far as samples tell.
 
@@ -140,7 +138,7 @@ def estimate_best(
 
 
 def fixed(
-    q: Any, k: Any, v: Any, sigma: float, *, groups: int = 1, block: int = 128,
+    q: Tensor, k: Tensor, v: Tensor, sigma: float, *, groups: int = 1, block: int = 128,
     tops: Tops = (),
     sharp: bool = True,
 ) -> Setting:  # fmt: skip
@@ -150,8 +148,9 @@ def fixed(
     if groups == 1:
         return Setting((first,), block, tops, tokens.v0, sharp=sharp)
     made = Grouping(tokens, first, groups)
-    rest = {"sharp": sharp, "centres": made.centres, "first": first}
-    return Setting(made.lenses(), block, tops, tokens.v0, **rest)
+    return Setting(
+        made.lenses(), block, tops, tokens.v0, sharp=sharp, centres=made.centres, first=first
+    )
 
 
 class Grouping:
@@ -188,8 +187,10 @@ def _try_groups(search: _Search, grouping: Grouping) -> None:
     ]
 
     def make(block: int, tops: Tops) -> Setting:
-        rest = {"centres": grouping.centres, "first": grouping.first, "grouping": grouping}
-        return Setting((), block, tops, tokens.v0, **rest)
+        return Setting(
+            (), block, tops, tokens.v0, centres=grouping.centres, first=grouping.first,
+            grouping=grouping,
+        )  # fmt: skip
 
     search.over(trials, count, make)
 
@@ -269,7 +270,7 @@ def _work(
     return products + passes * _PASS + groups * (keys * gram * _EXP + 1e-3) + _ONCE
 
 
-def sample(array: Any, most: int) -> Any:
+def sample(array: Tensor, most: int) -> Tensor:
     """At most `most` rows, evenly spread."""
     step = -(-int(array.shape[0]) // most)
     return array[::step] if step > 1 else array

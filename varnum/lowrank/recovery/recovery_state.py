@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.errors import InputError
 from varnum.floats.arrays import caster, empty, join, light, namespace, row_squares
@@ -33,8 +31,8 @@ from varnum.lowrank.recovery.recovery_features import (
     squares,
     within,
 )
+from varnum.tensor import Array, Flags, Mask, Tensor, Whole
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 CHUNK = 2048  # queries at a time
 PART = 2048  # keys at a time, or one block
@@ -73,11 +71,11 @@ class Sums:
 class Open:
     """Keys (m, d) and values (m, d_v) of the block under way: query i sees the first ends[i]."""
 
-    k: Any
-    v: Any
-    ends: Array  # (n,) of integers
+    k: Tensor
+    v: Tensor
+    ends: Whole  # (n,)
 
-    def rows(self, rows: Array) -> Open:
+    def rows(self, rows: Whole) -> Open:
         """For some of the queries."""
         return Open(self.k, self.v, self.ends[rows])
 
@@ -86,7 +84,7 @@ class RecoveryState:
     """One lens, blocks of `block` keys, products of coordinates (`tops`); values less v0."""
 
     @certified
-    def __init__(self, lens: Lens, block: int, tops: Tops, v0: Any, sharp: bool = True) -> None:
+    def __init__(self, lens: Lens, block: int, tops: Tops, v0: Tensor, sharp: bool = True) -> None:
         self.lens, self.block, self.tops = lens, block, within(tops, lens.width)
         self.sharp = sharp
         self.v0 = v0  # (d_v,) in the working dtype
@@ -94,7 +92,7 @@ class RecoveryState:
         self._turns = Turns("RecoveryState")
         columns = int(v0.shape[0]) + 1
         self._done = Sums(np.zeros((self.rank, columns)), np.zeros(columns), np.zeros(columns))
-        self._open: list[tuple[Any, Any]] = []  # keys that do not fill a block yet
+        self._open: list[tuple[Tensor, Tensor]] = []  # keys that do not fill a block yet
         self._waiting = 0
         self._all: Sums | None = None
         self._range: ValueRange | None = None
@@ -114,7 +112,7 @@ class RecoveryState:
         """Range of the values seen so far."""
         return self._range
 
-    def add(self, k: Any, v: Any, spread: ValueRange | None = None) -> None:
+    def add(self, k: Tensor, v: Tensor, spread: ValueRange | None = None) -> None:
         """Take in keys (n, d) and values (n, d_v); what waits for a full block are copies."""
         self._check("k", k, int(self.lens.q0.shape[0]))
         self._check("v", v, int(self.v0.shape[0]))
@@ -137,11 +135,11 @@ class RecoveryState:
             self._open, self._waiting = [], 0
             self.parts += 1
 
-    def _joined(self, *more: Any) -> tuple[Any, Any]:
+    def _joined(self, *more: Tensor) -> tuple[Tensor, Tensor]:
         parts = [*self._open, more] if more else self._open
         return join([part[0] for part in parts]), join([part[1] for part in parts])
 
-    def _check(self, name: str, array: Any, width: int) -> None:
+    def _check(self, name: str, array: Tensor, width: int) -> None:
         like = self.lens.query_map
         if type(array) is not type(like) or array.dtype != like.dtype:
             raise InputError(
@@ -150,7 +148,7 @@ class RecoveryState:
         if len(array.shape) != 2 or array.shape[0] < 1 or array.shape[1] != width:
             raise InputError(f"{name}: shape {tuple(array.shape)}; allowed: (n, {width}), n >= 1")
 
-    def _sums(self, k: Any, v: Any) -> Sums:
+    def _sums(self, k: Tensor, v: Tensor) -> Sums:
         """Of these keys alone, in blocks of which each takes every nb-th of them."""
         n, lens = int(k.shape[0]), self.lens
         blocks = -(-n // self.block)
@@ -172,7 +170,7 @@ class RecoveryState:
         total.count = n
         return total
 
-    def _part(self, room: tuple[Any, ...], inside: int) -> Sums:
+    def _part(self, room: tuple[Tensor, ...], inside: int) -> Sums:
         """Whole blocks: centred keys (n, d), room for their image, 1 and values, for features."""
         centred, image, u, weighted = room
         lens, width, xp = self.lens, self.lens.width, namespace(centred)
@@ -190,7 +188,7 @@ class RecoveryState:
         far_y = up(math.sqrt(square))
         return Sums(state, norms, sizes, self._farthest(centred), far_y, far_l, most)
 
-    def _farthest(self, centred: Any) -> float:
+    def _farthest(self, centred: Tensor) -> float:
         """Not below the largest |k - k0|: the computed difference is off by u of itself."""
         d, unit = int(centred.shape[1]), self.lens.unit
         square = float(light(row_squares(centred)).max()) + d * TINY[dtype_name(centred)]
@@ -204,8 +202,8 @@ class RecoveryState:
         return self._all
 
     def attend(
-        self, q: Any, seen: ValueRange | None = None, own: Open | None = None
-    ) -> tuple[Any, Array]:
+        self, q: Tensor, seen: ValueRange | None = None, own: Open | None = None
+    ) -> tuple[Tensor, Array]:
         """Output (n, d_v) for q (n, d) over all keys added, and its bound (n,), infinite for none.
 
         In units of the range of `seen`, by default that of the values added and of `own`; (n, d_v)
@@ -238,8 +236,8 @@ class RecoveryState:
         return out, error
 
     def _attend(
-        self, q: Any, out: Any, limits: Limits, block: _Weighed | None,
-        centred: Any, x: Any, sums: Any, size: Any, f: Any,
+        self, q: Tensor, out: Tensor, limits: Limits, block: _Weighed | None,
+        centred: Tensor, x: Tensor, sums: Tensor, size: Tensor, f: Tensor,
     ) -> Array:  # fmt: skip
         lens, xp = self.lens, namespace(q)
         xp.subtract(q, lens.q0, out=centred)
@@ -280,7 +278,7 @@ class _Weighed:
         far_y = up(math.sqrt(float(squares(self.y, ())[0].max())))
         self.reach = (state._farthest(centred), far_y, float(abs(self.exponents).max()))
 
-    def of(self, x: Any, far_x: Array) -> tuple[Any, Array, Array]:
+    def of(self, x: Tensor, far_x: Array) -> tuple[Tensor, Array, Array]:
         """Their part of the sums (n, d_v + 1), its error for |u| <= 1 (n,), mass from below."""
         xp, unit, count = namespace(x), self.unit, int(self.y.shape[0])
         weights = x @ self.y.swapaxes(0, 1)
@@ -300,22 +298,22 @@ class _Weighed:
 class _Room:
     """Scratch for some blocks of keys: centred keys, their image, values, weighted features."""
 
-    def __init__(self, blocks: int, inside: int, widths: tuple[int, ...], like: Any) -> None:
+    def __init__(self, blocks: int, inside: int, widths: tuple[int, ...], like: Tensor) -> None:
         self.parts = tuple(empty((blocks, inside, width), like) for width in widths)
 
-    def rows(self, count: int) -> tuple[Any, ...]:
+    def rows(self, count: int) -> tuple[Tensor, ...]:
         """Of the first `count` blocks, (rows, width) each."""
         return tuple(p[:count].reshape(count * p.shape[1], p.shape[2]) for p in self.parts)
 
 
-def _mask(mask: Array, like: Any) -> Any:
+def _mask(mask: Mask, like: Tensor) -> Flags:
     """In the backend of `like`."""
     if isinstance(like, np.ndarray):
         return mask
     return namespace(like).as_tensor(mask, device=like.device)
 
 
-def _gather(array: Any, origin: Any, blocks: int, some: slice, out: Any) -> None:
+def _gather(array: Tensor, origin: Tensor, blocks: int, some: slice, out: Tensor) -> None:
     """Rows of the blocks `some` less origin, (.., inside, c): key j is in block j mod blocks.
 
     Where the last row of a block has no key, it is 0.

@@ -8,16 +8,14 @@ without rounding.
 from __future__ import annotations
 
 from math import factorial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import to_numpy
 from varnum.lowrank.recovery.lens import Lens
 from varnum.lowrank.recovery.recovery_features import Tops, features, rest, squares
+from varnum.tensor import Array
 
-Array = npt.NDArray[Any]
 _LARGE, _SMALL = 256, 64  # block sizes that are looked at
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import empty, light, namespace
 from varnum.floats.inputs import finite
@@ -20,8 +18,7 @@ from varnum.lowrank.recovery.recovery_state import Open
 from varnum.lowrank.scales import attend_scales
 from varnum.lowrank.softmax import exact_to_target
 from varnum.lowrank.stream import raised
-
-Array = npt.NDArray[Any]
+from varnum.tensor import Array, Tensor, Whole
 
 
 def attend_view(problem: Problem, ways: Ways | Setting, offset: Offset | None) -> Answer:
@@ -65,7 +62,9 @@ def _together(start: int, view: tuple[int, ...]) -> Iterator[tuple[int, tuple[in
 class _Run:
     """The output so far, the worst bound, and how many rows ran exactly."""
 
-    def __init__(self, problem: Problem, setting: Setting, v: Any, offset: Offset | None) -> None:
+    def __init__(
+        self, problem: Problem, setting: Setting, v: Tensor, offset: Offset | None
+    ) -> None:
         self.problem, self.v, self.offset = problem, v, offset
         self.state = setting.state()
         self.out = empty((int(problem.q.shape[0]), int(v.shape[1])), v)
@@ -107,7 +106,7 @@ class _Run:
         self._repair(np.flatnonzero(missed) + rows.start, keys.stop, seen)
         seen.mend(self.out[rows])
 
-    def several(self, rows: slice, ends: Array) -> None:
+    def several(self, rows: slice, ends: Whole) -> None:
         """Query i of `rows` sees the keys before `rows` and the first ends[i] of these."""
         q, k, v = (part[rows] for part in (self.problem.q, self.problem.k, self.v))
         if self.seen is None:
@@ -165,7 +164,7 @@ class _Run:
         self.exact += len(at)
 
 
-def _running(v: Any, ends: Array, before: ValueRange | None) -> ValueRange:
+def _running(v: Tensor, ends: Whole, before: ValueRange | None) -> ValueRange:
     """Ranges (n, d_v) of the first ends[i] values (m, d_v), and of those before them."""
     host = light(v)
     if not isinstance(host, np.ndarray):
