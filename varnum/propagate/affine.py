@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,7 @@ class AffineBound:
 
 
 def certify_blocks(
-    weights: Mapping[str, Any],
+    weights: Mapping[str, Floats],
     config: VarConfig,
     x: Floats,
     conditions: Sequence[tuple[Floats, ...]],
@@ -79,7 +78,7 @@ def certify_blocks(
 
 
 def estimate_first_order(
-    weights: Mapping[str, Any],
+    weights: Mapping[str, Floats],
     config: VarConfig,
     x: Floats,
     conditions: Sequence[tuple[Floats, ...]],
@@ -97,7 +96,7 @@ def estimate_first_order(
 
 
 def forward(
-    weights: Mapping[str, Any],
+    weights: Mapping[str, Floats],
     config: VarConfig,
     x: Floats,
     conditions: Sequence[tuple[Floats, ...]],
@@ -118,7 +117,7 @@ def forward(
 class AffineOps:
     """The Ops of affine forms, (L, C); radius: of the logarithm of a kernel entry."""
 
-    weights: Mapping[str, Any]
+    weights: Mapping[str, Floats]
     config: VarConfig
     radius: float
     lengths: tuple[int, ...]

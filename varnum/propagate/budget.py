@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import comb
-from typing import Any
 
 import numpy as np
 
@@ -67,7 +66,7 @@ class Budget(Value):
     def __str__(self) -> str:
         return self.summary()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The figures as `varnum bound --model-error --json` names them."""
         return {
             "eps": to_text(self.eps),

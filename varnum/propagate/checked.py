@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.errors import InputError
 from varnum.propagate.forms import Floats
 
 
-def exact_floats(values: Any, name: str) -> Floats:
+def exact_floats(values: npt.ArrayLike, name: str) -> Floats:
     """The values as float64, each exactly; at least one, all finite. Raises InputError."""
     if isinstance(values, np.ma.MaskedArray):
         raise InputError(f"{name}: a masked array has entries that are no numbers; give plain ones")
@@ -32,7 +32,7 @@ def exact_floats(values: Any, name: str) -> Floats:
     return floats
 
 
-def error_bound(zeta: Any, name: str = "zeta") -> Fraction:
+def error_bound(zeta: npt.ArrayLike | Fraction, name: str = "zeta") -> Fraction:
     """A bound of an error, exactly: one finite number from 0 on. Raises InputError."""
     if isinstance(zeta, int | Fraction) and not isinstance(zeta, bool):
         found = Fraction(zeta)
@@ -46,9 +46,9 @@ def error_bound(zeta: Any, name: str = "zeta") -> Fraction:
     return found
 
 
-def whole(value: Any, low: int, high: int, name: str) -> int:
+def whole(value: object, low: int, high: int, name: str) -> int:
     """An integer within low..high, as an int. Raises InputError."""
-    good = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not good or not low <= value <= high:
-        raise InputError(f"{name}: {value!r} is not allowed; a whole number from {low} to {high}")
-    return int(value)
+    allowed = int | np.integer
+    if isinstance(value, allowed) and not isinstance(value, bool) and low <= value <= high:
+        return int(value)
+    raise InputError(f"{name}: {value!r} is not allowed; a whole number from {low} to {high}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +65,9 @@ def certify_agreement(zetas: Sequence[Fraction], tokens: Sequence[int]) -> Fract
     return max(Fraction(0), 1 - lost)
 
 
-def certify_support(logits: Any, zeta: float, top_k: int = 0, top_p: float = 0.0) -> Verdict:
+def certify_support(
+    logits: npt.ArrayLike, zeta: float, top_k: int = 0, top_p: float = 0.0
+) -> Verdict:
     """Is the set kept by top-k, then top-p the same under every change of at most zeta? (V).
 
     Proved, or Unknown with the reason; 0 switches a filter off. Raises InputError unless the logits
@@ -81,7 +82,7 @@ def certify_support(logits: Any, zeta: float, top_k: int = 0, top_p: float = 0.0
     both = Fraction(2 * allowed) * Fraction(UP) + Fraction(TINY)
     row = np.sort(row)
 
-    def apart(larger: Any, smaller: Any) -> bool:
+    def apart(larger: float, smaller: float) -> bool:
         """Whether they stay in this order; exactly."""
         return Fraction(float(larger)) - Fraction(float(smaller)) > both
 

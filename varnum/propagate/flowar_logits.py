@@ -6,13 +6,14 @@ turns pairs and keeps lengths. The bound holds for one class, all maps, all nois
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
+from varnum.balls.array import BallArray
 from varnum.balls.scalar import arb, ball, precision, upper
 from varnum.cost.flowar import AR, CROSS, SELF
 from varnum.floats.norms import row_norms
@@ -26,8 +27,10 @@ from varnum.model.flowar.numbers import condition_vectors
 from varnum.model.layers import silu
 from varnum.propagate.checked import exact_floats
 from varnum.propagate.transfer import operator
+from varnum.tensor import Doubles, Tensor
 
 _BITS = 128
+Sides: TypeAlias = tuple[tuple[Doubles, Doubles], tuple[Doubles, Doubles]]  # (W, b) of q, k
 
 
 @dataclass(frozen=True)
@@ -83,39 +86,40 @@ def _bounds(model: FlowModel, label: int, settings: FlowSettings) -> Iterator[Mo
             yield from _heads(CROSS, FLOW_STAGE, i, sides, heads, y_q, y_k)
 
 
-class _Balls(dict[str, Any]):
+class _Balls(dict[str, BallArray]):
     """Weights as balls, one array at a time: those of a released model together fill a memory."""
 
-    def __init__(self, weights: Any) -> None:
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
         self.weights = weights
 
-    def __missing__(self, name: str) -> Any:
-        return Backend("balls").array(self.weights[name])
+    def __missing__(self, name: str) -> BallArray:
+        held: BallArray = Backend("balls").array(self.weights[name])
+        return held
 
 
 class _Checked:
     """Weights as exact float64 arrays."""
 
-    def __init__(self, weights: Any) -> None:
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
         self.weights = weights
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Doubles:
         return exact_floats(np.asarray(self.weights[name]), name)
 
-    def get(self, name: str, rows: int) -> Any:
+    def get(self, name: str, rows: int) -> Doubles:
         """A bias, zeros where the module has none."""
         return self[name] if name in self.weights else np.zeros(rows)
 
-    def thirds(self, name: str) -> Any:
+    def thirds(self, name: str) -> Sides:
         """((W_q, b_q), (W_k, b_k)) of a joint projection."""
         weight = self[f"{name}.weight"]
         bias = self.get(f"{name}.bias", len(weight))
-        parts = zip(np.split(weight, 3), np.split(bias, 3), strict=True)
-        return tuple(parts)[:2]
+        q, k, _ = zip(np.split(weight, 3), np.split(bias, 3), strict=True)
+        return q, k
 
 
 def _heads(
-    kind: str, stage: str, i: int, sides: Any, heads: int, y_q: Any, y_k: Any
+    kind: str, stage: str, i: int, sides: Sides, heads: int, y_q: arb, y_k: arb
 ) -> Iterator[ModuleLogits]:
     """One bound per head from (weight, bias) of q and k, all heads' rows one after the other."""
     (w_q, b_q), (w_k, b_k) = sides
@@ -129,14 +133,14 @@ def _heads(
         yield ModuleLogits(kind, stage, i, h, upper(size))
 
 
-def _modulated(width: int, scale: Any, shift: Any) -> Any:
+def _modulated(width: int, scale: BallArray, shift: BallArray) -> arb:
     """max over rows of |rms(x)(1 + scale) + shift|_2 <= sqrt(width) max|1 + scale| + |shift|_2."""
     low, high = (1 + scale).bounds()
     largest = np.maximum(np.abs(low), np.abs(high)).max()
     return arb(width).sqrt() * ball(Fraction(float(up(largest)))) + _norm_of(shift)
 
 
-def _modulated_by_norm(w: _Checked, name: str, width: int, condition: Any) -> Any:
+def _modulated_by_norm(w: _Checked, name: str, width: int, condition: arb) -> arb:
     """The same from |SiLU(te + cc)|_2 <= |te + cc|_2 <= condition; vectors 2 and 4 of six."""
     weight, bias = w[f"{name}.weight"], w[f"{name}.bias"]
     part = [slice(j * width, (j + 1) * width) for j in (2, 4)]
@@ -147,24 +151,24 @@ def _modulated_by_norm(w: _Checked, name: str, width: int, condition: Any) -> An
     return arb(width).sqrt() * scale + shift.spectral * condition + shift.bias_norm
 
 
-def _image(w: _Checked, name: str, norm: Any) -> Any:
+def _image(w: _Checked, name: str, norm: arb) -> arb:
     """|W x + b|_2 for |x|_2 <= norm."""
     found = operator(w[f"{name}.weight"], w[f"{name}.bias"])
     return found.spectral * norm + found.bias_norm
 
 
-def _weighted(weight: Any) -> Any:
+def _weighted(weight: Doubles) -> arb:
     """|rms(x) weight|_2 <= max|weight| sqrt(width), whatever x is."""
     largest = ball(Fraction(float(np.abs(weight).max())))
     return largest * arb(len(weight)).sqrt()
 
 
-def _most(rows: Any) -> Any:
+def _most(rows: Doubles) -> arb:
     """The largest norm of a row."""
     return ball(Fraction(float(row_norms(rows).max())))
 
 
-def _norm_of(x: Any) -> Any:
+def _norm_of(x: BallArray) -> arb:
     """The largest norm of a row of enclosures (.., C)."""
     low, high = x.bounds()
     size = np.maximum(np.abs(low), np.abs(high)).reshape(-1, x.shape[-1])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -104,9 +104,10 @@ def raise_diagonal(matrix: Floats) -> Floats:
     )
 
 
-def trace(matrix: Floats) -> Any:
+def trace(matrix: Floats) -> Floats:
     """tr, (..., n, n) -> (...)."""
-    return np.trace(matrix, axis1=-2, axis2=-1)
+    found: Floats = np.trace(matrix, axis1=-2, axis2=-1)
+    return found
 
 
 def minkowski(parts: Sequence[Floats]) -> Floats:

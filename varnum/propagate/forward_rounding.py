@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
-from varnum.balls.scalar import ball, upper
+from varnum.balls.scalar import Number, arb, ball, upper
 from varnum.errors import InputError
 from varnum.floats.rounding import EXACT_TINY as TINY
 from varnum.floats.rounding import EXACT_UNIT as UNIT
@@ -45,13 +44,13 @@ class Arithmetic:
             raise InputError(f"dtype: {dtype!r} is not one of {', '.join(UNIT)}")
         return cls(UNIT[dtype], ulps, TINY[dtype])
 
-    def gamma(self, k: int) -> Any:
+    def gamma(self, k: int) -> arb:
         """gamma_k as a ball; raises InputError where k mu >= 1 (no bound)."""
         if k * self.mu >= 1:
             raise InputError(f"float-forward: {k} roundings of {self.mu} each have no bound")
         return gamma.ball(k=k, mu=self.mu)
 
-    def loss(self, k: int, size: Any) -> Any:
+    def loss(self, k: int, size: arb | int) -> arb:
         """k roundings of terms that sum to at most `size`, in at most 2k operations."""
         g = self.gamma(k)
         return g * size + (1 + g) * 2 * k * ball(self.tiny)
@@ -64,7 +63,7 @@ def certify_product_rounding(a: Floats, b: Floats, arithmetic: Arithmetic) -> Fl
     return np.asarray(factor * (np.abs(a) @ np.abs(b)) * UP)
 
 
-def _more(out: Reach, error: Any, norm_error: Any = None) -> Reach:
+def _more(out: Reach, error: arb, norm_error: arb | None = None) -> Reach:
     """`out` with this much more error; in l2 sqrt(width) times as much where nothing is known."""
     norm_error = error * ball(out.width).sqrt() if norm_error is None else norm_error
     return replace(out, error=out.error + error, norm_error=out.norm_error + norm_error).tidy()
@@ -96,7 +95,7 @@ def add(x: Reach, y: Reach, arithmetic: Arithmetic) -> Reach:
     return _more(t.add(x, y), arithmetic.loss(1, x.size + x.error + y.size + y.error))
 
 
-def modulate(x: Reach, factor: Any, shift: Any, arithmetic: Arithmetic) -> Reach:
+def modulate(x: Reach, factor: Number, shift: Number, arithmetic: Arithmetic) -> Reach:
     """Claim `adaln`, x (1 + scale) + shift in floating point: three roundings.
 
     factor bounds |1 + scale|; scale and shift are the same numbers in both runs.
@@ -110,7 +109,7 @@ def product(x: Reach, g: Reach, arithmetic: Arithmetic) -> Reach:
     return _more(t.product(x, g), arithmetic.loss(1, (x.size + x.error) * (g.size + g.error)))
 
 
-def layer_norm(x: Reach, s_min: Any, arithmetic: Arithmetic) -> Reach:
+def layer_norm(x: Reach, s_min: Number, arithmetic: Arithmetic) -> Reach:
     """Claims `layernorm-range`, `layernorm-lipschitz` in floating point, mean before variance.
 
     The mean and the differences move the centred token by `step` an entry, a chord of the sphere;
@@ -156,7 +155,7 @@ def _activation(out: Reach, x: Reach, argument: int, arithmetic: Arithmetic) -> 
 
 
 def attention(
-    q: Reach, k: Reach, v: Reach, scale: Any, eps: Any, keys: int, arithmetic: Arithmetic
+    q: Reach, k: Reach, v: Reach, scale: Number, eps: Number, keys: int, arithmetic: Arithmetic
 ) -> Reach:
     """Claim `attention-lipschitz` in floating point, at most `keys` keys a row.
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from varnum.propagate import transfer as t
 from varnum.propagate.interpolation_growth import growth, supremum
 from varnum.propagate.transfer import Operator, Reach
 from varnum.propagate.var_model import Composition, Step
+from varnum.tensor import Doubles, Tensor
 
 _BITS = 256
 FAR = Fraction(10**100)  # what lies beyond says nothing of a model
@@ -34,16 +34,16 @@ class PaperNorms:
     """Norm bounds: per attention layer (q, k, v), positions, per scale the convolution, decoder."""
 
     attention: dict[str, tuple[Operator, Operator, Operator]]
-    positions: tuple[Any, ...]
+    positions: tuple[arb, ...]
     convs: tuple[Operator, ...]
     conv_in: Operator
     conv_out: Operator
 
 
-def norms_of(weights: Mapping[str, Any], config: PaperConfig) -> PaperNorms:
+def norms_of(weights: Mapping[str, Tensor], config: PaperConfig) -> PaperNorms:
     """Norms of given weights, rounded up."""
 
-    def array(name: str) -> Any:
+    def array(name: str) -> Doubles:
         return np.asarray(weights[name], dtype=np.float64)
 
     def conv(name: str) -> Operator:
@@ -115,7 +115,7 @@ def _attention(
     x: Reach,
     maps: tuple[Operator, Operator, Operator],
     config: PaperConfig,
-    scale: Any,
+    scale: arb,
     eps: Fraction,
     layer: str,
     steps: list[Step],
@@ -179,7 +179,7 @@ def certify_closed_form(
         return ClosedForm(upper(error), gains, holds)
 
 
-def _recurrence_stays(given: Mapping[str, Any], K: int, eps: Fraction) -> bool:
+def _recurrence_stays(given: Mapping[str, Number], K: int, eps: Fraction) -> bool:
     eta = arb(0)
     for k in range(1, K + 1):
         size = closed.entry_range.ball(k=k, **given)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from varnum.balls.scalar import ball, precision, upper
+from varnum.balls.scalar import arb, ball, precision, upper
 from varnum.errors import InputError
 from varnum.model.walk import walk
 from varnum.propagate import forward_rounding as r
@@ -49,7 +48,7 @@ def certify_rounding(
         raise InputError("float-forward: l2-normalised heads are not covered")
     with precision(BITS):
         ops = RoundedNorms(blocks, head, norm_eps, arithmetic, keys, ranges)
-        conditions: list[tuple[Any, ...]] = [(*w.gates, *w.factors, *w.shifts) for w in blocks]
+        conditions: list[tuple[arb, ...]] = [(*w.gates, *w.factors, *w.shifts) for w in blocks]
         if head is not None:
             conditions.append((head.factor, head.shift))
         end: Reach = walk(ops, start, conditions)
@@ -75,11 +74,11 @@ class RoundedNorms(Norms):
         """`forward_rounding.layer_norm`."""
         return r.layer_norm(x, self.known.s_min.get(place, self.floor), self.arithmetic)
 
-    def modulate(self, x: Reach, scale: Any, shift: Any) -> Reach:
+    def modulate(self, x: Reach, scale: arb, shift: arb) -> Reach:
         """`forward_rounding.modulate`."""
         return r.modulate(x, scale, shift, self.arithmetic)
 
-    def gate(self, x: Reach, gamma: Any) -> Reach:
+    def gate(self, x: Reach, gamma: arb) -> Reach:
         """A product has one rounding, three are counted."""
         return r.modulate(x, gamma, 0, self.arithmetic)
 

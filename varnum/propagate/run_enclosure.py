@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from varnum.balls.array import BallArray
 from varnum.balls.questions import bounds, precisions, raise_precision_until
-from varnum.balls.scalar import ball, precision
+from varnum.balls.scalar import arb, ball, precision
 from varnum.model.attention import Kernel, exact_attention
+from varnum.model.backend import Array
 from varnum.model.config import VarConfig
 from varnum.model.transformer import Numbers
 from varnum.model.walk import Seen, unseen, walk
 from varnum.propagate.forms import Floats
 from varnum.propagate.transfer import Reach
+from varnum.tensor import Tensor
 from varnum.verdict import Unknown
 
 BITS, MOST_BITS = 128, 4096
@@ -31,14 +32,14 @@ BITS, MOST_BITS = 128, 4096
 class Ranges:
     """Enclosed on a run: lower bounds of s and of ||q||, ||k||, upper bounds of q, k, v."""
 
-    s_min: dict[str, Any] = field(default_factory=dict)  # by place, see varnum.model.walk
+    s_min: dict[str, arb] = field(default_factory=dict)  # by place, see varnum.model.walk
     reach: dict[str, Reach] = field(default_factory=dict)  # by head_place
-    min_norm: dict[str, Any] = field(default_factory=dict)
+    min_norm: dict[str, arb] = field(default_factory=dict)
 
     def seen(self, eps: Fraction) -> Seen:
         """An observer of a walk in balls that fills them."""
 
-        def look(place: str, x: Any) -> None:
+        def look(place: str, x: BallArray) -> None:
             if place.endswith((".x", ".mid")):
                 _see_norm(self, place, x[0, :, :], eps)
             elif place.endswith(".qkv"):
@@ -55,13 +56,13 @@ def head_place(block: str, part: str, head: int) -> str:
     return f"{block}.attn.{part}.{head}"
 
 
-class _Balls(Mapping[str, Any]):
+class _Balls(Mapping[str, BallArray]):
     """Weights as balls, each when it is asked for; (C,) stays (C,)."""
 
-    def __init__(self, weights: Mapping[str, Any]) -> None:
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
         self.weights = weights
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> BallArray:
         return BallArray(np.asarray(self.weights[name], dtype=np.float64))
 
     def __iter__(self) -> Iterator[str]:
@@ -72,14 +73,14 @@ class _Balls(Mapping[str, Any]):
 
 
 def run_blocks(
-    weights: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
     config: VarConfig,
-    x: Any,
-    conditions: Sequence[Sequence[Any]],
+    x: BallArray | Floats,
+    conditions: Sequence[Sequence[Floats]],
     lengths: tuple[int, ...],
     attend: Kernel = exact_attention,
     ranges: Ranges | None = None,
-) -> Any:
+) -> BallArray:
     """The blocks (and the head, if `conditions` ends with a pair) in balls: (L, C) -> (L, C or V).
 
     ranges: filled with what is seen on the way.
@@ -89,10 +90,11 @@ def run_blocks(
         [BallArray(np.asarray(v, float).reshape(1, 1, -1)) for v in given] for given in conditions
     ]
     seen = unseen if ranges is None else ranges.seen(Fraction(str(config.norm_eps)))
-    return walk(ops, BallArray(x)[None, :, :], vectors, seen)[0, :, :]
+    end: BallArray = walk(ops, BallArray(x)[None, :, :], vectors, seen)
+    return end[0, :, :]
 
 
-def _see(ranges: Ranges, name: str, x: Any) -> None:
+def _see(ranges: Ranges, name: str, x: BallArray) -> None:
     """Largest entry, largest and smallest l2 norm of the rows of x (n, d)."""
     from varnum.balls import namespace as xp
 
@@ -103,14 +105,14 @@ def _see(ranges: Ranges, name: str, x: Any) -> None:
     ranges.min_norm[name] = ball(_number(low.min(), name))
 
 
-def _see_norm(ranges: Ranges, name: str, x: Any, eps: Fraction) -> None:
+def _see_norm(ranges: Ranges, name: str, x: BallArray, eps: Fraction) -> None:
     from varnum.balls import namespace as xp
 
     low, _ = bounds(xp.sqrt(xp.var(x, axis=-1) + eps))
     ranges.s_min[name] = ball(_number(low.min(), name))
 
 
-def _number(bound: Any, name: str) -> Fraction:
+def _number(bound: float, name: str) -> Fraction:
     """A bound as a rational; raises ArithmeticError where the enclosure bounds nothing."""
     if not np.isfinite(bound):
         raise ArithmeticError(f"{name}: the enclosure of the run is unbounded")
@@ -118,12 +120,12 @@ def _number(bound: Any, name: str) -> Fraction:
 
 
 def certify_ranges(
-    weights: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
     config: VarConfig,
     x: Floats,
     conditions: Sequence[Sequence[Floats]],
     lengths: tuple[int, ...],
-) -> tuple[Any, Ranges]:
+) -> tuple[BallArray, Ranges]:
     """(output in balls, ranges) of the exact run on x (L, C).
 
     Balls widen block by block: where they bound nothing any more, the precision is doubled. Raises
@@ -144,12 +146,12 @@ def certify_ranges(
 
 
 def certify_run_difference(
-    run: Callable[[Kernel], Any],
+    run: Callable[[Kernel], BallArray],
     approximate: Kernel,
     digits: int = 10,
     start: int = 128,
     limit: int = 4096,
-) -> tuple[Any, int] | Unknown:
+) -> tuple[BallArray, int] | Unknown:
     """Enclose run(approximate) - run(exact) entrywise with `digits` digits of its largest entry.
 
     run: a forward on ball arrays with the attention kernel as its argument, e.g. a model on one
@@ -179,7 +181,7 @@ def polynomial_kernel(coefficients: Sequence[Fraction]) -> Kernel:
     coefficients: constant term first. Shapes as varnum.model.attention.Kernel.
     """
 
-    def attend(q: Any, k: Any, v: Any, scale: Any, blocks: tuple[int, ...] | None) -> Any:
+    def attend(q: Array, k: Array, v: Array, scale: Array, blocks: tuple[int, ...] | None) -> Array:
         from varnum.model.backend import const, namespace
 
         xp = namespace(q)
@@ -200,6 +202,6 @@ def polynomial_kernel(coefficients: Sequence[Fraction]) -> Kernel:
     return attend
 
 
-def largest_error(difference: Any) -> Fraction:
+def largest_error(difference: BallArray) -> Fraction:
     """Rational above the largest |entry| of a ball array."""
     return max(Fraction(float(v)) for v in bounds(abs(difference))[1].ravel())

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from varnum.propagate import transfer as t
 from varnum.propagate.forms import UP, Floats
 from varnum.propagate.run_enclosure import Ranges, head_place
 from varnum.propagate.transfer import Operator, Reach
+from varnum.tensor import Tensor
 
 BITS = 256  # budgets can be far below 2^-53
 
@@ -32,22 +32,22 @@ class BlockNorms:
     """Norms of one block: per head (q, k, v) maps and the logits' factor, then the rest."""
 
     heads: tuple[tuple[Operator, Operator, Operator], ...]
-    scales: tuple[Any, ...]
+    scales: tuple[arb, ...]
     l2_norm: bool
     proj: Operator
     fc1: Operator
     fc2: Operator
-    gates: tuple[Any, Any]
-    factors: tuple[Any, Any]
-    shifts: tuple[Any, Any]
+    gates: tuple[arb, arb]
+    factors: tuple[arb, arb]
+    shifts: tuple[arb, arb]
 
 
 @dataclass(frozen=True)
 class HeadNorms:
     """Norms of the last LayerNorm's modulation and of the map to logits."""
 
-    factor: Any
-    shift: Any
+    factor: arb
+    shift: arb
     out: Operator
 
 
@@ -80,7 +80,7 @@ class Composition:
 
 
 def block_norms(
-    weights: Mapping[str, Any], config: VarConfig, block: int, six: Sequence[Floats]
+    weights: Mapping[str, Tensor], config: VarConfig, block: int, six: Sequence[Floats]
 ) -> BlockNorms:
     """Norms of a block of given weights; six: its AdaLN vectors (C,)."""
     name, d = f"blocks.{block}.attn", config.head_dim
@@ -117,14 +117,14 @@ def block_norms(
     )
 
 
-def head_norms(weights: Mapping[str, Any], pair: Sequence[Floats]) -> HeadNorms:
+def head_norms(weights: Mapping[str, Tensor], pair: Sequence[Floats]) -> HeadNorms:
     """Norms of the head; pair: scale and shift (C,)."""
     scale, shift = (np.asarray(v, float).ravel() for v in pair)
     weight, bias = (np.asarray(weights[f"head.{key}"], float) for key in ("weight", "bias"))
     return HeadNorms(_top(1 + scale), _top(shift), t.operator(weight, bias))
 
 
-def _top(values: Floats) -> Any:
+def _top(values: Floats) -> arb:
     return ball(Fraction(float(np.abs(values).max()) * UP))
 
 
@@ -156,7 +156,7 @@ def _compose(
     known: Ranges,
 ) -> Composition:
     ops = Norms(blocks, head, eps, norm_eps, known)
-    conditions: list[tuple[Any, ...]] = [(*w.gates, *w.factors, *w.shifts) for w in blocks]
+    conditions: list[tuple[arb, ...]] = [(*w.gates, *w.factors, *w.shifts) for w in blocks]
     if head is not None:
         conditions.append((head.factor, head.shift))
     steps, before = [], start
@@ -208,11 +208,11 @@ class Norms:
         """Claim `layernorm-lipschitz`, with the smallest s known there."""
         return t.layer_norm(x, self.known.s_min.get(place, self.floor))
 
-    def modulate(self, x: Reach, scale: Any, shift: Any) -> Reach:
+    def modulate(self, x: Reach, scale: arb, shift: arb) -> Reach:
         """Claim `adaln`."""
         return t.modulate(x, scale, shift)
 
-    def gate(self, x: Reach, gamma: Any) -> Reach:
+    def gate(self, x: Reach, gamma: arb) -> Reach:
         """Claim `adaln` without a shift."""
         return t.modulate(x, gamma)
 
@@ -273,7 +273,7 @@ def side_by_side(outs: Sequence[Reach]) -> Reach:
     ).tidy()
 
 
-def _largest(values: list[Any]) -> Any:
+def _largest(values: list[arb]) -> arb:
     return ball(max(upper(v) for v in values))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from varnum.model.quantizer import phi_index, phi_names
 from varnum.propagate import transfer as t
 from varnum.propagate.interpolation_growth import growth
 from varnum.propagate.transfer import Reach
+from varnum.tensor import Doubles, Tensor
 
 _BITS = 256
 GROUPS = 32
@@ -27,7 +27,7 @@ NORM_EPS = Fraction(1, 10**6)
 
 
 def certify_reconstruction(
-    weights: Mapping[str, Any], config: VaeConfig, maps: list[Reach]
+    weights: Mapping[str, Tensor], config: VaeConfig, maps: list[Reach]
 ) -> Reach:
     """Reach of f_hat from those of the K maps r_k (codebook rows, or continuous), entrywise."""
     if not maps:
@@ -48,7 +48,7 @@ def certify_reconstruction(
 
 
 def certify_decoder(
-    weights: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
     config: VaeConfig,
     f_hat: Reach,
     eps: Fraction,
@@ -65,7 +65,7 @@ def certify_decoder(
         return walk.decode(f_hat)
 
 
-def _a(weights: Mapping[str, Any], name: str) -> Any:
+def _a(weights: Mapping[str, Tensor], name: str) -> Doubles:
     return np.asarray(weights[name], dtype=np.float64)
 
 
@@ -74,7 +74,7 @@ class _Decoder:
 
     def __init__(
         self,
-        weights: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
         config: VaeConfig,
         eps: Fraction,
         s_min: Mapping[str, Fraction],
@@ -134,5 +134,5 @@ class _Decoder:
         return self.conv("decoder.conv_out", y)
 
 
-def _top(values: Any) -> Any:
+def _top(values: Doubles) -> arb:
     return ball(Fraction(float(np.abs(values).max())))
