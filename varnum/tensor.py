@@ -27,6 +27,7 @@ Plain: TypeAlias = npt.NDArray[np.generic]  # whatever a file or a user hands ov
 
 TorchTensor: TypeAlias = "torch.Tensor"
 Tensor: TypeAlias = "npt.NDArray[np.floating] | torch.Tensor"  # of real numbers
+DoubleTensor: TypeAlias = "npt.NDArray[np.float64] | torch.Tensor"
 WholeTensor: TypeAlias = "npt.NDArray[np.integer] | torch.Tensor"
 Flags: TypeAlias = "npt.NDArray[np.bool_] | torch.Tensor"
 Dtype: TypeAlias = "np.dtype[np.generic] | torch.dtype"

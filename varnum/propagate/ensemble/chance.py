@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from varnum.balls.scalar import ball, certainly_at_most, precision
 from varnum.model.backend import namespace
+from varnum.tensor import DoubleTensor
 
 LIPSCHITZ = 0.6496  # > 3 sqrt 3 / 8, of h(t) = t^2/(1 + t^2)
 _SAFE = 2.0**-40
@@ -81,7 +81,7 @@ def _log(chance: Fraction) -> float:
     return math.log(chance.numerator) - math.log(chance.denominator)
 
 
-def cauchy_radius(values: Any, loss: Any, threshold: float) -> Any:
+def cauchy_radius(values: DoubleTensor, loss: DoubleTensor, threshold: float) -> DoubleTensor:
     """tau per column of |values| (samples, forms): the last one tried with F(tau) <= threshold.
 
     F(tau) = mean h(|z|/tau) + loss, loss the charge for rounding. Infinite where none passes; all
@@ -106,5 +106,5 @@ def cauchy_radius(values: Any, loss: Any, threshold: float) -> Any:
     return xp.where(xp.all(size == 0, axis=0) & (room > 0), 0.0, answer)
 
 
-def _mean(squares: Any, tau: Any) -> Any:
+def _mean(squares: DoubleTensor, tau: DoubleTensor) -> DoubleTensor:
     return namespace(tau).mean(squares / (squares + tau * tau), axis=0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -40,9 +39,9 @@ class Chosen(Value):
         """One line."""
         return f"logit {self.name()} within {at_most(self.error)}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As in the document of `varnum error`."""
-        found: dict[str, Any] = plain(asdict(self))
+        found: dict[str, object] = plain(asdict(self))
         return found
 
     def name(self) -> str:
@@ -51,7 +50,7 @@ class Chosen(Value):
         return f"{self.token}:{self.id}{tail}"
 
 
-def checked_chosen(model: Model, chosen: Any) -> list[Functional]:
+def checked_chosen(model: Model, chosen: Iterable[Sequence[int]] | None) -> list[Functional]:
     """(token, id) or (token, id, other) each; tokens of all scales, small scales first."""
     found: list[Functional] = []
     for entry in chosen or ():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar, Unpack, cast
 
 import numpy as np
 
@@ -33,6 +33,24 @@ A = TypeVar("A")
 U = UNIT["float64"]
 _NOISE, _FORMS = 2**19, 2**22  # numbers of a temporary
 LEAST = 1e-140  # below it squares leave float64; no radius is smaller
+
+
+class Kept(TypedDict, total=False):
+    """What a walk keeps of a place for a backward pass, each where it reads it; see there."""
+
+    x: Array
+    y: Array
+    s: Array
+    off: Array
+    norm: Array
+    size: Array
+    slope: Array
+    q: Array
+    k: Array
+    v: Array
+    scale: float
+    norms: tuple[Array, Array, Array]
+    form: Array
 
 
 class Refused(ArithmeticError):
@@ -127,7 +145,9 @@ class Ensemble:
         self._own_theta = np.zeros((tokens, noise.gauss))
         self.forms_used = 0
         self.place = 0
-        self.tape: dict[str, Any] | None = None  # for a backward pass: claim ensemble-reverse
+        self.tape: dict[str, list[Kept]] | None = (
+            None  # for a backward pass: claim ensemble-reverse
+        )
         self._c = np.sqrt(gauss_quantile(noise.gauss, chance)) * (1 - 2.0**-40)
         self._x = cauchy_quantile(noise.cauchy, chance) if noise.cauchy else 0.0
 
@@ -168,11 +188,11 @@ class Ensemble:
         self.count_groups(radius, first)
         self._charge(cloud, radius, first)
 
-    def keep(self, where: str, **found: Any) -> None:
+    def keep(self, where: str, **found: Unpack[Kept]) -> None:
         """What a backward pass needs of a place, if one was asked for."""
         if self.tape is not None:
             arrays = {k: x if isinstance(x, float) else _hosted(x) for k, x in found.items()}
-            self.tape.setdefault(where, []).append(arrays)
+            self.tape.setdefault(where, []).append(cast("Kept", arrays))
 
     def next_place(self) -> int:
         """A number for a place, the same in every walk."""
@@ -289,8 +309,8 @@ class Ensemble:
         return infinite(bound * UP + LEAST)
 
 
-def _hosted(x: Any) -> Any:
-    return tuple(host(part) for part in x) if isinstance(x, tuple) else host(x)
+def _hosted(x: object) -> object:
+    return tuple(map(_hosted, x)) if isinstance(x, tuple) else host(cast("Array", x))
 
 
 def _rms(x: Array) -> Array:

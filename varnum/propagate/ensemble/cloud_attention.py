@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from array_api_compat import device
@@ -22,6 +21,7 @@ from varnum.propagate.ensemble.cloud import LEAST, Cloud, Ensemble, U, l2
 from varnum.propagate.ensemble.dense import dense
 from varnum.propagate.ensemble.engine import CACHED, Array, cached, host, moved, pieces, zeros
 from varnum.propagate.ensemble.sites import UP
+from varnum.propagate.forms import Floats
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def attention(
     ensemble: Ensemble,
     heads: Heads,
     config: VarConfig,
-    log_scale: Any,
+    log_scale: Floats | None,
     eta: float,
     where: str,
 ) -> Cloud:

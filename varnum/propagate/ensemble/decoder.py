@@ -7,7 +7,6 @@ token per pixel. Every layer ends in a place, so each starts from samples alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.ensemble.smooth_activations import SLOPE_ERROR, smooth_silu
 from varnum.propagate.forms import Floats
 from varnum.propagate.vqvae_norms import GROUPS
+from varnum.tensor import Tensor
 
 _EPS = 1e-6  # of GroupNorm
 
@@ -30,7 +30,9 @@ _EPS = 1e-6  # of GroupNorm
 class Decoder:
     """`varnum.model.vqvae.decode` on clouds; `side`: of the map at the present place."""
 
-    def __init__(self, weights: Mapping[str, Any], config: VaeConfig, ensemble: Ensemble) -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor], config: VaeConfig, ensemble: Ensemble
+    ) -> None:
         self.weights, self.config, self.ensemble = weights, config, ensemble
         self.side = config.latent
 

@@ -6,11 +6,11 @@ bounded by the same chain on absolute values times gamma of all their roundings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.floats.rounding import gamma
 from varnum.model.config import VaeConfig, VarConfig
@@ -22,9 +22,10 @@ from varnum.propagate.ensemble.ops import Vector
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.ensemble.smooth_activations import silu
 from varnum.propagate.forms import Floats
+from varnum.tensor import Tensor
 
 
-def embedded(model: Model, label: int, tokens: Any) -> tuple[Floats, Floats]:
+def embedded(model: Model, label: int, tokens: npt.ArrayLike) -> tuple[Floats, Floats]:
     """x (L, C) before the first block for tokens (L,), and a bound of its error."""
     var, w = model.var, _Wide(model.var_weights)
     vector = w["class_emb.weight"][label if label >= 0 else var.num_classes]
@@ -54,21 +55,25 @@ def _chain(var: VarConfig, vae: VaeConfig) -> float:
     return gamma(4 * (side + 2) + 9 * vae.Cvae + 8 + var.scales + var.Cvae + 8)
 
 
-def _maps(w: Mapping[str, Any], vae: VaeConfig, tokens: Any) -> tuple[list[Floats], list[Floats]]:
+def _maps(
+    w: Mapping[str, Floats], vae: VaeConfig, tokens: npt.ArrayLike
+) -> tuple[list[Floats], list[Floats]]:
     """Teacher-forcing maps (p_s^2, Cvae), s >= 1, and the same of absolute values."""
     found: tuple[list[Floats], list[Floats]] = ([], [])
-    running: list[Any] = [None, None]
+    running: list[Floats | None] = [None, None]
     scales = split_scales(vae, np.asarray(tokens)[None])
     for s, ids in enumerate(scales[:-1]):
         for kind in range(2):
             term = _term(w, vae, s, ids, kind == 1)
-            running[kind] = term if running[kind] is None else running[kind] + term
-            small = _resampled(running[kind], area_matrix(vae.latent, vae.patch_nums[s + 1]), False)
+            before = running[kind]
+            total = term if before is None else before + term
+            running[kind] = total
+            small = _resampled(total, area_matrix(vae.latent, vae.patch_nums[s + 1]), False)
             found[kind].append(as_tokens(small)[0])
     return found
 
 
-def latent(model: Model, tokens: Any) -> tuple[Floats, Floats]:
+def latent(model: Model, tokens: npt.ArrayLike) -> tuple[Floats, Floats]:
     """f_hat (Cvae, P, P) of tokens (L,), and a bound of its error."""
     w, vae = _Wide(model.vae_weights), model.vae
     scales = split_scales(vae, np.asarray(tokens)[None])
@@ -80,7 +85,9 @@ def latent(model: Model, tokens: Any) -> tuple[Floats, Floats]:
     return np.asarray(value), np.asarray(gamma(roundings + 8) * size * UP)
 
 
-def _term(w: Mapping[str, Any], vae: VaeConfig, scale: int, ids: Any, absolute: bool) -> Floats:
+def _term(
+    w: Mapping[str, Floats], vae: VaeConfig, scale: int, ids: npt.ArrayLike, absolute: bool
+) -> Floats:
     """What a scale adds to f_hat, (1, Cvae, P, P), as `quantizer.scale_term`."""
 
     def kind(x: Floats) -> Floats:
@@ -135,16 +142,16 @@ def _split(value: Floats, error: Floats, parts: int) -> tuple[Vector, ...]:
     return tuple(zip(value.reshape(parts, -1), error.reshape(parts, -1), strict=True))
 
 
-class _Wide(Mapping[str, Any]):
+class _Wide(Mapping[str, Floats]):
     """Weights in float64, each when it is asked for."""
 
-    def __init__(self, weights: Mapping[str, Any]) -> None:
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
         self.weights = weights
 
     def __getitem__(self, name: str) -> Floats:
         return np.asarray(self.weights[name], dtype=np.float64)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self.weights)
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias, overload
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from varnum.floats.arrays import to_double
 from varnum.floats.guard import certifying
 from varnum.model.backend import Backend, import_torch, namespace
 from varnum.propagate.forms import Floats
+from varnum.tensor import DoubleTensor, Tensor
 
-Array = Any  # float64, of NumPy or torch
+Array: TypeAlias = DoubleTensor
 CACHED = 2**19  # numbers
 _EMULATED = ("CUBLAS_EMULATE", "CUBLAS_EMULATION")  # float64 products from narrower ones
 
@@ -48,7 +49,7 @@ class Engine:
         device = "cpu" if self.name in ("numpy", "torch") else self.name
         return ("numpy" if self.name == "numpy" else "torch"), "float64", device
 
-    def array(self, x: Any) -> Array:
+    def array(self, x: Tensor) -> Array:
         """The same numbers here, in float64: float32 and float16 widen exactly."""
         if self.name == "numpy":
             return to_double(x)
@@ -124,6 +125,10 @@ def pieces(count: int, each: int, most: int) -> Iterator[slice]:
         yield slice(first, min(first + step, count))
 
 
+@overload
+def cached(x: Array, /) -> Iterator[tuple[slice, Array]]: ...
+@overload
+def cached(x: Array, y: Array, /) -> Iterator[tuple[slice, Array, Array]]: ...
 def cached(*arrays: Array) -> Iterator[tuple[slice, *tuple[Array, ...]]]:
     """Parts of arrays over tokens of one shape, small enough to be read twice from a cache."""
     for part in pieces(len(arrays[0]), math.prod(arrays[0].shape[1:]), CACHED):

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.balls.exact import parse, to_text
 from varnum.envelope import envelope, plain
@@ -28,6 +28,7 @@ from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.picture import Image, Picture, check_memory, unit_image
 from varnum.propagate.ensemble.protocol import Accepted, Plan, Start, certify, estimate_bound
 from varnum.propagate.forms import Floats
+from varnum.tensor import Mask
 from varnum.text import filled
 from varnum.value import Value
 from varnum.verdict import Unknown, up_to_chance
@@ -102,7 +103,7 @@ class RunError(Value):
             return self.reason
         return f"every logit within {at_most(self.logit_error)}, {self.assurance}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """What `varnum error --json` prints."""
         content = {
             "chance": float_up(self.chance),
@@ -126,7 +127,7 @@ class RunError(Value):
             "chosen": [logit.to_dict() for logit in self.chosen],
             "reason": self.reason,
         }
-        document: dict[str, Any] = plain(
+        document: dict[str, object] = plain(
             envelope(
                 "varnum/error/2", content, verdict=self.verdict, assurance=self.assurance,
                 exit_code=self.exit_code,
@@ -165,16 +166,16 @@ class RunError(Value):
 
 def error_of(
     model: Model,
-    labels: Any,
-    tokens: Any,
-    logits: Any = None,
+    labels: npt.ArrayLike,
+    tokens: npt.ArrayLike,
+    logits: npt.ArrayLike | None = None,
     *,
-    image: Any = None,
+    image: npt.ArrayLike | None = None,
     decode: bool = False,
     kernel_error: str | Fraction | None = None,
     model_error: str | Fraction | None = None,
     margins: bool = False,
-    chosen: Any = None,
+    chosen: Iterable[Sequence[int]] | None = None,
     samples: int = SAMPLES,
     chance: str | Fraction = "1e-6",
     bounds_on: str = "numpy",
@@ -419,6 +420,7 @@ def _refused(model: Model, why: Unknown, total: Fraction, plan: Plan) -> RunErro
     )  # fmt: skip
 
 
-def certain_tokens(end: Logits) -> Any:
+def certain_tokens(end: Logits) -> Mask:
     """Which tokens' largest logit is certain by these bounds: (L,)."""
-    return clear_rivals(end).all(-1)
+    sure: Mask = np.all(clear_rivals(end), axis=-1)
+    return sure

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.balls.exact import parse
 from varnum.errors import InputError
 from varnum.model.generate import Model
 from varnum.propagate.checked import exact_floats, whole
 from varnum.propagate.forms import Floats
+from varnum.tensor import Whole
 
 
-def checked_model(model: Any) -> None:
+def checked_model(model: object) -> None:
     """A model of `varnum.model`, not of torch."""
     if not isinstance(model, Model):
         kind = type(model).__name__
         raise InputError(f"model: {kind} is not allowed; a varnum.model.generate.Model")
 
 
-def checked_samples(samples: Any) -> int:
+def checked_samples(samples: object) -> int:
     """An even number of samples."""
-    whole(samples, 4, 4096, "samples")
-    if samples % 2:
+    count = whole(samples, 4, 4096, "samples")
+    if count % 2:
         raise InputError(f"samples: {samples} is odd; allowed are even numbers from 4 to 4096")
-    return int(samples)
+    return count
 
 
 def checked_chance(chance: str | Fraction) -> Fraction:
@@ -47,7 +48,9 @@ def checked_error(value: str | Fraction, name: str, most: Fraction) -> Fraction:
     return found
 
 
-def checked_tokens(model: Model, labels: Any, tokens: Any) -> tuple[Any, list[int]]:
+def checked_tokens(
+    model: Model, labels: npt.ArrayLike, tokens: npt.ArrayLike
+) -> tuple[Whole, list[int]]:
     """Tokens (B, L) and a label for each row."""
     var = model.var
     ids = np.asarray(tokens)
@@ -65,7 +68,7 @@ def checked_tokens(model: Model, labels: Any, tokens: Any) -> tuple[Any, list[in
     return ids, [int(names[row % len(names)]) for row in range(len(ids))]
 
 
-def checked_logits(model: Model, logits: Any, rows: int) -> Floats:
+def checked_logits(model: Model, logits: npt.ArrayLike, rows: int) -> Floats:
     """Logits (B, L, V); one sequence may come without B."""
     given = exact_floats(logits, "logits")
     if given.ndim == 2:
@@ -76,7 +79,7 @@ def checked_logits(model: Model, logits: Any, rows: int) -> Floats:
     return given
 
 
-def checked_image(model: Model, image: Any, rows: int) -> Floats:
+def checked_image(model: Model, image: npt.ArrayLike, rows: int) -> Floats:
     """Images (B, 3, h, w) in [0, 1]; one may come without B."""
     given = exact_floats(image, "image")
     if given.ndim == 3:

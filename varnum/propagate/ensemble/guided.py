@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.balls.exact import parse
 from varnum.errors import InputError
@@ -29,9 +29,9 @@ _MOST = 10**6
 
 def guided_error_of(
     model: Model,
-    labels: Any,
-    tokens: Any,
-    logits: Any = None,
+    labels: npt.ArrayLike,
+    tokens: npt.ArrayLike,
+    logits: npt.ArrayLike | None = None,
     *,
     cfg: str | Fraction,
     samples: int = SAMPLES,
@@ -63,7 +63,9 @@ def guided_error_of(
         return _together(model, runs[0], runs[1], given, strength, total)
 
 
-def combined(model: Model, labelled: Any, free: Any, cfg: str | Fraction) -> Floats:
+def combined(
+    model: Model, labelled: npt.ArrayLike, free: npt.ArrayLike, cfg: str | Fraction
+) -> Floats:
     """(1 + t) c - t u in float64, of logits (B, L, V) with labels and without."""
     a, b = weights(model, _checked(model, cfg))
     return np.asarray(a * np.asarray(labelled, float) + b * np.asarray(free, float))

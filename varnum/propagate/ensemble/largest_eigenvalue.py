@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from varnum.floats.rounding import gamma
 from varnum.model.backend import namespace
 from varnum.propagate.ensemble.engine import square_sum
+from varnum.tensor import DoubleTensor
 
 _SQUARINGS = 5
 _TINY = 1e-150
 _U = 2.0**-53
 
 
-def largest_eigenvalue(gram: Any) -> Any:
+def largest_eigenvalue(gram: DoubleTensor) -> DoubleTensor:
     """Upper bound of the spectral norm of (..., n, n), any matrix; inf where there is none.
 
     |P|^2 = |P P'| <= |fl(P P')| + gamma_n |P|_F^2, so fl(P P')/t takes the place of P, and the last
@@ -41,5 +40,5 @@ def largest_eigenvalue(gram: Any) -> Any:
     return xp.where(xp.isfinite(top), top, float("inf"))
 
 
-def _flat(x: Any) -> Any:
+def _flat(x: DoubleTensor) -> DoubleTensor:
     return x.reshape((*x.shape[:-2], -1))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.protocol import Accepted, Start
 from varnum.propagate.ensemble.reverse import Functional, certify_functionals
 from varnum.propagate.forms import Floats
+from varnum.tensor import Mask
 
 MOST = 1024  # differences of a sequence and certificate that get a backward pass
 _UP = 1 + 2.0**-50
@@ -26,18 +26,22 @@ _UP = 1 + 2.0**-50
 class Certain:
     """Which tokens are certain by forward bounds, and which by reverse mode alone, (L,) each."""
 
-    forward: Any
-    reverse: Any
+    forward: Mask
+    reverse: Mask
     passes: int = 0
 
     @property
-    def tokens(self) -> Any:
+    def tokens(self) -> Mask:
         """Either, (L,)."""
         return self.forward | self.reverse
 
 
 def certain(
-    start: Start, ends: Sequence[Accepted], reverse: bool, wanted: Any = True, most: int = MOST
+    start: Start,
+    ends: Sequence[Accepted],
+    reverse: bool,
+    wanted: Mask | bool = True,
+    most: int = MOST,
 ) -> Certain:
     """For all certificates at once (the exact model, all within a kernel error).
 
@@ -66,7 +70,7 @@ def certain(
     return Certain(forward, found, passes)
 
 
-def _nearest(end: Logits, clear: Any, among: Any, most: int) -> list[Functional]:
+def _nearest(end: Logits, clear: Mask, among: Mask, most: int) -> list[Functional]:
     """The open differences of whole tokens, those with the smallest need first, `most` at most."""
     gap, need = _gap(end), _need(end)
     pairs: list[Functional] = []
@@ -86,7 +90,7 @@ def _apart(end: Logits, u: Functional) -> float:
     return float(plus - minus - 2.0**-50 * (abs(plus) + abs(minus)))
 
 
-def clear_rivals(end: Logits) -> Any:
+def clear_rivals(end: Logits) -> Mask:
     """Which logits are certainly below their token's largest, (L, V); that one counts as clear.
 
     Where centre - bound is above the other's centre + bound, or the gap above the bound of the

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from array_api_compat import device
 
@@ -23,6 +22,7 @@ from varnum.propagate.ensemble.dense import dense, joined, spread
 from varnum.propagate.ensemble.engine import NUMPY, Array, Engine, cached, host, pieces
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.ensemble.smooth_activations import SLOPE_ERROR, gelu
+from varnum.tensor import Tensor
 
 Vector = tuple[Array, Array]
 _CHUNK = 2**24  # numbers of a temporary
@@ -51,7 +51,7 @@ class Clouds:
 
     def __init__(
         self,
-        weights: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
         config: VarConfig,
         ensemble: Ensemble,
         eta: float = 0.0,
@@ -123,7 +123,7 @@ class Clouds:
             f"after {self.place}",
         )
 
-    def linear(self, x: Cloud, name: str) -> Any:
+    def linear(self, x: Cloud, name: str) -> Cloud | Logits:
         """J = W; `head` gives `Logits` in place of a cloud."""
         weight, bias = self.w(f"{name}.weight"), self.w(f"{name}.bias")
         if name == "head":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.forms import Floats
 from varnum.propagate.vqvae_norms import GROUPS
+from varnum.tensor import Tensor
 
 _MOST = 12 * 2**20  # numbers whose square sum `UP` pays for
 _COPIES, _UNFOLDED = 6, 20  # arrays of all samples, of one sample, that are alive at once
@@ -26,7 +26,7 @@ _COPIES, _UNFOLDED = 6, 20  # arrays of all samples, of one sample, that are ali
 class Picture:
     """A decoder to be run: f_hat (Cvae, P, P) of the tokens, with a bound of its rounding."""
 
-    weights: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
     config: VaeConfig
     f_hat: Floats
     error: Floats
@@ -48,7 +48,7 @@ class Picture:
         each = 2 * (config.num_res_blocks + 3) * len(config.ch_mult)
         return int(each * largest_place(config) + config.latent**4)
 
-    def fixed(self) -> tuple[str, Mapping[str, Any], list[Floats]]:
+    def fixed(self) -> tuple[str, Mapping[str, Tensor], list[Floats]]:
         """What the commitment hashes: sizes, weights, arrays."""
         return repr(self.config), self.weights, [self.f_hat, self.error]
 

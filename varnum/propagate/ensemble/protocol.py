@@ -12,17 +12,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from varnum.model.config import VarConfig
 from varnum.model.walk import walk
-from varnum.propagate.ensemble.cloud import Cloud, Ensemble, Fixed, Pilot, Refused
+from varnum.propagate.ensemble.cloud import Cloud, Ensemble, Fixed, Kept, Pilot, Refused
 from varnum.propagate.ensemble.engine import NUMPY, Engine, zeros
 from varnum.propagate.ensemble.noise import Noise
 from varnum.propagate.ensemble.ops import Clouds, Logits, Vector, hosted
 from varnum.propagate.forms import Floats
+from varnum.tensor import Tensor
 from varnum.verdict import Unknown
 
 
@@ -43,14 +44,14 @@ class Tape:
     """Of an accepted try: its radii by place, and numbers of the walk (claim ensemble-reverse)."""
 
     radii: Mapping[str, list[Floats]]
-    places: Mapping[str, list[dict[str, Any]]]
+    places: Mapping[str, list[Kept]]
 
 
 @dataclass(frozen=True)
 class Start:
     """The transformer's run: x (L, C) and AdaLN vectors, each with a bound of its error."""
 
-    weights: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
     config: VarConfig
     x: Floats
     x_error: Floats
@@ -91,7 +92,7 @@ class Start:
         each = config.num_heads * length * (length + 8) + length * (config.hidden + 8)
         return 2 * (depth * each + 2 * length * config.vocab_size)
 
-    def fixed(self) -> tuple[str, Mapping[str, Any], list[Floats]]:
+    def fixed(self) -> tuple[str, Mapping[str, Tensor], list[Floats]]:
         """What the commitment hashes: sizes, weights, arrays."""
         vectors = [part for block in self.conditions for pair in block for part in pair]
         named = repr((self.config, self.eta, self.margins, self.engine))
@@ -111,7 +112,7 @@ class Run(Protocol):
     def estimated_forms(self) -> int:
         """Forms of the walk, about; only the pilot goes by it."""
 
-    def fixed(self) -> tuple[str, Mapping[str, Any], list[Floats]]:
+    def fixed(self) -> tuple[str, Mapping[str, Tensor], list[Floats]]:
         """What the commitment hashes: sizes, weights, arrays."""
 
 

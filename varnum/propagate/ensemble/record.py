@@ -12,9 +12,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Protocol, TypedDict, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum._version import __version__
 from varnum.balls.exact import parse
@@ -23,6 +24,7 @@ from varnum.model.generate import Model
 from varnum.outward import at_least, at_most
 from varnum.propagate.ensemble.error import RunError, error_of
 from varnum.propagate.ensemble.given import checked_logits, checked_tokens
+from varnum.tensor import Plain
 
 SCHEMA = "varnum/error-record/1"
 MOST_SAMPLES = 4096
@@ -32,6 +34,28 @@ _FIELDS = {
     "weights": str, "inputs": str,
     "logits": (str, type(None)), "commitments": list, "digest": str,
 }  # fmt: skip
+
+
+class Record(TypedDict):
+    """A record that was read: its fields are of the right kinds."""
+
+    schema: str
+    version: str
+    chance: str
+    samples: int
+    bounds_on: str
+    kernel_error: str | None
+    logit_error: float
+    rounding_bound: float
+    weights: str
+    inputs: str
+    logits: str | None
+    commitments: list[str]
+    digest: str
+
+
+class _Digest(Protocol):
+    def update(self, data: bytes, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -44,12 +68,16 @@ class Rechecked:
 
 
 def record_of(
-    model: Model, labels: Any, tokens: Any, logits: Any, found: RunError
-) -> dict[str, Any]:
+    model: Model,
+    labels: npt.ArrayLike,
+    tokens: npt.ArrayLike,
+    logits: npt.ArrayLike | None,
+    found: RunError,
+) -> dict[str, object]:
     """The record of `found`, which `error_of` returned for these arguments. Raises InputError."""
     if found.verdict != "proved":
         raise InputError("record: nothing was certified")
-    content = {
+    content: dict[str, object] = {
         "schema": SCHEMA,
         "version": __version__,
         "chance": found.chance,
@@ -65,11 +93,11 @@ def record_of(
 
 
 def recheck(
-    record: Mapping[str, Any],
+    record: Mapping[str, object],
     model: Model,
-    labels: Any,
-    tokens: Any,
-    logits: Any = None,
+    labels: npt.ArrayLike,
+    tokens: npt.ArrayLike,
+    logits: npt.ArrayLike | None = None,
     *,
     bounds_on: str = "numpy",
     say: Callable[[str], None] = lambda _: None,
@@ -104,7 +132,13 @@ def recheck(
     return Rechecked("proved", mine, own)
 
 
-def _at_least(model: Model, labels: Any, tokens: Any, logits: Any, own: RunError) -> float:
+def _at_least(
+    model: Model,
+    labels: npt.ArrayLike,
+    tokens: npt.ArrayLike,
+    logits: npt.ArrayLike | None,
+    own: RunError,
+) -> float:
     """Some logit of those given is at least so far from the exact one."""
     if logits is None:
         return 0.0
@@ -113,7 +147,7 @@ def _at_least(model: Model, labels: Any, tokens: Any, logits: Any, own: RunError
     return float((apart * (1 - 2.0**-50)).max())
 
 
-def read(record: Mapping[str, Any]) -> dict[str, Any]:
+def read(record: Mapping[str, object]) -> Record:
     """The fields of a record, checked. Raises InputError."""
     if not isinstance(record, Mapping) or record.get("schema") != SCHEMA:
         raise InputError(f"record: no document of schema {SCHEMA}")
@@ -123,12 +157,15 @@ def read(record: Mapping[str, Any]) -> dict[str, Any]:
     for name, kind in _FIELDS.items():
         if not isinstance(record[name], kind) or isinstance(record[name], bool):  # type: ignore[arg-type]
             raise InputError(f"record: {name} is not of the right kind")
-    held = {name: record[name] for name in _FIELDS}
+    held = cast("Record", {name: record[name] for name in _FIELDS})
     if held["digest"] != _digest({k: v for k, v in held.items() if k != "digest"}):
         raise InputError("record: changed after it was written (digest)")
-    for name in ("logit_error", "rounding_bound"):
-        if not 0 <= held[name] < float("inf"):
-            raise InputError(f"record: {name} {held[name]} is no bound")
+    for name, bound in (
+        ("logit_error", held["logit_error"]),
+        ("rounding_bound", held["rounding_bound"]),
+    ):
+        if not 0 <= bound < float("inf"):
+            raise InputError(f"record: {name} {bound} is no bound")
     if not 4 <= held["samples"] <= MOST_SAMPLES:
         raise InputError(f"record: samples {held['samples']}, allowed are 4 to {MOST_SAMPLES}")
     if not 0 < parse(held["chance"], "chance") <= Fraction(1, 100):
@@ -136,12 +173,14 @@ def read(record: Mapping[str, Any]) -> dict[str, Any]:
     return held
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def _digest(content: Mapping[str, object]) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _hashes(model: Model, labels: Any, tokens: Any, logits: Any) -> dict[str, str | None]:
+def _hashes(
+    model: Model, labels: npt.ArrayLike, tokens: npt.ArrayLike, logits: npt.ArrayLike | None
+) -> dict[str, str | None]:
     """SHA-256 of weights with sizes, of labels and tokens, of logits."""
     ids, names = checked_tokens(model, labels, tokens)
     weights = hashlib.sha256(repr((model.var, model.vae)).encode())
@@ -158,7 +197,7 @@ def _hashes(model: Model, labels: Any, tokens: Any, logits: Any) -> dict[str, st
     return {"weights": weights.hexdigest(), "inputs": inputs.hexdigest(), "logits": found}
 
 
-def _add(digest: Any, name: str, array: Any) -> None:
+def _add(digest: _Digest, name: str, array: Plain) -> None:
     plain = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")))
     digest.update(repr((name, plain.dtype.str, plain.shape)).encode())
     digest.update(plain.tobytes())

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 
 from varnum.floats.rounding import gamma
-from varnum.propagate.ensemble.cloud import LEAST, U, infinite, l2
+from varnum.propagate.ensemble.cloud import LEAST, Kept, U, infinite, l2
 from varnum.propagate.ensemble.dense import spread
+from varnum.propagate.ensemble.ops import Vector
 from varnum.propagate.ensemble.protocol import Start, Tape
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.ensemble.smooth_activations import SLOPE_ERROR
@@ -81,7 +81,7 @@ class Backward:
         """Per token, (L,)."""
         return np.concatenate(self.tape.radii[name])
 
-    def place(self, name: str) -> dict[str, Any]:
+    def place(self, name: str) -> Kept:
         """What the walk kept of a place that it saw once."""
         (found,) = self.tape.places[name]
         return found
@@ -152,7 +152,7 @@ class Backward:
         self.charge(2 * U * l2(lam), self.place(place)["norm"])
         return lam
 
-    def _mlp(self, skip: Floats, block: int, six: Sequence[Any]) -> Floats:
+    def _mlp(self, skip: Floats, block: int, six: Sequence[Vector]) -> Floats:
         place, name = f"blocks.{block}.mid", f"blocks.{block}, GELU"
         w1, w2 = (self.w(f"blocks.{block}.ffn.fc{i}.weight") for i in (1, 2))
         factor = 1 + six[3][0]
@@ -169,7 +169,7 @@ class Backward:
         lam = self._normed(self._times(lam, w1, read), place, factor)
         return self._added(skip, lam, place)
 
-    def _attention(self, skip: Floats, block: int, six: Sequence[Any]) -> Floats:
+    def _attention(self, skip: Floats, block: int, six: Sequence[Vector]) -> Floats:
         place, name = f"blocks.{block}.x", f"blocks.{block}.attn"
         factor = 1 + six[2][0]
         proj, qkv = self.w(f"{name}.proj.weight"), self.w(f"{name}.mat_qkv.weight")
@@ -221,10 +221,10 @@ class Backward:
                 lost[i, :, :end] += 2 * U * l2(found[i][:, :end])
         for eps, reach in zip(lost, kept["norms"], strict=True):
             self.charge(eps, reach)
-        for i, letter in enumerate("qk"):
+        for i, (letter, own) in enumerate((("q", kept["q"]), ("k", kept["k"]))):
             self.group(f"{head}, {letter}", found[i])
             if self.config.attn_l2_norm:
-                found[i] = self._unit(found[i], kept[letter], f"{head}, {letter}")
+                found[i] = self._unit(found[i], own, f"{head}, {letter}")
         return found
 
     def _unit(self, lam: Floats, u: Floats, name: str) -> Floats:

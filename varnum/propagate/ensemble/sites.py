@@ -8,11 +8,12 @@ Shapes: r rows (queries), n keys, d head width.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from varnum.model.backend import namespace
+from varnum.tensor import DoubleTensor
 
-Floats = Any  # float64, of NumPy or torch
+Floats: TypeAlias = DoubleTensor
 
 UP = 1 + 2.0**-30
 GELU_SECOND, GELU_THIRD = 0.79790, 0.7767  # sup|f''|, sup|f'''|, tanh form: claim gelu-derivatives
