@@ -32,6 +32,7 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("attention", (X, X, X), {"output_error": "2"}, "output_error"),
     ("error_of", (3, 0, [[0]]), {}, "model"),
     ("error_over", (3, 2), {}, "model"),
+    ("flow_error_of", (3, 0, []), {}, "model"),
 ]
 
 

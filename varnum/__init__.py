@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from varnum.integrations.use import use
     from varnum.lowrank.stream import VarAttention
     from varnum.propagate.ensemble.error import error_of
+    from varnum.propagate.ensemble.flow_error import flow_error_of
     from varnum.sampled.prompts import error_over
     from varnum.sampled.row_sample import SampleCheck, sample_check
 
@@ -61,6 +62,7 @@ _LAZY = {
     "use": "varnum.integrations.use",
     "error_over": "varnum.sampled.prompts",
     "error_of": "varnum.propagate.ensemble.error",
+    "flow_error_of": "varnum.propagate.ensemble.flow_error",
     "verify": "varnum._proofs",
     "sample_check": "varnum.sampled.row_sample",
     "SampleCheck": "varnum.sampled.row_sample",
@@ -93,6 +95,7 @@ __all__ = [
     "check",
     "error_of",
     "error_over",
+    "flow_error_of",
     "logit_bound",
     "plan",
     "plan_flowar",

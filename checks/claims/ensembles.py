@@ -12,6 +12,9 @@ import numpy as np
 from varnum.balls.scalar import precision
 from varnum.model.backend import Backend
 from varnum.model.config import VaeConfig, VarConfig
+from varnum.model.flowar.flow_config import flow_preset
+from varnum.model.flowar.flow_sampling import FlowSettings, draw_noise, sample_maps
+from varnum.model.flowar.random_flow_weights import random_flow_model
 from varnum.model.generate import teacher_forced_logits
 from varnum.model.quantizer import accumulate, split_scales
 from varnum.model.random_weights import random_model
@@ -20,6 +23,7 @@ from varnum.proof.checking import Measurement, main, summarise
 from varnum.propagate.ensemble import protocol, sites
 from varnum.propagate.ensemble.chance import cauchy_quantile, gauss_quantile
 from varnum.propagate.ensemble.embeddings import conditions, embedded, latent
+from varnum.propagate.ensemble.flow_error import flow_error_of
 from varnum.propagate.ensemble.picture import Picture
 from varnum.propagate.ensemble.reverse import Functional, certify_functionals
 
@@ -164,6 +168,23 @@ def exact_image(seed):
     return np.maximum(centre - low, high - centre), found.end.bound.reshape(low.shape)
 
 
+def exact_maps(seed):
+    """(|exact - float64 sampler|, bound) of every entry of FlowAR's maps, guided."""
+    settings = FlowSettings(2, Fraction(5, 2))
+    config = replace(flow_preset("flowar-tiny-cross"), scales=(1, 2), model_width=16, flow_width=16)
+    model, noise = random_flow_model(config, seed), draw_noise(config, 1, seed)
+    found = flow_error_of(model, [1], noise, settings=settings, samples=16)
+    with precision(400):
+        where = Backend("balls")
+        placed, latents = model.to(where), [where.array(x) for x in noise]
+        ends = [s.map.bounds() for s in sample_maps(placed, [1], latents, settings)]
+    measured = [
+        np.maximum(c - low, high - c).ravel()
+        for c, (low, high) in zip(found.centre, ends, strict=True)
+    ]
+    return np.concatenate(measured), np.concatenate([b.ravel() for b in found.bound])
+
+
 def rates(trials, rng):
     """Failure rates of a unit group, of norms and of forms, against d' = 1e-2."""
     m, chance = 16, Fraction(1, 100)
@@ -186,6 +207,7 @@ def measure(trials: int = 2000, seed: int = 0, device: str = "cpu") -> list[Meas
         summarise("ensemble-representation", "kernel errors of 1e-3", NONE, perturbed(few, seed)),
         summarise("ensemble-reverse", "kernel errors of 1e-3", NONE, backward(few, seed)),
         summarise("ensemble-run", "float64 against balls", exact_run(seed), NONE),
+        summarise("ensemble-flow", "FlowAR's maps against balls", exact_maps(seed), NONE),
         summarise("ensemble-run", "decoder against balls", exact_image(seed), NONE),
     ]
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "check error.json --random var-tiny --inputs tokens.npy": "check-error",
     "error --random var-tiny --prompts 2 --samples 16 --confidence 1/10": "error-over",
     "error --random var-tiny --labels 3 --kernel-error 1e-5": "error",
+    "error --random flowar-tiny --labels 3 --num-steps 2 --samples 16": "error-flowar",
     "attention --q q.npy --k k.npy --v v.npy --eps 1e-2": "attention",
     "attention --q q.npy --k k.npy --v v.npy --output-error 1e-15 --no-bounds": "attention",
     "attention --q q.npy --k k.npy --v v.npy --output-error 1e-1 --rows 9 --no-bounds": "attention",

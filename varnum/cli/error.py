@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 def error(
     var: Annotated[str | None, typer.Option(help="Transformer: .npz, .safetensors, .pth.")] = None,
     vae: Annotated[str | None, typer.Option(help="VQVAE: .npz, .safetensors, .pth.")] = None,
+    flowar: Annotated[
+        str | None, typer.Option(help="FlowAR instead: its state dict, .npz, .safetensors, .pth.")
+    ] = None,
     config: Annotated[
         str | None, typer.Option(help="JSON file of sizes; most are read off the weights.")
     ] = None,
     random: Annotated[
-        str | None, typer.Option(help="Random weights of a preset (var-tiny, var-d16, ..).")
+        str | None, typer.Option(help="Random weights of a preset (var-tiny, flowar-tiny, ..).")
     ] = None,
     labels: Annotated[
         str | None,
@@ -75,7 +78,19 @@ def error(
         ),
     ] = None,
     cfg: Annotated[
-        str | None, typer.Option(help="Of logits after guidance of this strength.")
+        str | None, typer.Option(help="Of logits after guidance of this strength; FlowAR: of maps.")
+    ] = None,
+    guidance: Annotated[
+        str, typer.Option(help="FlowAR: guide only at times up to this, itself included.")
+    ] = "0.9",
+    num_steps: Annotated[
+        int, typer.Option("--num-steps", help="FlowAR: of the sampler; 25 makes 24 evaluations.")
+    ] = 25,
+    noise: Annotated[
+        str | None, typer.Option(help="FlowAR: .npz of latents to start from, noise_0, ..")
+    ] = None,
+    maps: Annotated[
+        str | None, typer.Option(help="FlowAR: maps of any run of it, .npz with map_0, ..")
     ] = None,
     samples: Annotated[
         int, typer.Option(help="Size of the ensemble, even: more is tighter and slower.")
@@ -122,6 +137,9 @@ def error(
 
     --image, or --decode, bounds the decoder's image of these tokens as well.
 
+    With --flowar (or --random flowar-tiny) it is about the sampled maps: all scales, steps and the
+    guidance of --cfg, against the sampler in real arithmetic.
+
     With --prompts labels and tokens are drawn here, and the statement is about such inputs; for
     what is run here, also about the distance between the two laws of tokens.
 
@@ -147,6 +165,31 @@ def error(
         raise InputError("output_error: is for --attention lowrank")
     if image is not None and (runs or decode):
         raise InputError("image: give either --image, or --decode and what to run here, not both")
+    if flowar is not None or (random or "").startswith("flowar"):
+        absent: dict[str, Any] = {
+            "var": var, "vae": vae, "tokens": tokens, "logits": logits, "image": image,
+            "decode": decode or None, "kernel-error": kernel_error, "model-error": model_error,
+            "margins": margins or None, "logit": logit or None, "prompts": prompts,
+            "within": within, "share": share, "skip": skip or None, "record": record,
+            "confidence": None if confidence == "1e-6" else confidence,
+            "bounds-on": None if bounds_on == "numpy" else bounds_on,
+        }  # fmt: skip
+        if clash := [name for name, value in absent.items() if value is not None]:
+            raise InputError(f"{clash[0]}: not of FlowAR; leave it out with --flowar")
+        from varnum.cli.error_flowar import Place, error_flowar
+
+        place = Place(attention, output_error, backend, dtype, device)
+        files, settings = (flowar, config, random), (num_steps, cfg, guidance)
+        inputs = (labels, noise, maps)
+        raise typer.Exit(
+            error_flowar(files, settings, inputs, place, samples, chance, out, as_json)
+        )
+    alone = {
+        "noise": noise, "maps": maps, "num-steps": None if num_steps == 25 else num_steps,
+        "guidance": None if guidance == "0.9" else guidance,
+    }  # fmt: skip
+    if clash := [name for name, value in alone.items() if value is not None]:
+        raise InputError(f"{clash[0]}: of FlowAR; needs --flowar")
     model = load_model(var, vae, config, random, 0)
     if prompts is not None:
         fixed = {

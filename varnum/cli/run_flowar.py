@@ -122,22 +122,22 @@ def _digits(x: Any) -> int:
     return int(certified_digits(x, scale=1).min())
 
 
-def read_noise(path: str, scales: int) -> list[Any]:
-    """Starting latents `noise_k` of all scales from a .npz; other arrays of it are ignored."""
+def read_noise(path: str, scales: int, stem: str = "noise", option: str = "noise") -> list[Any]:
+    """Arrays `noise_k` (or of another stem) of all scales from a .npz; others are ignored."""
     import numpy as np
 
     from varnum.model.npfile import Damaged, read_arrays, readable_file
 
-    readable_file(path, "noise: ")
+    readable_file(path, f"{option}: ")
     try:
         found = read_arrays(path)
     except (OSError, Damaged) as error:
-        raise InputError(f"noise: {path}: no readable .npz ({str(error)[:120]})") from None
-    names = [f"noise_{k}" for k in range(scales)]
+        raise InputError(f"{option}: {path}: no readable .npz ({str(error)[:120]})") from None
+    names = [f"{stem}_{k}" for k in range(scales)]
     if isinstance(found, np.ndarray) or any(name not in found for name in names):
-        raise InputError(f"noise: {path}: need the arrays {', '.join(names)}")
+        raise InputError(f"{option}: {path}: need the arrays {', '.join(names)}")
     arrays = [found[name] for name in names]
     for name, x in zip(names, arrays, strict=True):
         if x.dtype.kind != "f" or x.dtype.itemsize > 8 or not np.isfinite(x).all():
-            raise InputError(f"noise: {path}: {name} must hold finite floating-point numbers")
+            raise InputError(f"{option}: {path}: {name} must hold finite floating-point numbers")
     return arrays

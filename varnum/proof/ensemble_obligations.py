@@ -14,6 +14,8 @@ root, c, theta, size = sp.symbols("root c theta size", real=True)
 z, tau, total, t = sp.symbols("z tau total t", real=True)
 given, run, exact, far, near = sp.symbols("given run exact far near", real=True)
 lam, entire, eps, kappa, reach, back = sp.symbols("lam entire eps kappa reach back", real=True)
+x, dx, factor, df, most_x, most_f = sp.symbols("x dx factor df most_x most_f", real=True)
+f, slope, p, r, b, q = sp.symbols("f slope p r b q", real=True)
 
 _F = Fraction
 
@@ -27,6 +29,14 @@ _norm = (
     sp.Lt(a, 1),
 )
 _away = {"a": _F(1, 2), "al": _F(-1, 2), "be": _F(1, 4), "s": _F(2)}
+
+_both = (x + dx) * (factor + df) - x * factor - factor * dx - x * df
+_gate = (f + slope * p + r) * (b + q) - f * b - slope * p * b - f * q
+
+
+def _within(value: sp.Expr, bound: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    return sp.Le(value, bound), sp.Ge(value, -bound)
+
 
 ENSEMBLES = (
     Obligation(
@@ -135,6 +145,35 @@ ENSEMBLES = (
                 "back": _F(-1),
             },
             says="without the pass's own rounding: false where it shrank lam",
+        ),
+    ),
+    Obligation(
+        name="ensemble-flow-product",
+        claim="ensemble-flow",
+        says="a product's remainder is at most the product of both deviations",
+        assume=(*_within(dx, most_x), *_within(df, most_f)),
+        conclude=sp.And(*_within(_both, most_x * most_f)),
+        twin=Twin(
+            conclude=sp.And(*_within(_both, _99 * most_x * most_f)),
+            witness={
+                "x": _F(0), "dx": _F(1), "factor": _F(0), "df": _F(1), "most_x": _F(1),
+                "most_f": _F(1),
+            },
+            says="attained where both move by all they may",
+        ),
+    ),
+    Obligation(
+        name="ensemble-flow-gate",
+        claim="ensemble-flow",
+        says="f(a + p)(b + q) is f(a) b, its linear part, r (b + q) and f'(a) p q",
+        assume=(),
+        conclude=sp.Eq(_gate, r * (b + q) + slope * p * q),
+        twin=Twin(
+            conclude=sp.Eq(_gate, r * (b + q)),
+            witness={
+                "f": _F(0), "slope": _F(1), "p": _F(1), "r": _F(0), "b": _F(0), "q": _F(1),
+            },
+            says="f'(a) p q is of second order too",
         ),
     ),
 )  # fmt: skip

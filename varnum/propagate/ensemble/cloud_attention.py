@@ -105,8 +105,12 @@ def head(
     where: str,
     out: Cloud,
     columns: slice,
+    early: int = 0,
 ) -> None:
-    """One head into its columns of `out`; q and k are injected, v is as it left its linear map."""
+    """One head into its columns of `out`; q and k are injected, v is as it left its linear map.
+
+    early: so many keys and values (a cache's) come before those of the queries' own tokens.
+    """
     xp = namespace(q.centre)
     r_q, r_k = (ensemble.norm(x.samples, x.err, 0) for x in (q, k))
     r_v = (ensemble.norm(v.samples, v.err, 0) + l2(v.entry)) * UP
@@ -116,6 +120,7 @@ def head(
     d = q.centre.shape[-1]
     for length, end in zip(lengths, accumulate(lengths), strict=True):
         rows = slice(end - length, end)
+        end += early
         most_k, most_v = xp.max(size_k[:end]), xp.max(size_v[:end])
         logits = scale * (q.centre[rows] @ k.centre[:end].T)
         top = xp.max(logits, axis=-1, keepdims=True)

@@ -40,6 +40,17 @@ SEARCHES = 3  # certificates that a search for the largest kernel error may draw
 ASSUMPTIONS = assumptions(NUMPY)
 
 
+def sentence_of(chance: str, attempt: int, allowed: int) -> str:
+    """What the chance of a run is about, and what it is not."""
+    return (
+        "Every stated bound holds for this run, proved up to chance: whatever the model, the "
+        "input and the kernel errors, the procedure prints a false bound with probability at "
+        f"most {chance} over its own random draws (try {attempt} of "
+        f"{allowed}, draws taken as independent; seed drawn by this machine after the "
+        "bounds were fixed). This is not the probability that a printed bound is false."
+    )
+
+
 @dataclass(frozen=True, repr=False)
 class RunError(Value):
     """How wrong a run's logits can be; `centre` and `bound` (B, L, V) enclose the exact ones.
@@ -89,13 +100,7 @@ class RunError(Value):
 
     def sentence(self) -> str:
         """What the chance is about, and what it is not."""
-        return (
-            "Every stated bound holds for this run, proved up to chance: whatever the model, the "
-            "input and the kernel errors, the procedure prints a false bound with probability at "
-            f"most {self.chance} over its own random draws (try {max(self.tries, default=0)} of "
-            f"{self.allowed}, draws taken as independent; seed drawn by this machine after the "
-            "bounds were fixed). This is not the probability that a printed bound is false."
-        )
+        return sentence_of(self.chance, max(self.tries, default=0), self.allowed)
 
     def summary(self) -> str:
         """One line."""

@@ -19,7 +19,8 @@ def checked_model(model: object) -> None:
     """A model of `varnum.model`, not of torch."""
     if not isinstance(model, Model):
         kind = type(model).__name__
-        raise InputError(f"model: {kind} is not allowed; a varnum.model.generate.Model")
+        other = "; FlowAR's error is flow_error_of" if kind == "FlowModel" else ""
+        raise InputError(f"model: {kind} is not allowed; a varnum.model.generate.Model{other}")
 
 
 def checked_samples(samples: object) -> int:

@@ -1,0 +1,26 @@
+; twin of ensemble-flow-product: attained where both move by all they may
+; printed from varnum's formulas; do not edit by hand
+(set-option :produce-models true)
+(set-logic QF_NRA)
+(set-info :status sat)
+(declare-const df Real)
+(declare-const dx Real)
+(declare-const factor Real)
+(declare-const most_f Real)
+(declare-const most_x Real)
+(declare-const x Real)
+(assert (<= dx most_x))
+(assert (>= dx (* (- 1.0) most_x)))
+(assert (<= df most_f))
+(assert (>= df (* (- 1.0) most_f)))
+; the witness
+(assert (= df 1.0))
+(assert (= dx 1.0))
+(assert (= factor 0.0))
+(assert (= most_f 1.0))
+(assert (= most_x 1.0))
+(assert (= x 0.0))
+; the conclusion, negated
+(assert (not (and (>= (+ (* (+ df factor) (+ dx x)) (* (- 1.0) df x) (* (- 1.0) dx factor) (* (- 1.0) factor x)) (* (- (/ 99.0 100.0)) most_f most_x)) (<= (+ (* (+ df factor) (+ dx x)) (* (- 1.0) df x) (* (- 1.0) dx factor) (* (- 1.0) factor x)) (* (/ 99.0 100.0) most_f most_x)))))
+(check-sat)
+(get-model)
