@@ -11,7 +11,7 @@ from varnum.propagate.ensemble.engine import Array
 from varnum.propagate.ensemble.sites import UP
 
 
-def dense(x: Cloud, weight: Array, bias: Array, norms: Array = None) -> Cloud:
+def dense(x: Cloud, weight: Array, bias: Array, norms: Array | None = None) -> Cloud:
     """W x + b of a place whose entry, ball and err are zero or go through |W|.
 
     norms: `l2` of the samples, where it is known.

@@ -61,7 +61,7 @@ class Clouds:
         self.weights, self.config, self.ensemble, self.eta = weights, config, ensemble, eta
         self.margins, self.engine = margins, engine
         self.place = ""
-        self.reach: Array = None  # sup of the last LayerNorm's output deviation
+        self.reach: Array | None = None  # sup of the last LayerNorm's output deviation
 
     def w(self, name: str) -> Array:
         """A weight in float64, made when it is asked for."""
