@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 from varnum.envelope import plain as plain_json
 from varnum.floats.inputs import finite
@@ -35,14 +34,14 @@ class Head:
     degree_one_error: float | None = None
     baseline_rows: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """One of `heads` in `varnum attention --json`."""
         names = (
             "method", "certified_error", "rank", "rows", "rows_exact", "mean_v_error",
             "degree_one_error", "reason",
         )  # fmt: skip
         fields = {"certified_output_error": self.output_error}
-        shown: dict[str, Any] = plain_json(
+        shown: dict[str, object] = plain_json(
             {name: getattr(self, name) for name in names} | fields | {"tested": bool(self.tested)}
         )
         return shown
@@ -119,7 +118,7 @@ class Certificate(Value):
     def __str__(self) -> str:
         return self.summary()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The fields of `varnum attention --json` that the certificate knows."""
         fields = {
             "method": self.method,
@@ -140,7 +139,7 @@ class Certificate(Value):
             "assumptions": self.assurance,
             "heads": [head.to_dict() for head in self.heads],
         }
-        shown: dict[str, Any] = plain_json(fields)  # an infinite bound is None
+        shown: dict[str, object] = plain_json(fields)  # an infinite bound is None
         return shown
 
 

@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -17,22 +17,23 @@ from varnum.balls.exact import to_text
 from varnum.floats.inputs import owned
 from varnum.floats.rounding import dtype_name
 from varnum.lowrank.method import method as find
+from varnum.tensor import Tensor
 
 SCHEMA = "varnum/attention-certificate/1"
 
 
-def fixed(array: Any) -> tuple[Any, dict[str, Any]]:
+def fixed(array: Tensor) -> tuple[Tensor, dict[str, object]]:
     """A copy that nobody else can write to, and its hash, shape and dtype.
 
     sha256 is over the numbers row after row, least byte first. bfloat16, which files of NumPy do
     not have, is written as float32, which holds it exactly.
     """
-    if dtype_name(array) == "bfloat16":
+    if dtype_name(array) == "bfloat16" and not isinstance(array, np.ndarray):
         array = array.float()
     copy = owned(array)
     host = copy if isinstance(copy, np.ndarray) else copy.cpu().numpy()
     plain = np.ascontiguousarray(host, dtype=host.dtype.newbyteorder("<"))
-    facts = {
+    facts: dict[str, object] = {
         "sha256": hashlib.sha256(plain.tobytes()).hexdigest(),
         "shape": [int(n) for n in plain.shape],
         "dtype": dtype_name(host),
@@ -41,12 +42,15 @@ def fixed(array: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def document(
-    certificate: Certificate, arrays: dict[str, dict[str, Any]], sigma: Any, scales: Any
+    certificate: Certificate,
+    arrays: dict[str, dict[str, object]],
+    sigma: str | int | float | Fraction,
+    scales: Sequence[int] | None,
 ) -> str:
     """The one text of a certificate; empty where the target is not reached: nothing to write."""
     if not (certificate.reached and math.isfinite(certificate.output_error)):
         return ""
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "schema": SCHEMA,
         "versions": {"varnum": __version__, "numpy": np.__version__, "torch": _torch()},
         **arrays,
@@ -71,7 +75,7 @@ def document(
     return _plain({**body, "digest": "sha256:" + hashlib.sha256(text.encode()).hexdigest()})
 
 
-def _plain(body: dict[str, Any]) -> str:
+def _plain(body: dict[str, object]) -> str:
     return json.dumps(body, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 

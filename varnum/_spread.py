@@ -8,26 +8,24 @@ ranges is at most e range/(std(o~) - e range) spreads, whatever chose e (claim o
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.arrays import to_double
 from varnum.floats.guard import certified
 from varnum.floats.rounding import TINY, UNIT, gamma, up
 from varnum.lowrank.choose import Chosen, choose
 from varnum.lowrank.problem import Problem, Target
+from varnum.tensor import Array, Tensor
 from varnum.verdict import Unknown
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 _TRIES = 3
 _KEPT = 0.9  # of the output error that would just be enough
 
 
 @certified
-def spread_error(output: Any, v: Any, error: float) -> float:
+def spread_error(output: Tensor, v: Tensor, error: float) -> float:
     """Error in units of the spread of each column, (L_q, d_v), from `error` in units of the range.
 
     v (L_k, d_v): all values of the head. Columns whose values are all equal are exact. Infinite
@@ -95,7 +93,7 @@ def _estimate_spread(problem: Problem, rows: int = 128) -> float:
     return _in_ranges(weights @ v / weights.sum(1, keepdims=True), problem.v)
 
 
-def _in_ranges(output: Array, v: Any) -> float:
+def _in_ranges(output: Array, v: Tensor) -> float:
     wide = to_double(v)
     spread = wide.max(0) - wide.min(0)
     moving = spread > 0

@@ -7,7 +7,6 @@ no arrays of a library that may be absent, nothing that only this process knows.
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 
 class Value:
@@ -17,7 +16,7 @@ class Value:
         """What it says, in one line of at most 180 characters."""
         raise NotImplementedError
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """What `--json` prints, as Python values."""
         raise NotImplementedError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from varnum.cli.envelope import print_envelope
+from varnum.envelope import plain
 from varnum.text import filled
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _content(found: SampleCheck) -> dict[str, Any]:
     """Without the target, which stands above; the witness by name."""
     content = {name: part for name, part in found.to_dict().items() if name != "target"}
     if found.witness is not None:
-        content["witness"] = dict(zip(("head", "row", "error"), content["witness"], strict=True))
+        content["witness"] = dict(zip(("head", "row", "error"), plain(found.witness), strict=True))
     return content
 
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum._attention import parse_target, resolve_sigma
 from varnum.balls.exact import parse, to_text
@@ -25,9 +23,9 @@ from varnum.outward import at_most, float_up
 from varnum.sampled.mean import mean_above
 from varnum.sampled.rows import Errors, errors_of_rows
 from varnum.sampled.share import share_above
+from varnum.tensor import Array, Tensor, Whole
 from varnum.value import Value
 
-Array = npt.NDArray[Any]
 MOST_ROWS = 1 << 16
 _LEAST_CHANCE = Fraction(1, 10**12)
 
@@ -87,22 +85,22 @@ class SampleCheck(Value):
     def __str__(self) -> str:
         return self.summary()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The fields of `varnum attention --against .. --json`."""
         names = (
             "rows", "total", "all_rows", "target", "confidence", "above", "surely_above",
             "share_above", "mean_error", "largest_seen", "witness", "seconds",
         )  # fmt: skip
-        found: dict[str, Any] = plain_json({name: getattr(self, name) for name in names})
+        found: dict[str, object] = plain_json({name: getattr(self, name) for name in names})
         return found
 
 
 @eagerly
 def sample_check(
-    q: Any,
-    k: Any,
-    v: Any,
-    output: Any,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    output: Tensor,
     *,
     output_error: str | Fraction,
     rows: int = 256,
@@ -157,7 +155,7 @@ def sample_check(
         return _conclude(found, chosen, times, len(ends), all_rows, total, asked, chance, began)
 
 
-def _checked_output(output: Any, q: Any, v: Any) -> Array:
+def _checked_output(output: Tensor, q: Tensor, v: Tensor) -> Array:
     """The output as float64 (heads, L_q, d_v), a copy."""
     check_kind(output, "output", q)
     shape = (*shape_of(v)[:-2], int(q.shape[-2]), int(v.shape[-1]))
@@ -169,7 +167,7 @@ def _checked_output(output: Any, q: Any, v: Any) -> Array:
     return wide
 
 
-def _ends(queries: int, keys: int, scales: Sequence[int] | None, causal: bool) -> Array:
+def _ends(queries: int, keys: int, scales: Sequence[int] | None, causal: bool) -> Whole:
     """How many keys each row sees, (L_q,)."""
     if not isinstance(causal, bool):
         raise InputError(f"causal: {causal!r} is not allowed; True or False")
@@ -186,7 +184,7 @@ def _ends(queries: int, keys: int, scales: Sequence[int] | None, causal: bool) -
 
 
 def _errors(
-    q: Any, k: Any, v: Any, output: Array, sigma: float, ends: Array, chosen: Array
+    q: Tensor, k: Tensor, v: Tensor, output: Array, sigma: float, ends: Whole, chosen: Whole
 ) -> Errors:
     """Of the chosen rows (n,), numbered through all heads in order."""
     low, high = [], []
@@ -202,7 +200,7 @@ def _errors(
 
 
 def _conclude(
-    found: Errors, chosen: Array, times: Array, length: int, all_rows: bool, total: int,
+    found: Errors, chosen: Whole, times: Whole, length: int, all_rows: bool, total: int,
     asked: str, chance: Fraction, began: float,
 ) -> SampleCheck:  # fmt: skip
     target = Fraction(asked)

@@ -6,16 +6,14 @@ Any implementation may have made the output; what it did is not looked at.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varnum.floats.norms import row_norms
 from varnum.floats.rounding import TINY, UNIT, up
 from varnum.floats.softmax_error import exact_error
+from varnum.tensor import Array, Whole
 
-Array = npt.NDArray[Any]
 _U = UNIT["float64"]
 _ENTRIES = 1 << 23  # logits at a time
 
@@ -31,7 +29,7 @@ class Errors:
     high: Array
 
 
-def exact_rows_seeing(q: Array, k: Array, v: Array, sigma: float, ends: Array) -> Array:
+def exact_rows_seeing(q: Array, k: Array, v: Array, sigma: float, ends: Whole) -> Array:
     """softmax over keys 0 .. ends_i - 1 of each row i: float64 (n, d), (L, d), (L, d_v), (n,)."""
     step, parts = max(1, _ENTRIES // len(k)), []
     for start in range(0, len(q), step):
@@ -48,7 +46,7 @@ def exact_rows_seeing(q: Array, k: Array, v: Array, sigma: float, ends: Array) -
 
 
 def errors_of_rows(
-    output: Array, q: Array, k: Array, v: Array, sigma: float, ends: Array
+    output: Array, q: Array, k: Array, v: Array, sigma: float, ends: Whole
 ) -> Errors:
     """Of rows (n, d_v) that should be attention of q (n, d) over the first `ends` keys, float64.
 
@@ -73,7 +71,7 @@ def errors_of_rows(
     return Errors(shrunk.max(1), np.array([up(float(row)) for row in most.max(1)]))
 
 
-def _seen(v: Array, ends: Array) -> tuple[Array, Array]:
+def _seen(v: Array, ends: Whole) -> tuple[Array, Array]:
     """Least and largest value of each column among the first `ends` keys, (n, d_v) each."""
     distinct, which = np.unique(ends, return_inverse=True)
     starts = np.append(0, distinct[:-1])
