@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from varnum.balls.array import BallArray
 from varnum.floats.rounding import gamma
 from varnum.model.backend import Backend
 from varnum.model.flowar.flow_config import FlowConfig
@@ -43,7 +43,7 @@ class Kept:
 class Tables:
     """Rotary tables of each module and side: cosines, sines, and how far they are off."""
 
-    weights: Mapping[str, Any]
+    weights: Mapping[str, Floats]
     made: dict[tuple[str, int], tuple[Floats, Floats, float]] = field(default_factory=dict)
 
     def of(self, module: str, side: int) -> tuple[Floats, Floats, float]:
@@ -56,7 +56,7 @@ class Tables:
         return self.made[key]
 
 
-def middle(x: Any) -> tuple[Floats, Floats]:
+def middle(x: BallArray) -> tuple[Floats, Floats]:
     """Floats inside balls, and how far they are from any number of them."""
     low, high = x.bounds()
     centre = (low + high) / 2
@@ -67,7 +67,7 @@ def middle(x: Any) -> tuple[Floats, Floats]:
 class FlowClouds:
     """`FlowOps` on clouds of the N tokens of one map."""
 
-    w: Mapping[str, Any]
+    w: Mapping[str, Floats]
     config: FlowConfig
     ensemble: Ensemble
     stage: str
@@ -209,7 +209,7 @@ def tokens(x: Cloud, part: slice) -> Cloud:
     return Cloud(x.centre[part], x.samples[part], x.entry[part], x.ball[part], x.err[part])
 
 
-def steady_linear(w: Mapping[str, Any], name: str, x: Steady, parts: int) -> list[Steady]:
+def steady_linear(w: Mapping[str, Floats], name: str, x: Steady, parts: int) -> list[Steady]:
     """`parts` vectors side by side, W x + b of numbers that do not deviate, (n,)."""
     weight = np.asarray(w[f"{name}.weight"], float)
     bias = np.asarray(w[f"{name}.bias"], float)

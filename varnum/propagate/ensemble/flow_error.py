@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.envelope import envelope, plain
 from varnum.errors import InputError
@@ -84,7 +84,7 @@ class FlowError(Value):
             return self.reason
         return f"every map within {at_most(self.map_error)}, {self.assurance}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """What `varnum error --flowar --json` prints."""
         content = {
             "chance": float_up(self.chance),
@@ -101,7 +101,7 @@ class FlowError(Value):
             "commitments": list(self.commitments),
             "reason": self.reason,
         }
-        document: dict[str, Any] = plain(
+        document: dict[str, object] = plain(
             envelope(
                 "varnum/error-flowar/1", content, verdict=self.verdict, assurance=self.assurance,
                 exit_code=self.exit_code,
@@ -130,9 +130,9 @@ class FlowError(Value):
 
 def flow_error_of(
     model: FlowModel,
-    labels: Any,
-    noise: Any,
-    maps: Any = None,
+    labels: npt.ArrayLike,
+    noise: Sequence[npt.ArrayLike],
+    maps: Sequence[npt.ArrayLike] | None = None,
     *,
     settings: FlowSettings = DEFAULT,
     samples: int = SAMPLES,
@@ -184,7 +184,7 @@ def flow_error_of(
         return _answer(model, found, given, total, plan)
 
 
-def _checked_labels(model: FlowModel, labels: Any) -> list[int]:
+def _checked_labels(model: FlowModel, labels: npt.ArrayLike) -> list[int]:
     names = np.asarray(labels).reshape(-1)
     most = model.config.classes
     if names.dtype.kind not in "iu" or not len(names):
@@ -194,7 +194,7 @@ def _checked_labels(model: FlowModel, labels: Any) -> list[int]:
     return [int(name) if name >= 0 else most for name in names]
 
 
-def _checked_maps(model: FlowModel, maps: Any, rows: int, what: str) -> list[Floats]:
+def _checked_maps(model: FlowModel, maps: object, rows: int, what: str) -> list[Floats]:
     """(B, N_k, c) of every scale, exact floats."""
     if not isinstance(maps, Sequence) or isinstance(maps, str):
         raise InputError(f"{what}: need a list of arrays (B, N_k, c), one for each scale")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -47,7 +46,7 @@ _BITS = 128
 class Sampling:
     """A `protocol.Run`: the maps of one label from its noise, (N_k, c) per scale."""
 
-    weights: Mapping[str, Any]
+    weights: Mapping[str, Floats]
     config: FlowConfig
     settings: FlowSettings
     label: int
@@ -113,7 +112,7 @@ class Sampling:
         ar = sum(c.depth(s) * (c.hidden(s) * 2 + 16 * c.heads(s)) for s in AR_STAGES)
         return 2 * c.length * (2 * evaluations * flow + ar)
 
-    def fixed(self) -> tuple[str, Mapping[str, Any], list[Floats]]:
+    def fixed(self) -> tuple[str, Mapping[str, Floats], list[Floats]]:
         """What the commitment hashes."""
         named = repr((self.config, self.settings, self.label))
         return named, self.weights, list(self.noise)
@@ -217,7 +216,7 @@ class FlowNet:
             if config.cross:
                 value, error = silu(te.value)
                 alone = Steady(value, error + 1.13 * te.error)
-                six = [
+                six: list[Cloud | Steady] = [
                     *steady_linear(self.run.weights, f"{name}.ada_lin_attn", alone, 3),
                     *self._vectors(active, f"{name}.ada_lin_mlp", 3),
                 ]
@@ -229,7 +228,7 @@ class FlowNet:
         found: Cloud = walk_velocity(ops, y, self._vectors(active, final, 2))
         return found
 
-    def _vectors(self, active: Cloud, name: str, count: int) -> list[Any]:
+    def _vectors(self, active: Cloud, name: str, count: int) -> list[Cloud | Steady]:
         """AdaLN vectors of every token, no places."""
         width = len(self.run.weights[f"{name}.bias"]) // count
         parts = (slice(j * width, (j + 1) * width) for j in range(count))
@@ -260,7 +259,7 @@ def euler(
     return ensemble.inject(Cloud(centre, samples, entry, np.zeros(len(centre)), err), where)
 
 
-def time_embeddings(w: Mapping[str, Any], settings: FlowSettings) -> list[Steady]:
+def time_embeddings(w: Mapping[str, Floats], settings: FlowSettings) -> list[Steady]:
     """linear, SiLU, linear of cosines, then sines, which are taken from balls."""
     name = "flownet.time_embed.mlp"
     angles = indices(settings).astype(float)[:, None] * time_frequencies().astype(float)  # exact
