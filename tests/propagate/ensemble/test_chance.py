@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
+from varnum.propagate.ensemble import largest_eigenvalue as spectrum
 from varnum.propagate.ensemble.chance import cauchy_quantile, cauchy_radius, gauss_quantile
 from varnum.propagate.ensemble.cloud import Cloud, Ensemble, Pilot
 from varnum.propagate.ensemble.largest_eigenvalue import largest_eigenvalue
@@ -157,6 +159,22 @@ def test_eigenvalues_are_above(n: int) -> None:
     assert (top <= truth * n ** (1 / 64) * 1.0001).all()
     gram[3] = np.nan
     assert np.isinf(largest_eigenvalue(gram)[3])
+
+
+def test_products_may_lose_what_they_are_said_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A matrix of rank one, products a thousandth too small: still above its norm."""
+
+    class Coarse:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(np, name)
+
+        def matmul(self, a: Any, b: Any) -> Any:
+            return a @ b * (1 - 1e-3)
+
+    monkeypatch.setattr(spectrum, "namespace", lambda x: Coarse())
+    monkeypatch.setattr(spectrum, "gamma", lambda n: 1e-3 if n < 16 else 0.0)
+    one = np.full((1, 4, 4), 0.25)
+    assert 1 <= spectrum.largest_eigenvalue(one)[0] < 1.01
 
 
 def test_every_number_is_counted() -> None:
