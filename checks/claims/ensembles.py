@@ -9,7 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from varnum.balls.scalar import precision
+from varnum.balls.scalar import ball, precision
+from varnum.lowrank.proved_exp import _kernel, certify_exp_error
 from varnum.model.backend import Backend
 from varnum.model.config import VaeConfig, VarConfig
 from varnum.model.flowar.flow_config import flow_preset
@@ -23,6 +24,7 @@ from varnum.proof.checking import Measurement, main, summarise
 from varnum.propagate.ensemble import protocol, sites
 from varnum.propagate.ensemble.chance import cauchy_quantile, gauss_quantile
 from varnum.propagate.ensemble.embeddings import conditions, embedded, latent
+from varnum.propagate.ensemble.exponential import COEFFICIENTS, ERROR, LN2, PER_LN2, exp
 from varnum.propagate.ensemble.flow_error import flow_error_of
 from varnum.propagate.ensemble.picture import Picture
 from varnum.propagate.ensemble.reverse import Functional, certify_functionals
@@ -185,6 +187,21 @@ def exact_maps(seed):
     return np.concatenate(measured), np.concatenate([b.ravel() for b in found.bound])
 
 
+def exponentials(trials, rng):
+    """(measured, claimed) of the ensembles' exp: the kernel certified anew, its bits, its error."""
+    kernel = _kernel("float64")
+    held = (*map(float, kernel.polynomial.coefficients), *map(float, kernel.reduction.constants))
+    same = held == (*COEFFICIENTS, PER_LN2, *LN2)
+    x = rng.uniform(-700, 700, trials)
+    with precision(120):
+        off = [
+            abs(float(ball(float(y)) / ball(float(at)).exp() - 1))
+            for y, at in zip(exp(x), x, strict=True)
+        ]
+    proved = certify_exp_error("float64")
+    return [*off, proved if same else math.inf], [proved] * trials + [ERROR]
+
+
 def rates(trials, rng):
     """Failure rates of a unit group, of norms and of forms, against d' = 1e-2."""
     m, chance = 16, Fraction(1, 100)
@@ -202,6 +219,7 @@ def measure(trials: int = 2000, seed: int = 0, device: str = "cpu") -> list[Meas
     most = 0.01 + 4 * math.sqrt(0.01 / (100 * trials))  # the rates themselves are sampled
     return [
         summarise("ensemble-sites", "remainders of layers", site_pairs(trials, rng), NONE),
+        summarise("ensemble-sites", "exp", exponentials(trials, rng), NONE),
         summarise("ensemble-norms", "failures at 1e-2", ([norms], [most]), NONE),
         summarise("ensemble-forms", "failures at 1e-2", ([forms], [most]), NONE),
         summarise("ensemble-representation", "kernel errors of 1e-3", NONE, perturbed(few, seed)),

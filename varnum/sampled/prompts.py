@@ -192,7 +192,7 @@ def error_over(
         if run is None or goal is not None
         else float_up(min(Fraction(1), mean_above(parted, delta / 2) + delta + _draws(model))),
         bounds=tuple(bounds),
-        assumptions=assumptions(Engine(bounds_on)),
+        assumptions=assumptions(Engine(bounds_on), exp=run is not None),
     )
 
 

@@ -20,6 +20,7 @@ from varnum.propagate.ensemble import sites
 from varnum.propagate.ensemble.cloud import LEAST, Cloud, Ensemble, U, l2
 from varnum.propagate.ensemble.dense import dense
 from varnum.propagate.ensemble.engine import CACHED, Array, cached, host, moved, pieces, zeros
+from varnum.propagate.ensemble.exponential import exp
 from varnum.propagate.ensemble.sites import UP
 from varnum.propagate.forms import Floats
 
@@ -56,7 +57,7 @@ def attention(
         q, k, v = (_part(heads, norms, part, h, d) for part in range(3))
         at = f"{where}, head {h}"
         if log_scale is not None:
-            scale = math.exp(min(log_scale[h], float(MAX_LOG_SCALE)))
+            scale = float(exp(np.minimum(log_scale[h], float(MAX_LOG_SCALE))))
             q = ensemble.inject(unit(ensemble, q, f"{at}, q"), f"{at}, q")
             k = ensemble.inject(unit(ensemble, k, f"{at}, k"), f"{at}, k")
         else:
@@ -126,7 +127,7 @@ def head(
         top = xp.max(logits, axis=-1, keepdims=True)
         if not bool(xp.all(top - xp.min(logits, axis=-1, keepdims=True) < 600)):
             raise ArithmeticError(f"{where}: logits spread over more than 600")
-        a = xp.exp(logits - top)
+        a = exp(logits - top)
         p = a / xp.sum(a, axis=-1, keepdims=True)
         o = p @ v.centre[:end]
         tall = scale * size_q[rows] * most_k * UP  # bounds |logit|

@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 
 from varnum.balls.scalar import arb, ball, precision
+from varnum.propagate.ensemble.exponential import exp
 from varnum.propagate.ensemble.smooth_activations import Smooth
 from varnum.propagate.forms import Floats
 
@@ -41,7 +42,7 @@ def normal(x: Floats) -> tuple[Floats, Floats]:
     for n in reversed(range(_ORDER)):
         phi = phi * apart + table[..., n]
     phi = np.where(x >= _FAR, 1.0, np.where(x <= -_FAR, 0.0, phi))
-    return phi, np.exp(-np.minimum(x * x / 2, 700.0)) * _ROOT
+    return phi, np.asarray(exp(-np.minimum(x * x / 2, 700.0))) * _ROOT
 
 
 @cache

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from varnum.model.backend import namespace
+from varnum.propagate.ensemble.exponential import exp
 from varnum.tensor import DoubleTensor
 
 Floats: TypeAlias = DoubleTensor
@@ -63,7 +64,7 @@ def _phi(z: Floats, grown: Floats) -> Floats:
 def _exp(z: Floats) -> Floats:
     """e^z upward, infinite beyond 600."""
     xp = namespace(z)
-    return xp.where(z <= 600, xp.exp(xp.minimum(z, 600.0)), float("inf")) * UP
+    return xp.where(z <= 600, exp(xp.minimum(z, 600.0)), float("inf")) * UP
 
 
 @dataclass(frozen=True)
