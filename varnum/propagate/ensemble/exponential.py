@@ -6,7 +6,7 @@ check of ensemble-sites make it again, hold them to be the same, and certify its
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def exp(x: Array) -> Array:
     return found
 
 
-def _exp(xp: Any, x: Array) -> Array:
+def _exp(xp: ModuleType, x: Array) -> Array:
     """As certified: x = n ln 2 + r, a polynomial in r, times 2^n; no operation is fused."""
     inside = xp.clip(x, LOW, HIGH)
     n = xp.round(inside * PER_LN2)
