@@ -17,7 +17,7 @@ from varnum._attention import resolve_sigma
 def worst(result, q, k, v, sigma, scales=None):
     exact, spread = softmax(q, k, v, sigma, scales), ranges(v, len(q), scales)
     error = np.abs(np.asarray(result.output).astype(np.longdouble) - exact)
-    assert (error[spread == 0] == 0).all()
+    assert (error[spread == 0] <= 1e-17).all()  # the oracle rounds, in long double
     return float((error[spread > 0] / spread[spread > 0]).max(initial=0))
 
 
@@ -214,7 +214,7 @@ def test_the_slot_counts_the_rounding_of_the_factor_and_of_the_output(dtype, tar
         exact = softmax(wide[0] * wide[3], *wide[1:3], 1, blocks)
         spread = ranges(wide[2], len(exact), blocks)
         error = np.abs(out.double().numpy()[0, 0] - exact)
-        assert (error[spread == 0] == 0).all()
+        assert (error[spread == 0] <= 1e-17).all()  # the oracle rounds, in long double
         seen = float((error[spread > 0] / spread[spread > 0]).max())
         assert seen <= kernel.worst.output_error < 0.2
         small = target.get("output_error") == "1e-5" and dtype != "float64"
@@ -253,7 +253,7 @@ def test_generation_scale_by_scale_is_teacher_forcing():
     scales = (4, 96, 600, 1300)
     whole, outcome = attend_scales(q, k, v, scales, 3.0, 1e-2)
     for keep in (True, False):
-        work, start, parts = VarAttention(3.0, 1e-2, keep_tokens=keep), 0, []
+        work, start, parts = VarAttention(3.0, 1e-2, keep_tokens=keep, method="moments"), 0, []
         for count in scales:
             rows = slice(start, start + count)
             parts.append(work.step(q[rows], k[rows], v[rows]))

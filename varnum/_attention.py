@@ -75,6 +75,7 @@ def attention(
     output_error: str | Fraction | None = None,
     output_spread: str | Fraction | None = None,
     scales: Sequence[int] | None = None,
+    causal: bool = False,
     method: str = "auto",
     baselines: int = 0,
     portable: bool = False,
@@ -89,6 +90,8 @@ def attention(
     the exact output over the rows of its head) says what is guaranteed; exact decimals or
     fractions, as strings.
     `scales` (N_1, .., N_K): block-causal, tokens of scale s see scales 1..s; L_q = L_k = sum.
+    `causal`: row i sees keys 0..i; L_q = L_k. Errors are then in units of the range of what each
+    row sees.
 
     `baselines`: rows of each head on which the errors of the mean of V and of attention of degree
     one are measured, not bounded, after the time is taken; 0: not. `portable`: copy and hash the
@@ -132,12 +135,12 @@ def attention(
         ) from None
     with certifying(q):  # what overflows ends in an infinite bound, and so in exact rows
         check_inputs(q, k, v, number, scales)
-        scales = None if scales is None else tuple(int(count) for count in scales)
+        view = view_of(int(q.shape[-2]), int(k.shape[-2]), scales, causal)
         if portable:
             (q, q_is), (k, k_is), (v, v_is) = (fixed(part) for part in (q, k, v))
         began = perf_counter()
         goal = Target(promise, target if spread is None else 0.5)
-        problems = [Problem(*head, number, goal, scales) for head in split_heads(q, k, v)]
+        problems = [Problem(*head, number, goal, view) for head in split_heads(q, k, v)]
         done = [_one_head(problem, method, spread) for problem in problems]
         output = merge([output for output, _ in done], v, int(q.shape[-2]))
         spent = perf_counter() - began
@@ -149,10 +152,24 @@ def attention(
         certificate = replace(certificate, seconds=spent)
         if portable:
             arrays = {"q": q_is, "k": k_is, "v": v_is, "output": fixed(output)[1]}
-            certificate = replace(
-                certificate, document=document(certificate, arrays, sigma, scales)
-            )
+            seen = "causal" if causal else view
+            certificate = replace(certificate, document=document(certificate, arrays, sigma, seen))
         return Attention(output, certificate)
+
+
+def view_of(
+    queries: int, keys: int, scales: Sequence[int] | None, causal: bool
+) -> tuple[int, ...] | None:
+    """Tokens per scale; causal: scales of one token."""
+    if not isinstance(causal, bool):
+        raise InputError(f"causal: {causal!r} is not allowed; True or False")
+    if causal and scales is not None:
+        raise InputError("causal: give it or scales, not both")
+    if causal and queries != keys:
+        raise InputError(f"causal: {queries} queries and {keys} keys; their numbers must agree")
+    if causal:
+        return (1,) * keys
+    return None if scales is None else tuple(int(count) for count in scales)
 
 
 def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:

@@ -55,7 +55,7 @@ def document(
         "versions": {"varnum": __version__, "numpy": np.__version__, "torch": _torch()},
         **arrays,
         "sigma": sigma if sigma in ("sqrt", "4sqrt", "d") else to_text(Fraction(sigma)),
-        "scales": None if scales is None else [int(n) for n in scales],
+        "scales": [int(n) for n in scales] if isinstance(scales, tuple) else scales,
         "kind": certificate.kind,
         "target": certificate.asked,
         "bound": certificate.certified_error,

@@ -166,6 +166,7 @@ def test_auto_tries_the_cheap_ones_first():
     assert [m.name for m in candidates(problem("moments"))] == [
         "recovery",
         "moments",
+        "clusters",
     ]
 
 

@@ -210,7 +210,7 @@ def test_the_bound_is_the_sum_of_its_parts(monkeypatch):
     state.far_weight = 10.0
     for tiny, ratio, least in ((1e-12, 0.0, 0.25), (1e-12, 1001.0, math.inf)):
         state.tiny = tiny
-        state.values._facts = (ratio, least)
+        state.values._facts = (np.array(ratio), np.array(least))
         longest = 1 + float(seen["squares"][0, 0])
         needed = 2 * 2 * math.exp(8) * state.features * longest * tiny * math.exp(10)
         assert bound(error=0.0, slip=0.0) >= needed * (1 / least + 2 * ratio)

@@ -132,13 +132,20 @@ def test_a_step_with_an_unfit_out_changes_nothing(count, backend):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
 @pytest.mark.parametrize(
-    "place", ["exact_to_target", "ValueRange.including", "MomentState.attend", "write"]
-)
+    "place",
+    [
+        "exact_to_target", "ValueRange.including", "MomentState.attend", "RecoveryState.attend",
+        "write",
+    ],
+)  # fmt: skip
 def test_a_step_cut_short_is_the_last_one(place, error, monkeypatch):
     """Wherever it happens: afterwards the state is not used, or is what it was."""
     parts = [scale(20, 0), scale(700, 1), scale(700, 2)]
-    work = VarAttention(SIGMA, TARGET)
-    for part in parts[:2] if place == "MomentState.attend" else parts[:1]:
+    method = {"MomentState.attend": "moments", "RecoveryState.attend": "recovery"}.get(
+        place, "auto"
+    )
+    work = VarAttention(SIGMA, TARGET, method=method)
+    for part in parts[:2] if method != "auto" else parts[:1]:
         work.step(*part)
 
     def fail(*_):

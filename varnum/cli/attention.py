@@ -65,7 +65,7 @@ def attention(
         str, typer.Option("--confidence", help="Of --rows: chance of a bound to be wrong.")
     ] = "1e-3",
     causal: Annotated[
-        bool, typer.Option("--causal", help="Of --against: row i sees keys 0..i.")
+        bool, typer.Option("--causal", help="Row i sees keys 0..i: as many queries as keys.")
     ] = False,
     triage: Annotated[
         bool, typer.Option("--triage", help="Only guess from a sample whether low rank pays.")
@@ -102,8 +102,8 @@ def attention(
     if triage:
         from varnum.cli.attention_triage import print_triage
 
-        return print_triage(arrays, sigma, output_error, sizes, as_json)
-    options: dict[str, Any] = {"sigma": sigma, "scales": sizes}
+        return print_triage(arrays, sigma, output_error, sizes, causal, as_json)
+    options: dict[str, Any] = {"sigma": sigma, "scales": sizes, "causal": causal}
     if against is not None:
         from varnum.cli.attention_sampled import against as check_rows
 
@@ -114,11 +114,9 @@ def attention(
             }
         )  # fmt: skip
         output = _load(against, "against", backend)
-        options["causal"] = causal
         count = 256 if rows is None else rows
         return check_rows(arrays, output, output_error, count, confidence, options, as_json)
-    if causal:
-        raise InputError("--causal: is for --against; --scales says what a block-causal row sees")
+    seen = dict(options)
     options |= {"eps": eps, "output_error": output_error, "output_spread": output_spread}
     portable = certificate is not None
     result = attend(*arrays, method=method, baselines=_BESIDE, portable=portable, **options)
@@ -137,9 +135,7 @@ def attention(
     if rows is not None:
         from varnum.cli.attention_sampled import of_output
 
-        content["sampled"] = of_output(
-            arrays, result.output, output_error, rows, confidence, sigma, sizes
-        )
+        content["sampled"] = of_output(arrays, result.output, output_error, rows, confidence, seen)
     code = 0 if result.certificate.reached else 3
     if as_json:
         print_envelope(

@@ -38,7 +38,7 @@ def against(
 
 def of_output(
     arrays: list[Any], output: Any, output_error: str | None, rows: int, confidence: str,
-    sigma: str, scales: Any,
+    options: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """The same of an output that was made here: the field `sampled`, with its own word."""
     from varnum.errors import InputError
@@ -48,9 +48,8 @@ def of_output(
         raise InputError("--rows: says something about --output-error; give that one")
     q, k, v = arrays
     found = sample_check(
-        q, k, v, output, output_error=output_error, rows=rows, confidence=confidence,
-        sigma=sigma, scales=scales,
-    )  # fmt: skip
+        q, k, v, output, output_error=output_error, rows=rows, confidence=confidence, **options
+    )
     return {"assurance": found.word} | _content(found)
 
 

@@ -10,9 +10,9 @@ from varnum.errors import InputError
 
 
 def print_triage(arrays: list[Any], sigma: str, output_error: str | None, scales: Any,
-                 as_json: bool) -> int:  # fmt: skip
+                 causal: bool, as_json: bool) -> int:  # fmt: skip
     """Look at every head and print what is guessed; the exit code, always 0."""
-    from varnum._attention import resolve_sigma
+    from varnum._attention import resolve_sigma, view_of
     from varnum.floats.arrays import split_heads
     from varnum.integrations.triage import block_causal, triage
 
@@ -20,7 +20,8 @@ def print_triage(arrays: list[Any], sigma: str, output_error: str | None, scales
     if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
         raise InputError(f"--q, --k, --v: lead axes {q.shape[:-2]}, {k.shape[:-2]}, {v.shape[:-2]}")
     scale = 1 / float(resolve_sigma(sigma, int(q.shape[-1])))
-    mask = None if scales is None else block_causal(scales, int(q.shape[-2]))
+    view = view_of(int(q.shape[-2]), int(k.shape[-2]), scales, causal)
+    mask = None if view is None else block_causal(view, int(q.shape[-2]))
     given: dict[str, Any] = {"scale": scale, "output_error": output_error or "1e-2", "mask": mask}
     found = [triage(*head, **given) for head in split_heads(q, k, v)]
     if as_json:

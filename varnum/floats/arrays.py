@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 
 from varnum.floats.rounding import dtype_name
 from varnum.tensor import Array, Doubles, Tensor
 
+T = TypeVar("T")
 HALF = ("bfloat16", "float16")  # computed in float32, which holds their numbers exactly
 
 
@@ -117,8 +119,23 @@ def like(array: Array, v: Tensor, *, keep: bool = False) -> Tensor:
 
 def to_double(array: Tensor) -> Doubles:
     """The same numbers as a float64 NumPy array, exactly."""
-    host = array if isinstance(array, np.ndarray) else array.cpu().double().numpy()
+    host = array if isinstance(array, np.ndarray) else array.double().cpu().numpy()
     return np.asarray(host, dtype=np.float64)
+
+
+def _on_host(tensor: T) -> T:
+    found: T = tensor.cpu().numpy()  # type: ignore[attr-defined]
+    return found
+
+
+def beside(array: T, other: Tensor) -> T:
+    """`array` of either backend, as it is, in the backend and on the device of `other`."""
+    if isinstance(other, np.ndarray):
+        return array if isinstance(array, np.ndarray) else _on_host(array)
+    import torch
+
+    moved: T = torch.as_tensor(array, device=other.device)
+    return moved
 
 
 def join(parts: list[Tensor]) -> Tensor:

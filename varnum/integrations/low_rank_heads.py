@@ -43,6 +43,7 @@ def low_rank(
     """The heads that low rank does, within `target` or with the bound that each row has."""
     if min(view.rows, view.keys) < LEAST or not given.scale > 0:
         return {}
+    triangle = view.offset == 0 and view.rows == view.keys  # as `varnum.attention(causal=True)`
     whole = view.same and not view.additive
     if not whole and min(view.rows, view.keys) < merged_parts.LEAST:
         return {}
@@ -51,7 +52,7 @@ def low_rank(
     for head in likely(given, target):
         if not bool(sizes.regular[head]):
             continue
-        if whole:
+        if whole or triangle:
             low: Low | Merged | None = _whole(given, view, head, target)
         else:
             ratio = sizes.of_rows(ranges) if ratio is None else ratio
@@ -74,14 +75,15 @@ def likely(given: Request, target: float) -> list[tuple[int, int]]:
 
 
 def _whole(given: Request, view: View, head: tuple[int, int], target: float) -> Low | None:
-    """Where every row sees the same keys: the others are dropped."""
+    """Where every row sees the same keys: the others are dropped; or row i sees keys 0..i."""
     q, k, v = (part[head].contiguous() for part in (given.q, given.k, given.v))
     if view.mask is not None:
         seen = of_head(view.seen, head)[0]
         k, v = k[seen], v[seen]
         if int(k.shape[0]) < LEAST:
             return None
-    chosen = choose_low(Problem(q, k, v, 1 / given.scale, Target("output", target)))
+    seen_by = None if view.offset is None else (1,) * view.rows
+    chosen = choose_low(Problem(q, k, v, 1 / given.scale, Target("output", target), seen_by))
     if isinstance(chosen, Unknown):
         return None
     answer = chosen.answer

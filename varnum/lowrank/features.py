@@ -64,6 +64,8 @@ def attend(
     middle = 0.5 * v.max(0) + 0.5 * v.min(0)
     shifted = np.column_stack([v - middle, np.ones(len(v))])
     state, mass, worst, parts = np.zeros((kernel.rank, v.shape[1] + 1)), 0.0, 0.0, []
+    biggest, whole = np.abs(v).max(0), v.max(0) - v.min(0)
+    low, high = v[0], v[0]
     for part in blocks:
         state = state + kernel.columns(shifted[part], part)
         mass += kernel.key_mass(part)
@@ -73,11 +75,15 @@ def attend(
         slip = operations * kernel.query_size(part) * up(mass)
         sure = np.where(answer[:, -1] > slip, answer[:, -1] - slip, np.nan)
         ratio = np.nan_to_num(slip / sure, nan=np.inf)
-        seen = v[: part.stop]
-        still = seen.max(0) == seen.min(0)
-        out[:, still] = seen[0, still]
+        low = np.minimum(low, v[part].min(0))
+        high = np.maximum(high, v[part].max(0))
+        still = high == low
+        out[:, still] = low[still]
         least = float(np.nan_to_num(sure).min())
-        error = _error(kernel.certified, float(ratio.max()), unit, seen, v, out, least)
+        error = _error(
+            kernel.certified, float(ratio.max()), unit, high - low, whole,
+            np.maximum(biggest, np.abs(out).max(0)), least,
+        )  # fmt: skip
         worst = max(worst, error) if error == error else float("inf")
         parts.append(out)
     return np.concatenate(parts), worst
@@ -91,23 +97,22 @@ def _blocks(scales: Sequence[int] | None) -> list[slice]:
 
 
 def _error(
-    eps: float, ratio: float, unit: float, seen: Array, v: Array, out: Array, least: float
+    eps: float, ratio: float, unit: float, spread: Array, whole: Array, biggest: Array, least: float
 ) -> float:
     """Kernel error, rounding of sums (ratio) and of the last steps, over columns that move.
 
+    spread, whole, biggest (d_v,): range over what is seen, over all values, the largest size.
     `least`: the smallest denominator. Columns in whose sums products may underflow get no bound.
     """
     if not (eps < 1 and ratio < np.inf):
         return float("inf")
-    spread = seen.max(0) - seen.min(0)
     moving = spread > 0
     if not moving.any():
         return 0.0
     spread = spread[moving]
     if not float(spread.min()) * min(least, 1.0) > _LEAST:
         return float("inf")
-    whole = (v.max(0) - v.min(0))[moving]  # |v - middle| <= whole/2 up to rounding
-    biggest = np.maximum(np.abs(v).max(0), np.abs(out).max(0))[moving]
+    whole, biggest = whole[moving], biggest[moving]  # |v - middle| <= whole/2 up to rounding
     kernel_part = eps / (1 + np.sqrt((1 - eps) * (1 + eps)))
     rest = (
         ratio * 1.5 * whole * (1 + 8 * _U)

@@ -11,9 +11,9 @@ import numpy as np
 
 from varnum.floats.rounding import dtype_name
 from varnum.floats.softmax_error import merged_error
-from varnum.tensor import Array, Tensor, TorchTensor
+from varnum.tensor import Array, Mask, Tensor, TorchTensor
 
-_PARTS = (2048, 1024, 512, 256)  # keys in a part; measured: all as fast as one pass
+PARTS = (2048, 1024, 512, 256)  # keys in a part; measured: all as fast as one pass
 _ENTRIES = 1 << 22  # logits at a time on NumPy
 
 
@@ -23,7 +23,7 @@ def part_size(
     """The most keys a part may have, with the bound they give; None where none reaches `target`."""
     if dtype_name(like) != "float32" or not (isinstance(like, np.ndarray) or on_cpu(like)):
         return None
-    for size in _PARTS:
+    for size in PARTS:
         bound = merged_error(far_q, far_k, count, size, ratio, d, like)
         if size < count and bound <= target:
             return size, bound
@@ -38,34 +38,52 @@ def on_cpu(array: TorchTensor) -> bool:
     return bool(array.device.type == "cpu" and hasattr(torch.ops.aten, name))
 
 
-def merged_rows(q: Tensor, k: Tensor, v: Tensor, sigma: float, size: int) -> Tensor:
-    """softmax(q k^T / sigma) v, (n, d), (L, d), (L, d_v) -> (n, d_v), in the dtype of q."""
-    if isinstance(q, np.ndarray):
-        step = max(1, _ENTRIES // size)
-        blocks = [q[start : start + step] for start in range(0, len(q), step)]
-        return np.concatenate([_merge_numpy(block, k, v, sigma, size) for block in blocks])
-    return _merge_torch(q, k, v, sigma, size)
+def merged_rows(
+    q: Tensor, k: Tensor, v: Tensor, sigma: float, size: int, hidden: Mask | None = None
+) -> Tensor:
+    """softmax(q k^T / sigma) v, (n, d), (L, d), (L, d_v) -> (n, d_v), in the dtype of q.
+
+    hidden (n, m) of truth values: the last m keys are a part of their own, in which row i does not
+    see those that are marked; it sees one at least.
+    """
+    parts = [slice(s, s + size) for s in range(0, len(k), size)]
+    if hidden is not None:
+        done = len(k) - hidden.shape[1]
+        parts = [slice(s, min(s + size, done)) for s in range(0, done, size)]
+        parts.append(slice(done, len(k)))
+    if not isinstance(q, np.ndarray):
+        return _merge_torch(q, k, v, sigma, parts, hidden)
+    step = max(1, _ENTRIES // size)
+    rows = [slice(start, start + step) for start in range(0, len(q), step)]
+    masks = [None if hidden is None else hidden[some] for some in rows]
+    made = zip(rows, masks, strict=True)
+    return np.concatenate([_merge_numpy(q[some], k, v, sigma, parts, mask) for some, mask in made])
 
 
-def _merge_numpy(q: Array, k: Array, v: Array, sigma: float, size: int) -> Array:
+def _merge_numpy(
+    q: Array, k: Array, v: Array, sigma: float, parts: list[slice], hidden: Mask | None
+) -> Array:
     high = np.full((len(q), 1), -np.inf)
     mass, total = np.zeros((len(q), 1)), np.zeros((len(q), v.shape[1]))
-    for start in range(0, len(k), size):
-        logits = q @ k[start : start + size].T
+    for part in parts:
+        logits = q @ k[part].T
         logits *= q.dtype.type(1 / sigma)
+        if hidden is not None and part is parts[-1]:
+            logits[hidden] = -np.inf
         top = logits.max(1, keepdims=True)
         weights = np.exp(np.subtract(logits, top, out=logits), out=logits)
         above = np.maximum(high, top)
         old, new = np.exp(high - above), np.exp(top.astype(np.float64) - above)
-        total = total * old + (weights @ v[start : start + size]) * new
+        total = total * old + (weights @ v[part]) * new
         mass = mass * old + weights.sum(1, keepdims=True) * new
         high = above
     return (total / mass).astype(q.dtype)
 
 
 def _merge_torch(
-    q: TorchTensor, k: TorchTensor, v: TorchTensor, sigma: float, size: int
-) -> TorchTensor:
+    q: TorchTensor, k: TorchTensor, v: TorchTensor, sigma: float, parts: list[slice],
+    hidden: Mask | None,
+) -> TorchTensor:  # fmt: skip
     import torch
 
     fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -74,9 +92,13 @@ def _merge_torch(
     q, k, v = (_widen(part.contiguous(), columns) for part in (q, k, v))  # it reads memory as rows
     high = torch.full((len(q), 1), -torch.inf, dtype=torch.float64)
     mass, total = torch.zeros_like(high), torch.zeros((len(q), width), dtype=torch.float64)
-    for start in range(0, len(k), size):
-        keys, values = k[None, None, start : start + size], v[None, None, start : start + size]
-        out, log_mass = fused(q[None, None], keys, values, 0.0, False, scale=1 / sigma)
+    for part in parts:
+        keys, values = k[None, None, part], v[None, None, part]
+        more: dict[str, float | TorchTensor] = {"scale": 1 / sigma}
+        if hidden is not None and part is parts[-1]:
+            mask = q.new_zeros(hidden.shape).masked_fill_(torch.as_tensor(hidden), -torch.inf)
+            more["attn_mask"] = mask[None, None]
+        out, log_mass = fused(q[None, None], keys, values, 0.0, False, **more)
         top = log_mass[0, 0].double()[:, None]
         above = torch.maximum(high, top)
         old, new = (high - above).exp_(), (top - above).exp_()

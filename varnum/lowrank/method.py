@@ -3,6 +3,11 @@
 `METHODS` is the one table: `varnum.attention`, its "auto", the command line, the evaluators of
 `varnum.hardness` and the tests take the methods from it. A new one is a module with an object that
 fits `Method`, and a line there. Light to import: the methods load where they are used.
+
+No method is the audit's output rank, the leading monomials of `varnum.audit.leading_monomials`: it
+is read off a comparison with exact attention, so it says nothing of other tokens (law 2 below). The
+same monomials with a bound that does are recovery: any set of them leaves a kernel that is positive
+semidefinite, which is all that its theorem asks; it keeps the sets that a few products make.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ METHODS = {  # name -> module and object; names in the order in which they are l
     "monomials": "varnum.lowrank.monomials.monomial_method:MONOMIALS",
     "recovery": "varnum.lowrank.recovery.recovery_method:RECOVERY",
     "moments": "varnum.lowrank.moments.moment_method:MOMENTS",
+    "clusters": "varnum.lowrank.clusters.cluster_method:CLUSTERS",
     "exact": "varnum.lowrank.exact_method:EXACT",
 }
 

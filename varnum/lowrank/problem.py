@@ -36,7 +36,8 @@ class Problem:
     Checked arrays of one backend, float32 or float64; sigma at most two ulps off. view: tokens per
     scale, block-causal, sum = L_q = L_k; None: every query sees every key. seconds: about what
     fitting may take, None for no limit; beat: the part of exact attention's time that an answer
-    has to take less than. No guarantee rests on these two.
+    has to take less than; expected: queries and keys that what is fitted will serve, where more are
+    to come. No guarantee rests on these three.
     """
 
     q: Tensor
@@ -47,10 +48,13 @@ class Problem:
     view: tuple[int, ...] | None = None
     seconds: float | None = None
     beat: float = 1.0
+    expected: tuple[int, int] | None = None
 
     @property
     def pairs(self) -> float:
         """Query-key pairs that exact attention looks at."""
+        if self.expected is not None:
+            return float(self.expected[0]) * self.expected[1]
         if self.view is None:
             return float(int(self.q.shape[0]) * int(self.k.shape[0]))
         counts = np.array(self.view, dtype=np.float64)

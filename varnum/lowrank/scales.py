@@ -30,7 +30,7 @@ def attend_scales(
     offset be taken from v? Then small weights do not show in the output. `choice` is what
     `choose_setting` found for these tokens; otherwise it is found on the way.
     """
-    work = VarAttention(sigma, target)
+    work = VarAttention(sigma, target, method="moments")
     if not low_rank:
         work.choice = Unknown("asked for")
     work._offered = choice

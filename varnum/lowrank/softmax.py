@@ -14,7 +14,7 @@ from varnum.floats.rounding import TINY, dtype_name, unit_of
 from varnum.floats.softmax_error import exact_error
 from varnum.floats.values import ValueRange
 from varnum.lowrank.merged import merged_rows, part_size
-from varnum.tensor import Tensor
+from varnum.tensor import Flags, Mask, Tensor
 
 Exp: TypeAlias = Callable[[Tensor], Tensor]
 _BLOCK = 2048  # queries at a time on NumPy
@@ -28,19 +28,29 @@ def exact_rows(q: Tensor, k: Tensor, v: Tensor, sigma: float, exp: Exp = np.exp)
     if isinstance(q, np.ndarray):
         parts = range(0, len(q), _BLOCK)
         return np.concatenate([_numpy_rows(q[s : s + _BLOCK], k, v, sigma, exp) for s in parts])
+    return fused_rows(q, k, v, sigma)
+
+
+def fused_rows(q: Tensor, k: Tensor, v: Tensor, sigma: float, **mask: bool | Flags) -> Tensor:
+    """By torch's own kernel; mask: attn_mask (n, L), True where a row sees a key, or is_causal."""
     import torch
 
     given = (q[None, None], k[None, None], v[None, None])
     try:  # not torch.nn.functional's name, which others may have replaced by one that calls this
-        return torch._C._nn.scaled_dot_product_attention(*given, scale=1 / sigma)[0, 0]
+        return torch._C._nn.scaled_dot_product_attention(*given, scale=1 / sigma, **mask)[0, 0]
     except RuntimeError as error:
         why = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"torch: fused attention does not run here: {why}") from None
 
 
-def _numpy_rows(q: Tensor, k: Tensor, v: Tensor, sigma: float, exp: Exp) -> Tensor:
+def _numpy_rows(
+    q: Tensor, k: Tensor, v: Tensor, sigma: float, exp: Exp, hidden: Mask | None = None
+) -> Tensor:
+    """hidden (n, m): which of the last m keys a row does not see."""
     logits = q @ k.T
     logits *= q.dtype.type(1 / sigma)
+    if hidden is not None:
+        logits[:, len(k) - hidden.shape[1] :][hidden] = -np.inf
     logits -= logits.max(1, keepdims=True)
     weights = np.exp(logits, out=logits) if exp is np.exp else exp(logits)
     return (weights @ v) / weights.sum(1, keepdims=True)

@@ -16,7 +16,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.arrays import empty, join, light, namespace
+from varnum.floats.arrays import beside, empty, join, light, namespace
 from varnum.floats.guard import certifying, eagerly
 from varnum.floats.inputs import check_out, finite, owned, plain, positive, write
 from varnum.floats.norms import farthest
@@ -27,13 +27,19 @@ from varnum.floats.turns import Turns
 from varnum.floats.values import Offset, ValueRange
 from varnum.lowrank.moments.moment_settings import Choice, estimate_best
 from varnum.lowrank.moments.moment_state import MomentState
+from varnum.lowrank.recovery.groups import GroupedState
+from varnum.lowrank.recovery.recovery_state import RecoveryState
+from varnum.lowrank.recovery.recovery_stream import RecoveryStream
+from varnum.lowrank.rising_rows import rising_to_target
 from varnum.lowrank.softmax import exact_rows, exact_to_target
-from varnum.tensor import Array, Flags, Tensor
+from varnum.tensor import Array, Doubles, Flags, Tensor, Whole
 from varnum.verdict import Unknown
 
 Kind: TypeAlias = tuple[str, str, str, int, int]  # of the tokens
 Bound = TypeVar("Bound", float, Array)
 SMALL = 512  # below this many queries in a scale, exact attention is as fast
+STREAMED = ("auto", "recovery", "moments")  # methods that take keys in once
+MANY = 64  # small scales, from which on they are done in chunks of rows
 
 
 @dataclass
@@ -72,6 +78,10 @@ class VarAttention:
     certified error instead). What is kept are copies. A step that is refused changes nothing; after
     one that was cut short every further step is refused.
 
+    method: "recovery" settles once 512 queries have come, of however many steps, where that is
+    expected to pay, and any later step may use its sums; "moments" settles at the first step of
+    more than 512 queries; "auto" tries recovery, then moments.
+
     >>> x, attention = np.linspace(-1, 1, 24).reshape(8, 3), VarAttention(sigma=1.0, target=1e-2)
     >>> attention.step(x[:1], x[:1], x[:1]).shape, attention.step(x[1:], x[1:], x[1:]).shape
     ((1, 3), (7, 3))
@@ -82,13 +92,19 @@ class VarAttention:
     (8, True)
     """
 
-    def __init__(self, sigma: float, target: float, *, keep_tokens: bool = True) -> None:
+    def __init__(
+        self, sigma: float, target: float, *, keep_tokens: bool = True, method: str = "auto"
+    ) -> None:
         self._sigma = positive(sigma, "sigma")
         self._target = positive(target, "target", least=1e-300)
         self._keep_tokens = bool(keep_tokens)
+        if method not in STREAMED:
+            raise InputError(f"method: {method!r} is not allowed; one of {', '.join(STREAMED)}")
+        self._method = method
+        self._recovery: RecoveryStream | None = None  # made by the first step
         self._turns = Turns("VarAttention")
         self.outcome = Outcome()
-        self.state: MomentState | None = None
+        self.state: MomentState | RecoveryState | GroupedState | None = None
         self.choice: Choice | Unknown | None = None  # settled by the first large scale
         self._offered: Choice | None = None  # found before, for that very scale
         self._keys: list[Tensor] = []
@@ -158,6 +174,8 @@ class VarAttention:
             self._like, self._offset = like, Offset.of(v)
         v = v if self._offset is None else v - self._offset.vector
         out = empty((int(q.shape[0]), int(v.shape[1])), v)
+        if self._method != "moments" and self._recovery is None and self.choice is None:
+            self._recovery = RecoveryStream(self.sigma, self.target)
         self._step(q, k, v, None, None, out)
         return out
 
@@ -176,8 +194,11 @@ class VarAttention:
             self._keys.append(owned(k))
             self._values.append(owned(v))
         self._seen += int(k.shape[0])
-        started = self.choice is None and count > SMALL and self._start(q, all_k, all_v)
-        if self.state is None or not isinstance(self.choice, Choice):
+        if self._recovery is not None and self._recovered(self._recovery, q, k, v, out):
+            return
+        large = count > SMALL and self._method != "recovery"
+        started = self.choice is None and large and self._start(q, all_k, all_v)
+        if not isinstance(self.state, MomentState) or not isinstance(self.choice, Choice):
             self._exact_scale(q, k, v, out, all_k, all_v)
             return
         if not started:
@@ -187,22 +208,72 @@ class VarAttention:
         else:
             error = self.state.attend(q, out).error
         assert self.state.values is not None  # there are keys
-        target, cost = self._inner(self.state.values)
+        self._finish(q, out, error, self.state.values, self.state.far_key, all_k, all_v)
+        self.outcome.seconds_certificate = self.state.seconds
+
+    def _recovered(self,
+        stream: RecoveryStream, q: Tensor, k: Tensor, v: Tensor, out: Tensor,
+    ) -> bool:  # fmt: skip
+        """The step by recovery, or exactly where that is sooner; False: it has nothing settled."""
+        if isinstance(self.choice, Choice):
+            return False
+        self._range = ValueRange.of(light(v)) if self._range is None else self._range.including(v)
+        self._far_key = max(self._far_key, farthest(k))
+        stream.note(q)
+        if stream.state is None and not (stream.due(self._seen) and self._settle(stream)):
+            return False
+        if not self.keep_tokens:
+            if stream.added < self._seen:
+                stream.add(k, v)
+        else:
+            every_k, every_v = self._tokens(None, None)
+            if not stream.pays(q, every_k, every_v):
+                self._exact_scale(q, k, v, out, None, None)
+                return True
+            if stream.added < self._seen:
+                stream.add(every_k[stream.added :], every_v[stream.added :])
+        found, error = stream.attend(q)
+        out[...] = found
+        wrong = self._finish(q, out, error, self._range, self._far_key, None, None)
+        if self.keep_tokens:
+            stream.judge(wrong, int(q.shape[0]), self._seen)
+            self.state = stream.state
+        return True
+
+    def _settle(self, stream: RecoveryStream) -> bool:
+        began = perf_counter()
+        k, v = self._tokens(None, None)
+        settled = stream.settle(k, v)
+        self.outcome.reason = f"recovery: {stream.reason}"
+        if stream.state is not None:
+            self.state, self.outcome.rank = stream.state, stream.state.rank
+            self.outcome.centres = len(getattr(stream.state, "states", (0,)))
+            if not self.keep_tokens:
+                stream.add(k, v)
+                self._keys, self._values = [], []
+        self.outcome.seconds_fit += perf_counter() - began
+        return settled
+
+    def _finish(
+        self, q: Tensor, out: Tensor, error: Tensor, seen: ValueRange, far_key: float,
+        all_k: Tensor | None, all_v: Tensor | None,
+    ) -> int:  # fmt: skip
+        """Rows that miss the target exactly, if their tokens are there; how many miss it."""
+        target, cost = self._inner(seen)
         missed = ~(error <= target)
-        wrong = int(missed.sum())
+        wrong, count = int(missed.sum()), int(q.shape[0])
         worst = float(error[~missed].max()) if wrong < count else 0.0
         if wrong:
-            worst = max(worst, self._repair(q, out, error, missed, target, all_k, all_v))
-        self.outcome.seconds_certificate = self.state.seconds
+            sizes = (far_key, seen.ratio)
+            worst = max(worst, self._repair(q, out, error, missed, target, sizes, all_k, all_v))
+            seen.mend(out)
         self.outcome.absorb(raised(worst, cost, q), wrong if self._can_repair(all_k) else 0, count)
         self._restore(out)
+        return wrong
 
     def _inner(self, seen: ValueRange) -> tuple[float, float]:
-        """(target for v - c, what c itself costs): their sum is the target where c leaves room."""
-        if self._offset is None:
-            return self.target, 0.0
-        cost = self._offset.cost(seen)
-        return max(self.target - cost, self.target / 4), cost
+        """(target for v - c, what c itself costs)."""
+        return inner(self.target, self._offset, seen)
 
     def _restore(self, out: Tensor) -> None:
         if self._offset is not None:
@@ -212,25 +283,16 @@ class VarAttention:
         return all_k is not None or self.keep_tokens
 
     def _repair(
-        self,
-        q: Tensor,
-        out: Tensor,
-        error: Tensor,
-        missed: Flags,
-        target: float,
-        all_k: Tensor | None,
-        all_v: Tensor | None,
-    ) -> float:
+        self, q: Tensor, out: Tensor, error: Tensor, missed: Flags, target: float,
+        sizes: tuple[float, float], all_k: Tensor | None, all_v: Tensor | None,
+    ) -> float:  # fmt: skip
         if not self._can_repair(all_k):
             return float("inf") if bool((error != error).any()) else float(error.max())
         self._note_fused(q)
         rows = np.flatnonzero(missed) if isinstance(missed, np.ndarray) else missed.nonzero()[:, 0]
+        rows = beside(rows, q)
         k, v = self._tokens(all_k, all_v)
-        assert self.state is not None
-        assert self.state.values is not None
-        sizes = (self.state.far_key, self.state.values.ratio)
         out[rows], bound = exact_to_target(q[rows], k, v, self.sigma, target, sizes, self._in_parts)
-        self.state.values.mend(out)
         return finite(bound)
 
     def _note_fused(self, q: Tensor) -> None:
@@ -265,6 +327,8 @@ class VarAttention:
         """
         small = list(takewhile(lambda count: count <= SMALL, scales))
         ends = np.cumsum(small, dtype=np.int64)
+        if len(small) > MANY:
+            return self._rising_start(q, k, v, np.repeat(ends, small), out)
         host = light(v)
         if len(small) < 2 or not isinstance(host, np.ndarray):
             return 0
@@ -275,7 +339,8 @@ class VarAttention:
         )
         far_q, far_k = farthest(q[:end]) / self.sigma, farthest(k[:end])
         bound = exact_error(far_q, far_k, end, seen.ratio, int(q.shape[1]), q)
-        target, cost = self._inner(seen)
+        targets, costs = inner_rows(self.target, self._offset, seen)
+        target, cost = float(np.min(targets)), float(np.max(costs))
         if not (bound <= target or dtype_name(q) == "float64"):
             return 0
         for low, high, a, b in zip(seen.low, seen.high, first.tolist(), ends.tolist(), strict=True):
@@ -286,6 +351,22 @@ class VarAttention:
         self._seen, self._far_key = end, far_k
         self._range = ValueRange(seen.low[-1], seen.high[-1])
         self.outcome.absorb(raised(bound, cost, q), end, end)
+        return end
+
+    def _rising_start(self, q: Tensor, k: Tensor, v: Tensor, ends: Whole, out: Tensor) -> int:
+        """The same for many scales, such as the tokens of a causal mask: a bound for each row."""
+        end = len(ends)
+        seen = ValueRange.running(v[:end], ends)
+        target, cost = inner_rows(self.target, self._offset, seen)
+        out[:end], bound = rising_to_target(
+            q[:end], k[:end], v[:end], self.sigma, target, ends, seen, self._in_parts
+        )
+        self._restore(out[:end])
+        self._note_fused(q)
+        self._seen, self._far_key = end, farthest(k[:end])
+        self._range = ValueRange.of(light(v[:end]))
+        worst = finite(float(raised_rows(bound, cost, q).max()))
+        self.outcome.absorb(worst, end, end)
         return end
 
     def _tokens(self, all_k: Tensor | None, all_v: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -304,7 +385,8 @@ class VarAttention:
             q, k, v, self.sigma, self.target, 8 * count, 8 * self._seen
         )
         outcome = self.outcome
-        outcome.reason = self.choice.reason
+        before = f"{outcome.reason}; moments: " if outcome.reason else ""
+        outcome.reason = before + self.choice.reason
         if isinstance(self.choice, Choice):
             state = self.choice.state
             outcome.rank, outcome.centres = state.basis.rank, len(state.grams)
@@ -315,8 +397,20 @@ class VarAttention:
             self.state = state
             if not self.keep_tokens:
                 self._keys, self._values = [], []
-        outcome.seconds_fit = perf_counter() - began
+        outcome.seconds_fit += perf_counter() - began
         return self.state is not None
+
+
+def inner(target: float, offset: Offset | None, seen: ValueRange) -> tuple[float, float]:
+    """(target for v - c, what c itself costs): their sum is the target where c leaves room."""
+    cost = 0.0 if offset is None else offset.cost(seen)
+    return max(target - cost, target / 4) if cost else target, cost
+
+
+def inner_rows(target: float, offset: Offset | None, seen: ValueRange) -> tuple[Doubles, Doubles]:
+    """The same for each row of `seen`, (n,) each."""
+    costs = np.zeros(len(seen.low)) if offset is None else offset.costs(seen)
+    return np.where(costs > 0, np.maximum(target - costs, target / 4), target), costs
 
 
 def raised(error: Bound, cost: float, like: Tensor) -> Bound:
@@ -326,3 +420,8 @@ def raised(error: Bound, cost: float, like: Tensor) -> Bound:
     if isinstance(error, np.ndarray):
         return up_each(error * (1 + 8 * unit_of(like)) + cost)
     return up(error * (1 + 8 * unit_of(like)) + cost)
+
+
+def raised_rows(error: Array, costs: Doubles, like: Tensor) -> Array:
+    """The same where each row has a cost of its own."""
+    return np.where(costs > 0, up_each(error * (1 + 8 * unit_of(like)) + costs), error)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from .attention_form import Claimed, Disagrees, Malformed, array_facts, read
+from .attention_form import CAUSAL, Claimed, Disagrees, Malformed, array_facts, read
 from .compare import Head, compare
 from .exact_rows import Array, Whole
 
@@ -96,6 +96,10 @@ def _keys_seen(claimed: Claimed, q: Array, k: Array, v: Array, output: Array) ->
             raise Disagrees(f"heads: rows are not {rows}")
     if claimed.ends is None:
         return np.full(rows, k.shape[-2])
+    if claimed.ends == CAUSAL:
+        if rows != k.shape[-2]:
+            raise Disagrees(f"scales: causal, but there are {rows} queries and {k.shape[-2]} keys")
+        return np.arange(1, rows + 1)
     if claimed.ends[-1] != rows or rows != k.shape[-2]:
         raise Disagrees(f"scales: sum to {claimed.ends[-1]}, the arrays have {rows} tokens")
     starts = (0, *claimed.ends[:-1])

@@ -15,6 +15,7 @@ from .exact_rows import Array
 
 SCHEMA = "varnum/attention-certificate/1"
 MAX_BYTES = 1 << 21
+CAUSAL = "causal"  # row i sees keys 0 .. i
 KINDS = ("eps", "output-error", "output-spread")
 _TOP = {
     "schema", "versions", "q", "k", "v", "output", "sigma", "scales", "kind", "target", "bound",
@@ -63,7 +64,7 @@ class Text(TypedDict):
     v: Facts
     output: Facts
     sigma: str
-    scales: list[int] | None
+    scales: list[int] | str | None
     kind: str
     target: str
     bound: float
@@ -80,7 +81,7 @@ class Claimed(NamedTuple):
     text: Text
     arrays: dict[str, Mapping[str, object]]  # sha256, shape and dtype of q, k, v and the output
     sigma: Fraction | str  # a number, or sqrt, 4sqrt, d
-    ends: tuple[int, ...] | None  # keys that end each scale
+    ends: tuple[int, ...] | str | None  # keys that end each scale, or "causal"
     bounds: tuple[Fraction, ...]  # of each head, in units of the range
     spreads: tuple[Fraction, ...] | None  # of each head, in units of the spread; None: not claimed
 
@@ -163,11 +164,13 @@ def _sigma(text: object) -> Fraction | str:
     return value
 
 
-def _ends(scales: object) -> tuple[int, ...] | None:
+def _ends(scales: object) -> tuple[int, ...] | str | None:
     if scales is None:
         return None
+    if scales == CAUSAL:
+        return CAUSAL
     if not (isinstance(scales, list) and scales and all(type(n) is int and n > 0 for n in scales)):
-        raise Malformed("scales: expected null or a list of positive token counts")
+        raise Malformed(f"scales: expected null, {CAUSAL}, or a list of positive token counts")
     ends, total = [], 0
     for count in scales:
         total += count

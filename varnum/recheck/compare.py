@@ -108,8 +108,8 @@ def _within_spread(head: Head, errors: Errors, bound: Fraction) -> bool:
     count = len(errors.value)
     loss = (errors.slip.max(0) + (count + 16) * 2.0**-50) * spread  # |value| <= spread
     std = errors.value.std(0)
-    seen = np.stack([np.ptp(head.v[:end], 0) for end in np.unique(head.ends)])
-    ranges = seen[np.searchsorted(np.unique(head.ends), head.ends)]
+    low, high = np.minimum.accumulate(head.v), np.maximum.accumulate(head.v)
+    ranges = (high - low)[head.ends - 1]
     most = (errors.high * ranges).max(0)[moving] * _OUT
     least = (errors.low * ranges).max(0)[moving] * (2 - _OUT)
     number = float(bound)

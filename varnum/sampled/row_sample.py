@@ -6,12 +6,11 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
 from time import perf_counter
 
 import numpy as np
 
-from varnum._attention import parse_target, resolve_sigma
+from varnum._attention import parse_target, resolve_sigma, view_of
 from varnum.balls.exact import parse, to_text
 from varnum.envelope import plain as plain_json
 from varnum.errors import InputError
@@ -169,18 +168,8 @@ def _checked_output(output: Tensor, q: Tensor, v: Tensor) -> Array:
 
 def _ends(queries: int, keys: int, scales: Sequence[int] | None, causal: bool) -> Whole:
     """How many keys each row sees, (L_q,)."""
-    if not isinstance(causal, bool):
-        raise InputError(f"causal: {causal!r} is not allowed; True or False")
-    if causal and scales is not None:
-        raise InputError("causal: give it or scales, not both")
-    if causal and queries != keys:
-        raise InputError(f"causal: {queries} queries and {keys} keys; their numbers must agree")
-    if causal:
-        return np.arange(1, keys + 1)
-    if scales is None:
-        return np.full(queries, keys)
-    counts = [int(n) for n in scales]
-    return np.repeat(list(accumulate(counts)), counts)
+    counts = view_of(queries, keys, scales, causal)
+    return np.full(queries, keys) if counts is None else np.repeat(np.cumsum(counts), counts)
 
 
 def _errors(

@@ -93,7 +93,7 @@ def open_block(seed=0):
     made = RecoveryState(fixed(q, k, v, 1.0).lenses[0], 50, (2,), v.mean(0))
     made.add(k[:200], v[:200])
     ends = 1 + np.arange(40)
-    seen = view_attention._running(v[200:], ends, ValueRange.of(v[:200]))
+    seen = ValueRange.running(v[200:], ends, ValueRange.of(v[:200]))
     out, error = made.attend(q[200:], seen, Open(k[200:], v[200:], ends))
     spread = (seen.high - seen.low).astype(LONG)
     exact = np.array(
@@ -109,7 +109,7 @@ def test_an_open_block_is_weighed_exactly():
 
 def test_an_open_block_that_rows_see_whole_is_noticed(monkeypatch):
     """Rows that see keys that come after them."""
-    monkeypatch.setattr(recovery_state, "_mask", lambda mask, like: np.zeros_like(mask))
+    monkeypatch.setattr(recovery_state, "beside", lambda mask, like: np.zeros_like(mask))
     true, error = open_block()
     assert (true > error).any()
 

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import numpy as np
 
-from varnum.floats.arrays import caster, empty, light, namespace
+from varnum.floats.arrays import caster, empty, light, namespace, to_numpy
 from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, unit_of
 from varnum.lowrank.recovery.recovery_features import Tops, length, rest, squares
 from varnum.tensor import Array, Tensor
@@ -162,5 +162,4 @@ def _forms(
 
 def to_host(array: Tensor) -> Array:
     """As a NumPy array."""
-    host = light(array)
-    return np.asarray(host if isinstance(host, np.ndarray) else host.cpu())
+    return np.asarray(to_numpy(light(array)))

@@ -21,6 +21,7 @@ from varnum.verdict import Unknown
 
 SMALL = 512  # while fewer keys than this are seen, exact attention is as fast
 TOGETHER = 512  # scales of at most so many tokens always share
+_WEIGHED, _COORDINATE = 3e-9, 4e-11  # seconds a key weighed, and a coordinate of it
 _WORTH = 0.015  # seconds of exact attention from which a scale is worth a lens of its own
 _QUERIES, _KEYS = 64, 256  # sampled to judge whether a scale can share
 
@@ -60,7 +61,12 @@ def estimate_ways(problem: Problem, v: Tensor, least: float) -> Ways | Unknown:
              if b - a > TOGETHER and b > SMALL]  # fmt: skip
     if not large:
         found = estimate_best(problem.q, problem.k, v, problem, least)
-        return found if isinstance(found, Unknown) else Ways(found, {}, found.work, found.missing)
+        if isinstance(found, Unknown):
+            return found
+        work = found.work + _own(problem) / problem.exact_seconds
+        if problem.seconds is not None and not work < min(least, 1.0):
+            return Unknown("low rank does not pay here: rows of small scales weigh their own keys")
+        return Ways(found, {}, work, found.missing)
     last = _scale(problem, v, *large.pop())
     main = estimate_best(last.q, last.k, last.v, last, least)
     if isinstance(main, Unknown):
@@ -80,6 +86,12 @@ def estimate_ways(problem: Problem, v: Tensor, least: float) -> Ways | Unknown:
     if problem.seconds is not None and not work < least:
         return Unknown("low rank does not pay here: too many rows of small scales miss")
     return Ways(main, others, work, missed / rows)
+
+
+def _own(problem: Problem) -> float:
+    """About the seconds in which rows weigh the keys of the scales done together with theirs."""
+    width = int(problem.q.shape[1]) + int(problem.v.shape[1])
+    return int(problem.q.shape[0]) * TOGETHER * (_WEIGHED + _COORDINATE * width)
 
 
 def _scale(problem: Problem, v: Tensor, start: int, end: int) -> Problem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.arrays import caster, empty, light, namespace
+from varnum.floats.arrays import beside, caster, empty, light, to_numpy
 from varnum.floats.values import ValueRange
 from varnum.lowrank.recovery.lens import Lens
 from varnum.lowrank.recovery.recovery_state import Open, RecoveryState
@@ -53,12 +53,9 @@ class GroupedState:
             rows = np.flatnonzero(owners == index)
             if not len(rows):
                 continue
-            at = (
-                rows if isinstance(q, np.ndarray) else namespace(q).as_tensor(rows, device=q.device)
-            )
+            at = beside(rows, q)
             mine = None if own is None else own.rows(rows)
-            ranges = seen if seen is None or len(seen.low.shape) == 1 else ValueRange(
-                seen.low[rows], seen.high[rows])  # fmt: skip
+            ranges = seen if seen is None or len(seen.low.shape) == 1 else seen.rows(rows)
             out[at], error[rows] = state.attend(q[at], ranges, mine)
         return out, error
 
@@ -69,8 +66,7 @@ def nearest(lens: Lens, centres: Array, q: Tensor) -> Whole:
     turned = cast(centres.T)
     closeness = ((q - lens.q0) @ lens.query_map) @ turned - cast(0.5 * np.square(centres).sum(1))
     owners = closeness.argmax(1)
-    host = light(owners)
-    return np.asarray(host if isinstance(host, np.ndarray) else host.cpu())
+    return np.asarray(to_numpy(light(owners)))
 
 
 def centres_of(x: Array, count: int) -> Array:

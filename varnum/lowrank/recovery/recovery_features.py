@@ -17,7 +17,7 @@ from math import comb, factorial, prod
 
 import numpy as np
 
-from varnum.floats.arrays import caster, empty, light, namespace, row_squares
+from varnum.floats.arrays import caster, empty, light, namespace, row_squares, to_numpy
 from varnum.floats.rounding import TINY, UNIT, dtype_name, gamma, unit_of
 from varnum.tensor import Array, Tensor
 
@@ -101,5 +101,4 @@ def length(high: Array, tops: Tops) -> Array:
 
 
 def _double(array: Tensor) -> Array:
-    host = light(array)
-    return np.asarray(host if isinstance(host, np.ndarray) else host.cpu(), dtype=np.float64)
+    return np.asarray(to_numpy(light(array)), dtype=np.float64)

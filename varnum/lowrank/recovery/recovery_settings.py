@@ -112,7 +112,8 @@ def estimate_best(
     began = thread_time()
     tokens = Sample(q, k, v, problem.sigma)
     lens = tokens.lens()
-    sizes = (int(q.shape[0]), int(k.shape[0]), lens.width, int(v.shape[1]))
+    queries, keys = problem.expected or (int(q.shape[0]), int(k.shape[0]))
+    sizes = (queries, keys, lens.width, int(v.shape[1]))
     limited = problem.seconds is not None
     seconds = _SHARE * problem.exact_seconds if limited else math.inf
     whole = problem.exact_seconds if limited else max(problem.exact_seconds, _PATIENT)

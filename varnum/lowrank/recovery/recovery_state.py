@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.arrays import caster, empty, join, light, namespace, row_squares
+from varnum.floats.arrays import beside, caster, empty, join, light, namespace, row_squares
 from varnum.floats.guard import certified, certifying
 from varnum.floats.inputs import kind_of, owned
 from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, up
@@ -31,7 +31,7 @@ from varnum.lowrank.recovery.recovery_features import (
     squares,
     within,
 )
-from varnum.tensor import Array, Flags, Mask, Tensor, Whole
+from varnum.tensor import Array, Tensor, Whole
 
 _U = UNIT["float64"]
 CHUNK = 2048  # queries at a time
@@ -228,11 +228,7 @@ class RecoveryState:
                 part = slice(start, start + step)
                 here = [one[: len(q[part])] for one in room]
                 error[part] = self._attend(q[part], out[part], limits, block, *here)
-        if limits.shared:
-            seen.mend(out)
-        else:
-            same = seen.low == seen.high
-            light(out)[same] = seen.low[same]
+        seen.mend(out)
         return out, error
 
     def _attend(
@@ -284,7 +280,7 @@ class _Weighed:
         weights = x @ self.y.swapaxes(0, 1)
         weights += self.exponents
         xp.exp(weights, out=weights)
-        weights[_mask(np.arange(count)[None, :] >= self.ends[:, None], x)] = 0
+        weights[beside(np.arange(count)[None, :] >= self.ends[:, None], x)] = 0
         found = weights @ self.u
         _, far_y, far_l = self.reach
         slip = gamma(int(x.shape[1]) + 8, unit) * far_x * far_y + 4 * unit * far_l
@@ -304,13 +300,6 @@ class _Room:
     def rows(self, count: int) -> tuple[Tensor, ...]:
         """Of the first `count` blocks, (rows, width) each."""
         return tuple(p[:count].reshape(count * p.shape[1], p.shape[2]) for p in self.parts)
-
-
-def _mask(mask: Mask, like: Tensor) -> Flags:
-    """In the backend of `like`."""
-    if isinstance(like, np.ndarray):
-        return mask
-    return namespace(like).as_tensor(mask, device=like.device)
 
 
 def _gather(array: Tensor, origin: Tensor, blocks: int, some: slice, out: Tensor) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
-from varnum.floats.arrays import empty, light, namespace
+from varnum.floats.arrays import beside, empty, light
 from varnum.floats.inputs import finite
 from varnum.floats.norms import farthest
 from varnum.floats.values import Offset, ValueRange
@@ -15,17 +16,41 @@ from varnum.lowrank.problem import Problem
 from varnum.lowrank.recovery.by_scale import SMALL, TOGETHER, Way, Ways
 from varnum.lowrank.recovery.recovery_settings import Setting
 from varnum.lowrank.recovery.recovery_state import Open
+from varnum.lowrank.rising_rows import rising_to_target
 from varnum.lowrank.scales import attend_scales
 from varnum.lowrank.softmax import exact_to_target
-from varnum.lowrank.stream import raised
-from varnum.tensor import Array, Tensor, Whole
+from varnum.lowrank.stream import inner, inner_rows, raised, raised_rows
+from varnum.tensor import Array, Doubles, Tensor, Whole
 
 
-def attend_view(problem: Problem, ways: Ways | Setting, offset: Offset | None) -> Answer:
+class State(Protocol):
+    """What takes keys and answers queries: `RecoveryState`, `GroupedState`, `ClusterState`."""
+
+    @property
+    def rank(self) -> int:
+        """Features, or clusters."""
+
+    def add(self, k: Tensor, v: Tensor, spread: ValueRange | None = None) -> None:
+        """Keys (n, d) and values (n, d_v); spread: the range of all so far."""
+
+    def attend(
+        self, q: Tensor, seen: ValueRange | None = None, own: Open | None = None
+    ) -> tuple[Tensor, Array]:
+        """Output (n, d_v) and bound (n,) in units of the range of `seen`; own: keys beside."""
+
+
+class Starts(Protocol):
+    """What makes states, such as a `Setting`."""
+
+    def state(self) -> State:
+        """Without keys."""
+
+
+def attend_view(problem: Problem, ways: Ways | Starts, offset: Offset | None) -> Answer:
     """Every row within its bound; those above the target by exact attention."""
     v = problem.v if offset is None else problem.v - offset.vector
-    ways = ways if isinstance(ways, Ways) else Ways(ways)
-    run = _Run(problem, ways.main, v, offset)
+    main: Starts = ways.main if isinstance(ways, Ways) else ways
+    run = _Run(problem, main, v, offset)
     queries = int(problem.q.shape[0])
     if problem.view is None:
         run.whole(slice(0, queries), slice(0, int(problem.k.shape[0])), "shared")
@@ -34,7 +59,7 @@ def attend_view(problem: Problem, ways: Ways | Setting, offset: Offset | None) -
         for end, counts in _together(done, view):
             rows = slice(done, end)
             if len(counts) == 1:
-                run.whole(rows, rows, ways.of(done))
+                run.whole(rows, rows, ways.of(done) if isinstance(ways, Ways) else "shared")
             else:
                 run.several(rows, np.repeat(np.cumsum(counts), counts))
             done = end
@@ -49,22 +74,21 @@ def attend_view(problem: Problem, ways: Ways | Setting, offset: Offset | None) -
 def _together(start: int, view: tuple[int, ...]) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Where scales that are done together end, and their token counts."""
     counts: list[int] = []
+    end = start
     for count in view:
-        if counts and sum(counts) + count > TOGETHER:
-            start += sum(counts)
-            yield start, tuple(counts)
-            counts = []
+        if counts and end + count - start > TOGETHER:
+            yield end, tuple(counts)
+            counts, start = [], end
         counts.append(count)
+        end += count
     if counts:
-        yield start + sum(counts), tuple(counts)
+        yield end, tuple(counts)
 
 
 class _Run:
     """The output so far, the worst bound, and how many rows ran exactly."""
 
-    def __init__(
-        self, problem: Problem, setting: Setting, v: Tensor, offset: Offset | None
-    ) -> None:
+    def __init__(self, problem: Problem, setting: Starts, v: Tensor, offset: Offset | None) -> None:
         self.problem, self.v, self.offset = problem, v, offset
         self.state = setting.state()
         self.out = empty((int(problem.q.shape[0]), int(v.shape[1])), v)
@@ -79,7 +103,9 @@ class _Run:
             return 0, view
         end = int(ends[count - 1])
         rows = slice(0, end)
-        target, cost = self._inner(_running(self.v[rows], ends[:count], None))  # of every scale
+        each = ValueRange.running(self.v[rows], ends[:count])
+        targets, costs = inner_rows(self.problem.target.error, self.offset, each)
+        target, cost = float(targets.min()), float(costs.max())
         given = (self.problem.q[rows], self.problem.k[rows], self.v[rows], view[:count])
         self.out[rows], done = attend_scales(*given, self.problem.sigma, target, low_rank=False)
         self._learn(rows)
@@ -110,25 +136,28 @@ class _Run:
         """Query i of `rows` sees the keys before `rows` and the first ends[i] of these."""
         q, k, v = (part[rows] for part in (self.problem.q, self.problem.k, self.v))
         if self.seen is None:
-            missed, error = np.ones(len(ends), dtype=bool), np.full(len(ends), np.inf)
-            seen = _running(v, ends, None)
+            error = np.full(len(ends), np.inf)
+            seen = ValueRange.running(v, ends)
         else:
-            seen = _running(v, ends, self.seen)
+            seen = ValueRange.running(v, ends, self.seen)
             self.out[rows], error = self.state.attend(q, seen, Open(k, v, ends))
-            missed = np.zeros(len(ends), dtype=bool)
-        for end in np.unique(ends):  # the ranges of one scale's rows are the same
-            here = ends == end
-            first = int(np.argmax(here))
-            own = ValueRange(seen.low[first], seen.high[first])
-            target, cost = self._inner(own)
-            missed[here] |= ~(error[here] <= target)
-            kept = error[here & ~missed]
-            self._note(float(kept.max()) if len(kept) else 0.0, cost)
-            at = np.flatnonzero(here & missed) + rows.start
-            self._repair(at, rows.start + int(end), own)
-            if len(at):
-                own.mend(self.out[rows.start + first : rows.start + first + int(here.sum())])
+        target, cost = inner_rows(self.problem.target.error, self.offset, seen)
+        missed = ~(error <= target)
+        if missed.any():
+            at = np.flatnonzero(missed)
+            error[at] = self._rising(at, rows, ends[at], target[at], seen.rows(at))
+        self._note(float(raised_rows(error, cost, v).max()), 0.0)
         self._learn(rows)
+
+    def _rising(
+        self, at: Whole, rows: slice, ends: Whole, target: Doubles, seen: ValueRange
+    ) -> Array:
+        """Rows `at` of `rows` by exact attention over the keys that each sees; their bounds."""
+        index = beside(at + rows.start, self.v)
+        given = (self.problem.q[index], self.problem.k, self.v, self.problem.sigma)
+        self.out[index], bound = rising_to_target(*given, target, ends + rows.start, seen)
+        self.exact += len(at)
+        return bound
 
     def _learn(self, keys: slice) -> None:
         k, v = self.problem.k[keys], self.v[keys]
@@ -139,13 +168,9 @@ class _Run:
         assert self.seen is not None
         return self.seen
 
-    def _cost(self, seen: ValueRange) -> float:
-        return 0.0 if self.offset is None else self.offset.cost(seen)
-
     def _inner(self, seen: ValueRange) -> tuple[float, float]:
         """(target for v - c, what c itself costs)."""
-        cost, target = self._cost(seen), self.problem.target.error
-        return max(target - cost, target / 4), cost
+        return inner(self.problem.target.error, self.offset, seen)
 
     def _note(self, error: float, cost: float) -> None:
         self.worst = max(self.worst, finite(float(raised(error, cost, self.v))))
@@ -155,24 +180,9 @@ class _Run:
         if not len(at):
             return
         target, cost = self._inner(seen)
-        numpy = isinstance(self.v, np.ndarray)
-        index = at if numpy else namespace(self.v).as_tensor(at, device=self.v.device)
+        index = beside(at, self.v)
         k, v, q = self.problem.k[:end], self.v[:end], self.problem.q[index]
         sizes = (farthest(light(k)), seen.ratio)
         self.out[index], bound = exact_to_target(q, k, v, self.problem.sigma, target, sizes)
         self._note(finite(bound), cost)
         self.exact += len(at)
-
-
-def _running(v: Tensor, ends: Whole, before: ValueRange | None) -> ValueRange:
-    """Ranges (n, d_v) of the first ends[i] values (m, d_v), and of those before them."""
-    host = light(v)
-    if not isinstance(host, np.ndarray):
-        host = host.cpu().numpy()
-    low = np.minimum.accumulate(host, 0)[ends - 1]
-    high = np.maximum.accumulate(host, 0)[ends - 1]
-    if before is None:
-        return ValueRange(low, high)
-    first, last = (part if isinstance(part, np.ndarray) else part.cpu().numpy()
-                   for part in (before.low, before.high))  # fmt: skip
-    return ValueRange(np.minimum(low, first), np.maximum(high, last))
