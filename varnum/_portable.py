@@ -45,7 +45,7 @@ def document(
     certificate: Certificate,
     arrays: dict[str, dict[str, object]],
     sigma: str | int | float | Fraction,
-    scales: Sequence[int] | None,
+    scales: Sequence[int] | str | None,
 ) -> str:
     """The one text of a certificate; empty where the target is not reached: nothing to write."""
     if not (certificate.reached and math.isfinite(certificate.output_error)):
