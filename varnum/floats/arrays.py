@@ -7,11 +7,13 @@ from types import ModuleType
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from varnum.floats.rounding import dtype_name
 from varnum.tensor import Array, Doubles, Tensor
 
 T = TypeVar("T")
+_GOLDEN = (5**0.5 - 1) / 2
 HALF = ("bfloat16", "float16")  # computed in float32, which holds their numbers exactly
 
 
@@ -150,3 +152,20 @@ def join(parts: list[Tensor]) -> Tensor:
 def widened(array: Tensor) -> Tensor:
     """In float64, in its backend."""
     return array.astype(np.float64) if isinstance(array, np.ndarray) else array.double()
+
+
+def spread_rows(array: Any, most: int) -> Any:
+    """At most `most` rows, one of each of as many parts, at no regular distance.
+
+    Equal steps would see every image of a batch at the same places.
+    """
+    count = int(array.shape[0])
+    if count <= most:
+        return array
+    turns = np.arange(most)
+    at = ((turns + turns * _GOLDEN % 1) * (count / most)).astype(np.int64)
+    return array[at] if isinstance(array, np.ndarray) else array[_index(at, array)]
+
+
+def _index(at: npt.NDArray[np.int64], like: Any) -> Any:
+    return namespace(like).as_tensor(at, device=like.device)

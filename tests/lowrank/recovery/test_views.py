@@ -220,3 +220,19 @@ def test_first_scales_see_little_of_the_range_and_pay_for_values_far_from_0(dtyp
     view = (1, 1, 1) + (1,) * 97
     answer = RECOVERY.fit(Problem(q, k, v, 1.0, Target("output", 1e-2), view)).answer()
     assert worst(answer.output, q, k, v, view) <= answer.output_error
+
+
+def test_images_of_one_size_do_not_meet_a_block_at_the_same_place():
+    q, k, v = head(25, 3, 0.7)
+    rng = np.random.default_rng(0)
+    q, k, v = (
+        np.tile(part, (80, 1)) + 0.05 * rng.standard_normal((2000, part.shape[1]))
+        for part in (q, k, v)
+    )
+    order = rng.permutation(2000)
+    medians = []
+    for keys, values in ((k, v), (k[order], v[order])):
+        made = fixed(q, k, v, 1.0, block=16).state()  # 125 blocks would be 5 places each
+        made.add(keys, values)
+        medians.append(float(np.median(made.attend(q[:200])[1])))
+    assert 0.7 < medians[0] / medians[1] < 1.4

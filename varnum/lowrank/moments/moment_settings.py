@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from varnum.floats.arrays import empty, to_numpy
+from varnum.floats.arrays import empty, spread_rows, to_numpy
 from varnum.lowrank.moments.basis import energy, fit_basis, leading_directions
 from varnum.lowrank.moments.moment_state import MomentState
 from varnum.lowrank.problem import Problem
@@ -54,9 +54,9 @@ def estimate_best(
     """
     whole = max(int(q.shape[0]), int(k.shape[0])) <= _TRIAL
     most = _TRIAL if beat >= 1 else _GLANCE
-    q, k, v = sample(q, most), sample(k, most), sample(v, most)
+    q, k, v = spread_rows(q, most), spread_rows(k, most), spread_rows(v, most)
     d, values = int(q.shape[1]), int(v.shape[1])
-    wide_q, wide_k = _wide(sample(q, _SAMPLE)), _wide(sample(k, _SAMPLE))
+    wide_q, wide_k = _wide(spread_rows(q, _SAMPLE)), _wide(spread_rows(k, _SAMPLE))
     exact = 2.0 * queries * keys * (d + values)
     best, least, spent, answer = None, beat, 0.0, None
     reason = "no setting certifies enough rows"
@@ -97,7 +97,7 @@ def _settings(q: Array, k: Array, sigma: float, target: float) -> Iterator[tuple
 
 def directions(problem: Problem) -> float:
     """In how many directions sampled keys vary: (sum of variances)^2 over the sum of squares."""
-    k = to_numpy(sample(problem.k, _SAMPLE)).astype(np.float64)
+    k = to_numpy(spread_rows(problem.k, _SAMPLE)).astype(np.float64)
     moments = energy(k - k.mean(0))
     return 1 / max(float(np.square(moments).sum()), 1e-300)
 
@@ -122,12 +122,6 @@ def _operations(
     per_key = 2.0 * d * (size + 3) + centres * 2.0 * (rank**2 + rank * values)
     per_query = 2.0 * d * (size + 3) + 2.0 * (rank**2 + rank * values)
     return per_key * keys + per_query * queries
-
-
-def sample(array: Tensor, most: int) -> Tensor:
-    """At most `most` rows, evenly spread."""
-    step = -(-int(array.shape[0]) // most)
-    return array[::step] if step > 1 else array
 
 
 def _wide(array: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from varnum.floats.arrays import to_numpy
+from varnum.floats.arrays import spread_rows, to_numpy
 from varnum.lowrank.problem import Problem
-from varnum.lowrank.recovery.recovery_settings import ROOM, Sample, Setting, estimate_best, sample
+from varnum.lowrank.recovery.recovery_settings import ROOM, Sample, Setting, estimate_best
 from varnum.lowrank.recovery.trial import Trial
 from varnum.tensor import Tensor
 from varnum.verdict import Unknown
@@ -122,7 +122,7 @@ def _missing(part: Problem, main: Setting) -> float:
         return 0.0
     lens = main.lenses[0]
     q, k, v = (
-        to_numpy(sample(side, most))
+        to_numpy(spread_rows(side, most))
         for side, most in ((part.q, _QUERIES), (part.k, _KEYS), (part.v, _KEYS))
     )
     trial = Trial(lens, q, k, v, Sample.spread_of(part.v), to_numpy(main.v0))

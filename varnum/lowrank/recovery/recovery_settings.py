@@ -12,7 +12,7 @@ from time import thread_time
 
 import numpy as np
 
-from varnum.floats.arrays import extremes, to_double, to_numpy
+from varnum.floats.arrays import extremes, spread_rows, to_double, to_numpy
 from varnum.floats.rounding import dtype_name
 from varnum.lowrank.problem import Problem
 from varnum.lowrank.recovery.blocks import SIDE
@@ -77,11 +77,15 @@ class Sample:
     """A few tokens of a problem, on the host and in float64."""
 
     def __init__(self, q: Tensor, k: Tensor, v: Tensor, sigma: float, most: int = FITTED) -> None:
-        self.q, self.k, values = sample(q, most), sample(k, FITTED), sample(v, FITTED)
+        self.q, self.k, values = (
+            spread_rows(q, most),
+            spread_rows(k, FITTED),
+            spread_rows(v, FITTED),
+        )
         self.like, self.sigma = q, sigma
         self.wide_q, self.wide_k = to_double(self.q), to_double(self.k)
-        self.few_q = to_numpy(sample(self.q, QUERIES))
-        self.few_k, self.few_v = (to_numpy(sample(part, KEYS)) for part in (self.k, values))
+        self.few_q = to_numpy(spread_rows(self.q, QUERIES))
+        self.few_k, self.few_v = (to_numpy(spread_rows(part, KEYS)) for part in (self.k, values))
         self.v0 = values.mean(0)
         self.spread = self.spread_of(v)
 
@@ -269,9 +273,3 @@ def _work(
     )
     products = (per_key * keys * groups + per_query * queries) / _RATE
     return products + passes * _PASS + groups * (keys * gram * _EXP + 1e-3) + _ONCE
-
-
-def sample(array: Tensor, most: int) -> Tensor:
-    """At most `most` rows, evenly spread."""
-    step = -(-int(array.shape[0]) // most)
-    return array[::step] if step > 1 else array

@@ -151,7 +151,7 @@ class RecoveryState:
     def _sums(self, k: Tensor, v: Tensor) -> Sums:
         """Of these keys alone, in blocks of which each takes every nb-th of them."""
         n, lens = int(k.shape[0]), self.lens
-        blocks = -(-n // self.block)
+        blocks = _prime(-(-n // self.block))
         inside = -(-n // blocks)  # keys per block
         at_once = max(1, min(blocks, PART // inside))
         columns = int(v.shape[1]) + 1
@@ -317,3 +317,14 @@ def _gather(array: Tensor, origin: Tensor, blocks: int, some: slice, out: Tensor
     out[len(rest) :, whole] = 0
     if len(rest):
         xp.subtract(rest, origin, out=out[: len(rest), whole])
+
+
+def _prime(least: int) -> int:
+    """The first prime from here on; 1 and 2 as they are.
+
+    A block takes every so manyth key: no images of one size then meet it at the same place.
+    """
+    found = least
+    while found > 2 and any(found % part == 0 for part in range(2, math.isqrt(found) + 1)):
+        found += 1
+    return found
