@@ -154,7 +154,7 @@ def widened(array: Tensor) -> Tensor:
     return array.astype(np.float64) if isinstance(array, np.ndarray) else array.double()
 
 
-def spread_rows(array: Any, most: int) -> Any:
+def spread_rows(array: Tensor, most: int) -> Tensor:
     """At most `most` rows, one of each of as many parts, at no regular distance.
 
     Equal steps would see every image of a batch at the same places.
@@ -167,5 +167,5 @@ def spread_rows(array: Any, most: int) -> Any:
     return array[at] if isinstance(array, np.ndarray) else array[_index(at, array)]
 
 
-def _index(at: npt.NDArray[np.int64], like: Any) -> Any:
+def _index(at: npt.NDArray[np.int64], like: Tensor) -> Tensor:
     return namespace(like).as_tensor(at, device=like.device)
