@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from varnum.errors import InputError
-from varnum.floats.arrays import like, to_double
+from varnum.floats.arrays import like, spread_rows, to_double
 from varnum.floats.guard import certifying
 from varnum.floats.rounding import TINY, dtype_name, unit_of
 from varnum.floats.turns import Turns
@@ -21,7 +21,6 @@ from varnum.lowrank.clusters.cluster_summary import LEAST_RANGE, Clusters
 from varnum.lowrank.clusters.grouping import group
 from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem, Promise
-from varnum.lowrank.recovery.recovery_settings import sample
 from varnum.lowrank.recovery.recovery_state import Open
 from varnum.lowrank.recovery.view_attention import attend_view
 from varnum.tensor import Array, Tensor, Whole
@@ -209,8 +208,8 @@ class ClusterFit:
 
 def _tried(problem: Problem, count: int) -> tuple[tuple[Array, Array, tuple[float, float]], Array]:
     """Centres of a sample in at most `count` groups, and the bounds of sampled queries over it."""
-    k, v = (to_double(sample(part, _KEYS)) for part in (problem.k, problem.v))
-    q = to_double(sample(problem.q, _QUERIES))
+    k, v = (to_double(spread_rows(part, _KEYS)) for part in (problem.k, problem.v))
+    q = to_double(spread_rows(problem.q, _QUERIES))
     labels = group(k, v, count)
     n = np.bincount(labels)[:, None]
     keys, values = (np.stack([x[labels == c].mean(0) for c in range(len(n))]) for x in (k, v))
