@@ -2,52 +2,46 @@
 
     python checks/bench/flowar_error.py                            # flowar-tiny
     python checks/bench/flowar_error.py --preset flowar-s --num-steps 25 --cfg 4.3
-    python checks/bench/flowar_error.py --state B_state.npz --config B_config.json --io B_io.npz
+    python checks/bench/flowar_error.py --official B        # arrays of the released code, run g
+    python checks/bench/flowar_error.py --scales 1,2,4 --preset flowar-s
 
-The last takes arrays made by the released code (run g of the configuration), judging its maps.
+The maps that are judged are those of a float32 run here.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
-from varnum.cli.run_flowar import load_flowar
 from varnum.model.backend import Backend, to_numpy
+from varnum.model.flowar.flow_config import flow_preset
 from varnum.model.flowar.flow_sampling import FlowSettings, draw_noise, sample_maps
+from varnum.model.flowar.random_flow_weights import random_flow_model
 from varnum.propagate.ensemble.flow_error import flow_error_of
 
 
-def official(arguments):
-    """Model, label, noise, maps and settings of run g."""
-    model = load_flowar(arguments.state, arguments.config, None, 0)
-    pairs = json.loads(Path(arguments.config).read_text())
-    run = next(r for r in pairs["runs"] if r["name"] == "g")
-    settings = FlowSettings(
-        run["num_steps"], Fraction(str(run["cfg"])), Fraction(str(run["guidance"]))
-    )
-    with np.load(arguments.io) as held:
-        io = {name: held[name] for name in held if name.startswith(("noise", "g_map", "labels"))}
-    scales = range(len(model.config.scales))
-    noise, maps = ([io[f"{stem}_{k}"][:1] for k in scales] for stem in ("noise", "g_map"))
-    return model, int(io["labels"][0]), noise, maps, settings
+def official(name):
+    """Model, label, noise and settings of run g of tests/data/flowar."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.support.flowar import official as held
+
+    found = held(name)
+    noise = [found.io[f"noise_{k}"][:1] for k in range(len(found.config.scales))]
+    return found.model, int(found.io["labels"][0]), noise, found.runs["g"]
 
 
 def drawn(arguments):
-    """The same of random weights; its maps are a float32 run's."""
-    model = load_flowar(None, None, arguments.preset, 0)
+    """The same of random weights."""
+    config = flow_preset(arguments.preset)
+    if arguments.scales:
+        config = replace(config, scales=tuple(int(h) for h in arguments.scales.split(",")))
     settings = FlowSettings(arguments.num_steps, Fraction(arguments.cfg))
-    noise, where = draw_noise(model.config, 1, 0), Backend("numpy", "float32")
-    latents = [where.array(x) for x in noise]
-    maps = [to_numpy(s.map) for s in sample_maps(model.to(where), [3], latents, settings)]
-    return model, 3, noise, maps, settings
+    return random_flow_model(config, 0), 3, draw_noise(config, 1, 0), settings
 
 
 def main() -> int:
@@ -57,17 +51,24 @@ def main() -> int:
     parser.add_argument("--num-steps", type=int, default=25)
     parser.add_argument("--cfg", default="2.5")
     parser.add_argument("--samples", type=int, default=32)
-    for name in ("state", "config", "io"):
-        parser.add_argument(f"--{name}")
+    parser.add_argument("--official", choices=("A", "B"))
+    parser.add_argument("--scales")
     arguments = parser.parse_args()
-    model, label, noise, maps, settings = (official if arguments.state else drawn)(arguments)
+    found = official(arguments.official) if arguments.official else drawn(arguments)
+    model, label, noise, settings = found
+    where = Backend("numpy", "float32")
+    latents = [where.array(x) for x in noise]
+    scales = sample_maps(model.to(where), [label], latents, settings)
+    maps = [to_numpy(scale.map) for scale in scales]
     started = time.process_time()
-    found = flow_error_of(model, [label], noise, maps, settings=settings, samples=arguments.samples)
+    answer = flow_error_of(
+        model, [label], noise, maps, settings=settings, samples=arguments.samples
+    )
     seconds = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(found)
-    print(f"{seconds:.0f} CPU s, peak {peak:.2f} GiB, tries {found.tries}")
-    return found.exit_code
+    print(answer)
+    print(f"{seconds:.0f} CPU s, peak {peak:.2f} GiB, tries {answer.tries}")
+    return answer.exit_code
 
 
 if __name__ == "__main__":

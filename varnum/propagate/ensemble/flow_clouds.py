@@ -25,6 +25,7 @@ from varnum.propagate.ensemble.decoder import bare
 from varnum.propagate.ensemble.dense import dense, joined
 from varnum.propagate.ensemble.gated_sites import Factor, Steady
 from varnum.propagate.ensemble.sites import UP
+from varnum.propagate.ensemble.smooth_activations import silu
 from varnum.propagate.forms import Floats
 
 EPS = 1e-6  # of every RMSNorm; the exact one is within u of it, which its gamma pays
@@ -207,6 +208,14 @@ class FlowClouds:
 def tokens(x: Cloud, part: slice) -> Cloud:
     """Some tokens of a cloud; views."""
     return Cloud(x.centre[part], x.samples[part], x.entry[part], x.ball[part], x.err[part])
+
+
+def steady_silu(x: Steady) -> Steady:
+    """SiLU of numbers that do not deviate; its slope is at most 1.1."""
+    if not (np.abs(x.value) <= 700).all():
+        raise ArithmeticError("SiLU of a condition beyond 700")
+    value, error = silu(x.value)
+    return Steady(value, (error + 1.13 * x.error) * UP)
 
 
 def steady_linear(w: Mapping[str, Floats], name: str, x: Steady, parts: int) -> list[Steady]:

@@ -32,11 +32,11 @@ from varnum.propagate.ensemble.flow_clouds import (
     Tables,
     middle,
     steady_linear,
+    steady_silu,
 )
 from varnum.propagate.ensemble.gated_sites import Steady
 from varnum.propagate.ensemble.ops import Logits
 from varnum.propagate.ensemble.sites import UP
-from varnum.propagate.ensemble.smooth_activations import silu
 from varnum.propagate.forms import Floats
 
 _BITS = 128
@@ -131,7 +131,8 @@ class Transformer:
     def vectors(self) -> dict[str, list[list[Steady]]]:
         """AdaLN vectors of every block."""
         w, c = self.run.weights, self.run.config
-        active = Steady(*silu(self.row("class_emb.weight", self.label)))
+        vector = self.row("class_emb.weight", self.label)
+        active = steady_silu(Steady(vector, np.zeros_like(vector)))
         return {
             stage: [
                 steady_linear(w, f"{stage}.{i}.ada_lin.1", active, 6) for i in range(c.depth(stage))
@@ -214,8 +215,7 @@ class FlowNet:
         for i in range(config.flow_depth):
             name = f"{FLOW_STAGE}.{i}"
             if config.cross:
-                value, error = silu(te.value)
-                alone = Steady(value, error + 1.13 * te.error)
+                alone = steady_silu(te)
                 six: list[Cloud | Steady] = [
                     *steady_linear(self.run.weights, f"{name}.ada_lin_attn", alone, 3),
                     *self._vectors(active, f"{name}.ada_lin_mlp", 3),
@@ -272,7 +272,6 @@ def time_embeddings(w: Mapping[str, Floats], settings: FlowSettings) -> list[Ste
         (hidden,) = steady_linear(
             w, f"{name}.0", Steady(np.concatenate([cos, sin]), np.concatenate([e, f])), 1
         )
-        value, error = silu(hidden.value)
-        (te,) = steady_linear(w, f"{name}.2", Steady(value, error + 1.13 * hidden.error), 1)
+        (te,) = steady_linear(w, f"{name}.2", steady_silu(hidden), 1)
         found.append(te)
     return found
