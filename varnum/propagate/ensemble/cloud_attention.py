@@ -222,18 +222,23 @@ class Mixed:
 
     def _own(self) -> Array:
         """The same where only the row's own token moved: its query, key and value."""
-        own, keys, xp = self.ensemble.own, self.k.centre[: self.end], namespace(self.p)
-        around = self.v.centre[: self.end] - self.o[:, None]  # (r, n, d)
-        around *= self.p[..., None]
-        through = xp.matmul(keys.T[None], around) * self.scale  # (r, d, d)
-        queries, moved_k = self.q.samples[self.rows, own], self.k.samples[self.rows, own]
-        lin = xp.matmul(queries, through)
-        index = xp.arange(len(self.p), device=device(self.p))
-        at = index + self.rows.start
-        share = self.p[index, at]
-        moved = xp.matmul(moved_k, self.q.centre[self.rows][..., None])  # (r, m, 1)
-        lin += self.scale * moved * around[index, at][:, None]
-        lin += share[:, None, None] * self.v.samples[self.rows, own]
+        own, xp = self.ensemble.own, namespace(self.p)
+        rows, p, o = self.rows, self.p, self.o[:, None]
+        keys, values = self.k.centre[: self.end], self.v.centre[: self.end]
+        queries, width = self.q.samples[rows, own], values.shape[1]
+        if queries.shape[1] <= width:  # q K' diag(p) (V - o), from the left ..
+            z = (queries.reshape((-1, width)) @ keys.T).reshape((*queries.shape[:2], -1))
+            z *= p[:, None]
+            lin = (z.reshape((-1, self.end)) @ values).reshape(queries.shape)
+            lin -= xp.sum(z, axis=-1)[..., None] * o
+        else:  # .. or from the right, for many samples
+            lin = xp.matmul(queries, xp.matmul(keys.T[None], (values - o) * p[..., None]))
+        index = xp.arange(len(p), device=device(p))
+        share = p[index, index + rows.start][:, None, None]
+        moved = xp.matmul(self.k.samples[rows, own], self.q.centre[rows][..., None])  # (r, m, 1)
+        lin += share * moved * (self.v.centre[rows][:, None] - o)
+        lin *= self.scale
+        lin += share * self.v.samples[rows, own]
         return lin
 
 
