@@ -151,6 +151,7 @@ def error(
     import numpy as np
 
     from varnum.cli.envelope import print_document
+    from varnum.propagate.ensemble.engine import Engine
     from varnum.propagate.ensemble.error import error_of
     from varnum.propagate.ensemble.guided import combined, guided_error_of
 
@@ -190,6 +191,7 @@ def error(
     }  # fmt: skip
     if clash := [name for name, value in alone.items() if value is not None]:
         raise InputError(f"{clash[0]}: of FlowAR; needs --flowar")
+    Engine(bounds_on)
     model = load_model(var, vae, config, random, 0)
     if prompts is not None:
         fixed = {

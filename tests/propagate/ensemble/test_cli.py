@@ -120,6 +120,7 @@ def test_a_run_takes_the_kernel_error_that_was_found(
         ("--backend balls", "--backend: balls enclose"),
         ("--seed 3", "No such option"),
         ("--device cuda", "--device: is for a run made here"),
+        ("--bounds-on tpu", "--bounds-on: 'tpu' is not allowed; numpy, torch, cuda"),
         ("--output-error 1e-3", "--output-error: is for --attention lowrank"),
     ],
 )
