@@ -19,6 +19,7 @@ from varnum.cost.counts import count, pays_at
 from varnum.cost.schedule import Schedule
 from varnum.formulas import cost as forms
 from varnum.lowrank.features import attend
+from varnum.lowrank.pivots.pivot_kernel import LowRankKernel
 from varnum.outward import round_up
 
 
@@ -62,15 +63,27 @@ def certified_kernel(
             "pays_certified": False, "n_certified": None,
         }  # fmt: skip
     per_token = forms.pivot_scale.integer(N=1, d=d, d_v=d_v, m=kernel.pivots, r=kernel.rank)
+    first = _first_n(per_token, d + d_v + 1)
+    return kernel_figures(kernel, error, per_token * length, exact, d_v, first)
+
+
+def kernel_figures(
+    kernel: LowRankKernel, error: float, cost: int, exact: int, d_v: int, first: int | None
+) -> Row:
+    """The row of a kernel certified entry by entry.
+
+    error: of its output, in units of V's range. cost, exact: operations of it and of exact
+    attention. first: the size from which on it pays.
+    """
     return {
         "rank_certified": kernel.rank,
         "pivots": kernel.pivots,
         "eps_certified": round_up(kernel.certified),
-        "ops_certified": per_token * length,
+        "ops_certified": cost,
         "state_certified": forms.state.integer(r=kernel.rank, d_v=d_v),
         "error_certified": round_up(error),
-        "pays_certified": per_token * length < exact,
-        "n_certified": _first_n(per_token, d + d_v + 1),
+        "pays_certified": cost < exact,
+        "n_certified": first,
     }
 
 
