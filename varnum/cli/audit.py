@@ -15,6 +15,7 @@ from varnum.cli.audit_input import Prompts, subjects_of
 from varnum.cli.common import Json, Timeout, limit, progress
 from varnum.cli.complete import presets
 from varnum.cli.envelope import print_envelope
+from varnum.cli.options import ConfigFile, Noise, Seed
 from varnum.cli.sources import check_output
 from varnum.errors import InputError
 
@@ -33,9 +34,7 @@ def audit(
     vae: Annotated[
         list[str] | None, typer.Option(help="VQVAE; one for all, or one per --var.")
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(help="JSON file of sizes; most are read off the weights.")
-    ] = None,
+    config: ConfigFile = None,
     random: Annotated[
         list[str] | None,
         typer.Option(autocompletion=presets, help="Random weights of a preset; repeatable."),
@@ -65,12 +64,10 @@ def audit(
     cfg: Annotated[str, typer.Option(help="Generating: guidance strength.")] = "0",
     top_k: Annotated[int, typer.Option(help="Generating: keep the k largest; 0 keeps all.")] = 1,
     top_p: Annotated[str, typer.Option(help="Generating: keep mass p; 0 keeps all.")] = "0",
-    seed: Annotated[int, typer.Option(help="Seed of random weights and of sampling.")] = 0,
+    seed: Seed = 0,
     num_steps: Annotated[int, typer.Option(help="FlowAR: of the sampler.")] = 25,
     guidance: Annotated[str, typer.Option(help="FlowAR: guided at times up to this.")] = "0.9",
-    noise: Annotated[
-        str | None, typer.Option(help="FlowAR: .npz of latents to start from, noise_0, ..")
-    ] = None,
+    noise: Noise = None,
     evaluations: Annotated[
         int, typer.Option(help="FlowAR: so many evaluations of the flow net are looked at.")
     ] = 3,

@@ -24,7 +24,7 @@ def check_error(
     as_json: bool,
 ) -> int:
     """Print what fresh draws say of the record; the exit code."""
-    from varnum.cli.error import read_logits
+    from varnum.cli.error_run import read_logits
     from varnum.cli.sources import load_model, parse_labels, read_tokens
     from varnum.propagate.ensemble.record import recheck
 

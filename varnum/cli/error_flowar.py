@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from varnum.errors import InputError
 
 if TYPE_CHECKING:
+    from varnum.cli.error_run import RunHere
     from varnum.model.flowar.flow_sampling import FlowModel, FlowSettings
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run made here is made; nothing given: none is."""
-
-    attention: str | None
-    output_error: str
-    backend: str | None
-    dtype: str | None
-    device: str
-
-    @property
-    def given(self) -> bool:
-        """Whether a run is made here."""
-        return any(x is not None for x in (self.attention, self.backend, self.dtype))
 
 
 def error_flowar(
     files: tuple[str | None, str | None, str | None],
     settings: tuple[int, str | None, str],
     inputs: tuple[str | None, str | None, str | None],
-    place: Place,
+    here: RunHere,
     samples: int,
     chance: str,
     out: str | None,
@@ -52,7 +36,7 @@ def error_flowar(
     from varnum.propagate.ensemble.flow_error import flow_error_of
 
     labels, noise, maps = inputs
-    if maps is not None and place.given:
+    if maps is not None and here.asked:
         raise InputError("maps: give either --maps, or what to run here, not both")
     steps, cfg, cut = settings
     chosen = FlowSettings(steps, parse(cfg or "1", "cfg"), parse(cut, "guidance"))
@@ -66,8 +50,8 @@ def error_flowar(
         starts = read_noise(noise, scales)
     given = None if maps is None else read_noise(maps, scales, "map", "maps")
     with progress() as say:
-        if place.given:
-            given = _sampled(model, names, starts, chosen, place)
+        if here.asked:
+            given = _sampled(model, names, starts, chosen, here)
         found = flow_error_of(
             model, names, starts, given, settings=chosen, samples=samples, chance=chance, say=say
         )
@@ -83,19 +67,14 @@ def error_flowar(
 
 
 def _sampled(
-    model: FlowModel, labels: Any, noise: list[Any], settings: FlowSettings, place: Place
+    model: FlowModel, labels: Any, noise: list[Any], settings: FlowSettings, here: RunHere
 ) -> list[Any]:
     """The maps (B, N_k, c) of a run made here."""
-    from varnum.cli.run import attention_kernel
-    from varnum.model.backend import Backend, to_numpy
+    from varnum.model.backend import to_numpy
     from varnum.model.flowar.flow_sampling import check_noise, sample_maps
     from varnum.model.flowar.numbers import Kernels
 
-    name = place.backend or ("torch" if place.dtype == "bfloat16" else "numpy")
-    if name == "balls":
-        raise InputError("backend: balls enclose the exact run themselves; see `varnum run`")
-    where = Backend(name, place.dtype or "float64", place.device)
-    kernel = attention_kernel(place.attention or "exact", place.output_error)
+    where, kernel = here.place()
     check_noise(model.config, noise, len(labels))
     latents = [where.array(x) for x in noise]
     kernels = Kernels(kernel, kernel, kernel)
