@@ -90,6 +90,7 @@ def test_the_answer_says_where_it_was_computed() -> None:
         assert name in str(run).replace("\n" + " " * 19, " ")
         assert name in run.to_dict()["bounds_on"]
         assert name in run.to_dict()["assumptions"]
+        assert "of NumPy" in run.to_dict()["assumptions"]  # where the walk starts
     assert 0.1 < found.chosen[0].error / plain.chosen[0].error < 10
 
 

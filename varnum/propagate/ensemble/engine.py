@@ -81,10 +81,14 @@ NUMPY = Engine()
 
 
 def assumptions(engine: Engine, exp: bool = False) -> str:
-    """What a bound that was computed there rests on; exp: of NumPy's was made use."""
+    """What a bound that was computed there rests on; exp: of NumPy's was made use.
+
+    NumPy computes where every walk starts, images and chosen logits, whatever the engine.
+    """
+    both = NUMPY.said() if engine == NUMPY else f"{NUMPY.said()} and of {engine.said()}"
     library = "exp of NumPy within 4 units in the last place; " if exp else ""
     return (
-        f"{library}float64 products of {engine.said()} are sums of products, not emulated; "
+        f"{library}float64 products of {both} are sums of products, not emulated; "
         "NumPy's Philox-4x64 generator taken as random"
     )
 
