@@ -162,12 +162,10 @@ def test_every_method_says_what_it_is(name):
 def test_auto_tries_the_cheap_ones_first():
     asked = problem("pivots")
     names = [one.name for one in sorted(candidates(asked), key=lambda m: m.cost(asked))]
-    assert names == ["monomials", "pivots"]
-    assert [m.name for m in candidates(problem("moments"))] == [
-        "recovery",
-        "moments",
-        "clusters",
-    ]
+    assert [name for name in names if name in ("pivots", "monomials")] == ["monomials", "pivots"]
+    promised = {"recovery", "moments", "clusters"}
+    assert promised <= {m.name for m in candidates(problem("moments"))}
+    assert not promised & {*names}
 
 
 def test_auto_fits_nothing_where_exact_attention_is_over_sooner(monkeypatch):
@@ -276,6 +274,8 @@ def test_a_new_method_takes_one_line_in_the_table(monkeypatch):
     made = ModuleType("dummy_room")
     made.DUMMY = Dummy()
     monkeypatch.setitem(sys.modules, "dummy_room", made)
+    for name in set(METHODS) - {"recovery", "moments", "clusters", "exact"}:
+        monkeypatch.delitem(METHODS, name)
     monkeypatch.setitem(METHODS, "dummy", "dummy_room:DUMMY")
     monkeypatch.setattr("varnum.lowrank.choose._FEW", 0.0)
     assert "dummy" in {m.name for m in candidates(problem("moments"))}

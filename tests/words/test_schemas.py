@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from varnum.cli.envelope import schema_path
 jsonschema = pytest.importorskip("jsonschema")
 
 SCHEMAS = sorted(schema_path("varnum/bound/2").parent.glob("*.json"))
+
+
+def example(verb: str) -> str:
+    """The first example in the help of a verb, without `varnum`."""
+    said = getattr(import_module(f"varnum.cli.{verb}"), verb).__doc__ or ""
+    return " ".join(said.split("Example: varnum ")[1].partition("\n\n")[0].split(";")[0].split())
+
+
 COMMANDS = {
     "bound --model var-d16 --eps 1e-2 --solve M": "bound",
     "bound --model flowar-h --M 1 --eps 1e-2": "bound-flowar",
@@ -89,6 +98,13 @@ COMMANDS = {
     "plot budget --random var-tiny-plain": "plot-budget",
     "plot phase": "plot-phase",
     "doctor": "doctor",
+}
+# a verb without a line above: the example of its help, its own schema
+COMMANDS |= {
+    shown: verb
+    for verb in VERBS
+    if verb not in {"certify"} | {command.split()[0] for command in COMMANDS}
+    for shown in [example(verb)]
 }
 ELSEWHERE = {"plot-degree", "plot-tightness"}  # slow: their own tests run them
 
