@@ -15,7 +15,8 @@ from fractions import Fraction
 
 from varnum.hardness.cnf import Cnf
 from varnum.hardness.evaluators import evaluator
-from varnum.hardness.flowar_wrap import evaluate_flowar_wrapped, flowar_wrap
+from varnum.hardness.flowar_run import evaluate_flowar_wrapped
+from varnum.hardness.flowar_wrap import flowar_wrap
 from varnum.hardness.solve import solve_sat
 
 ERROR = Fraction("0.1149")

@@ -14,7 +14,8 @@ import numpy as np
 
 from varnum.cost.flowar import AR, CROSS, SELF, guided_pairs, modules, sizes_of
 from varnum.cost.sampler import Sampler, steps
-from varnum.hardness.flowar_wrap import ALLOWED, evaluate_flowar_wrapped, flowar_wrap
+from varnum.hardness.flowar_run import evaluate_flowar_wrapped
+from varnum.hardness.flowar_wrap import ALLOWED, flowar_wrap
 from varnum.hardness.head import ov_head
 from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend

@@ -11,6 +11,7 @@ import pytest
 from varnum.balls.scalar import ball, certainly_less, precision
 from varnum.errors import InputError
 from varnum.formulas import hardness as forms
+from varnum.hardness import flowar_run as fr
 from varnum.hardness import flowar_wrap as fw
 from varnum.hardness.cnf import Cnf
 from varnum.hardness.decide import inject, rows_with_partner
@@ -25,7 +26,7 @@ ERROR = Fraction("0.1149")
 
 
 def verdicts(wrapped, error=ERROR):
-    outputs = inject(fw.evaluate_flowar_wrapped(wrapped), error)
+    outputs = inject(fr.evaluate_flowar_wrapped(wrapped), error)
     return np.isin(np.arange(len(wrapped.head.queries)), rows_with_partner(outputs))
 
 
@@ -96,7 +97,7 @@ def test_fast_pairs_are_wrong():
 def test_the_whole_model_says_the_same():
     u, v = np.array([[1, 0, 1], [0, 1, 0]], np.int8), np.array([[1, 1, 0], [0, 1, 1]], np.int8)
     wrapped = fw.flowar_wrap(ov_head(u, v))
-    some, whole = (fw.evaluate_flowar_wrapped(wrapped, whole) for whole in (False, True))
+    some, whole = (fr.evaluate_flowar_wrapped(wrapped, whole) for whole in (False, True))
     assert whole.values == pytest.approx(some.values, abs=1e-14)
     assert some.error < Fraction(1, 10**9)
 
@@ -106,7 +107,7 @@ def test_clean_tokens_have_one_rms_and_gated_ones_the_range_said():
     u, v = ((rng.random((16, 5)) < 0.5).astype(np.int8) for _ in "uv")
     wrapped = fw.flowar_wrap(ov_head(u, v))
     at = fw.channels(wrapped)
-    x = fw.input_of(wrapped) + wrapped.weights["encoder_pos_embed_learned"]
+    x = fr.input_of(wrapped) + wrapped.weights["encoder_pos_embed_learned"]
     squares = (x[0] ** 2).sum(axis=1)
     clean = [0, *range(1, 1 + wrapped.earlier.shape[1]), *wrapped.kept]
     assert (squares[clean] == 2 * at.D + 3).all()
@@ -131,15 +132,15 @@ def logits_of(wrapped):
         rows = wrapped.kept[: len(wrapped.head.queries)]
         found["x"] = scale[0, 0] * (q[0, 0, rows] @ k[0, 0].T)
         found["m"] = scale[0, 0] * (np.abs(q[0, 0, rows]) @ np.abs(k[0, 0]).T)
-        raise fw._Reached
+        raise fr._Reached
 
     active = wrapped.weights["encoder_blocks.0.ada_lin.1.bias"].reshape(6, 1, 1, -1)
     sixes = {"encoder_blocks": [list(active)], "decoder_blocks": [list(active)]}
     scales = Tokens(0, len(wrapped.config.scales))
-    with pytest.raises(fw._Reached):
+    with pytest.raises(fr._Reached):
         transformer(
-            wrapped.weights, wrapped.config, fw.input_of(wrapped), sixes, scales,
-            fw.Kernels(ar=kernel),
+            wrapped.weights, wrapped.config, fr.input_of(wrapped), sixes, scales,
+            fr.Kernels(ar=kernel),
         )  # fmt: skip
     return found["x"], found["m"]
 
@@ -178,7 +179,7 @@ def test_the_number_of_gates_is_what_the_formula_asks():
 def test_slightly_false_version_an_error_of_one_eighth():
     ones = np.ones((4, 1), np.int8)
     wrapped = fw.flowar_wrap(ov_head(ones, ones))
-    values = fw.evaluate_flowar_wrapped(wrapped).values
+    values = fr.evaluate_flowar_wrapped(wrapped).values
     assert (values < float(Fraction(3, 8) - fw.ALLOWED)).all()
     with pytest.raises(InputError, match="23/200"):
         verdicts(wrapped, Fraction(115, 1000))

@@ -13,7 +13,8 @@ from varnum.balls.array import BallArray
 from varnum.balls.scalar import precision
 from varnum.errors import InputError
 from varnum.loop import krawczyk
-from varnum.loop.count import balls_of, certify_count
+from varnum.loop.box_search import balls_of
+from varnum.loop.count import certify_count
 from varnum.loop.net import net
 from varnum.loop.sturm import fixed_points_of_the_plane, real_roots
 

@@ -11,7 +11,8 @@ from varnum.errors import InputError
 from varnum.floats.rounding import EXACT_U
 from varnum.hardness.decide import Evaluate, Outputs, evaluate_exact
 from varnum.hardness.flowar_flow import evaluate_flowar_flow, flowar_flow
-from varnum.hardness.flowar_wrap import evaluate_flowar_wrapped, flowar_wrap
+from varnum.hardness.flowar_run import evaluate_flowar_wrapped
+from varnum.hardness.flowar_wrap import flowar_wrap
 from varnum.hardness.head import Head
 from varnum.hardness.wrap import evaluate_wrapped, wrap
 from varnum.lowrank.method import METHODS

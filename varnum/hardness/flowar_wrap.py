@@ -10,7 +10,6 @@ turn over the whole map, of which the first channel alone is used.
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -19,18 +18,11 @@ import numpy as np
 
 from varnum.balls.scalar import ball, lower, precision, upper
 from varnum.errors import InputError
-from varnum.floats.rounding import EXACT_U
-from varnum.floats.softmax_error import softmax_head_error
 from varnum.formulas import hardness as forms
 from varnum.formulas.core import to_exact
-from varnum.hardness.decide import Outputs
 from varnum.hardness.head import Head
-from varnum.model.attention import exact_attention
 from varnum.model.flowar.flow_config import AR_STAGES, FlowConfig
-from varnum.model.flowar.flow_sampling import through
-from varnum.model.flowar.flow_statedict import BUFFERS, flow_shapes
-from varnum.model.flowar.network import Tokens, embed_map, transformer
-from varnum.model.flowar.numbers import EPS, Kernels
+from varnum.model.flowar.numbers import EPS
 from varnum.model.flowar.rope import EXTENT
 from varnum.model.flowar.tables import rope_frequencies
 
@@ -47,8 +39,7 @@ HYPOTHESES = (
 ONE_SIGN = Fraction(9, 10)  # least cosine of a turn where all products of a pair have one sign
 SPENT = Fraction(1, 20)  # logit change that turns may make where they have not
 _AREA = to_exact(forms.LEBESGUE**2, {})  # Lambda^2, both axes
-_STAGE = AR_STAGES[0]
-_ROUNDINGS = 64  # of one product q_c k_c, besides sums: roots, quotients, projections, turns
+STAGE = AR_STAGES[0]
 
 
 @dataclass(frozen=True)
@@ -245,7 +236,7 @@ def _weights(
     token[:, : at.map_channels] = at.rows(
         np.zeros((1, D)), head.keys[-1:].astype(np.float64), np.zeros(1)
     )
-    block = f"{_STAGE}.0"
+    block = f"{STAGE}.0"
     return {
         "class_emb.weight": token,
         "z_proj.weight": np.eye(width, at.map_channels),
@@ -281,77 +272,3 @@ def _earlier(head: Head, length: int, at: Channels, seed: int) -> Any:
         rng.integers(0, 2, length).astype(np.float64),
     )
     return rows[None]
-
-
-# --- running it ----------------------------------------------------------------------------------
-
-
-def input_of(wrapped: FlowWrapped) -> Any:
-    """What the transformer is fed (1, L, C): the class, the inputs between, the up-sampled map."""
-    config, w = wrapped.config, wrapped.weights
-    n = config.scales[-1]
-    last = through(wrapped.source, n // 2, config.resample_through_sampling, n)
-    between = np.concatenate([wrapped.earlier, last], axis=1)
-    return np.concatenate([w["class_emb.weight"][:1, None, :], embed_map(w, between)], axis=1)
-
-
-def evaluate_flowar_wrapped(wrapped: FlowWrapped, whole: bool = False) -> Outputs:
-    """Run the model's transformer up to the first attention and read the kept rows: (nq,).
-
-    whole: every query and all that follows, with zero weights; otherwise the attention kernel
-    answers the kept rows alone (the same numbers) and the run ends there. Sources and selecting
-    weights are 0, 1, -1, so up-sampling and z_proj are exact; outputs are means of values whose
-    absolute mean is at most 1.02. Rounding: proofs/flowar-wrap.md.
-    """
-    rows = wrapped.kept[: len(wrapped.head.queries)]
-    middle = run_transformer(wrapped, None if whole else rows)
-    values = middle[0, rows, channels(wrapped).out]
-    return Outputs(values, rounding_of(wrapped), "flowar-wrap", ALLOWED - wrapped.error)
-
-
-def rounding_of(wrapped: FlowWrapped) -> Fraction:
-    """Bound of |float64 - exact| of a kept output."""
-    config = wrapped.config
-    count = config.model_width + _ROUNDINGS  # sums of squares, halved by the root, of two norms
-    error = softmax_head_error(wrapped.M, config.model_width + count, config.length)
-    return 2 * error + 2 * count * EXACT_U
-
-
-class _Reached(Exception):
-    """The stream after the first attention is there."""
-
-
-def run_transformer(wrapped: FlowWrapped, rows: Any = None) -> Any:
-    """The stream (1, L, C) after the first block's attention; rows: the queries that matter."""
-    config, found = wrapped.config, []
-    w = wrapped.weights if rows is not None else _completed(wrapped)
-
-    def kernel(q: Any, k: Any, v: Any, scale: Any, blocks: Any) -> Any:
-        out = np.zeros((*q.shape[:3], v.shape[3]))
-        out[:, :, rows] = exact_attention(q[:, :, rows], k, v, scale, None)
-        return out
-
-    def seen(place: str, x: Any) -> None:
-        if place == f"{_STAGE}.0.mid":
-            found.append(x)
-            if rows is not None:
-                raise _Reached
-
-    active = w[f"{_STAGE}.0.ada_lin.1.bias"].reshape(6, 1, 1, -1)
-    sixes = {_STAGE: [list(active)], AR_STAGES[1]: [list(0 * active)]}
-    kernels = Kernels() if rows is None else Kernels(ar=kernel)
-    tokens = Tokens(0, len(config.scales))
-    with suppress(_Reached):
-        transformer(w, config, input_of(wrapped), sixes, tokens, kernels, seen=seen)
-    return found[0]
-
-
-def _completed(wrapped: FlowWrapped) -> dict[str, Any]:
-    """All weights of the transformer, zero where the instance has none."""
-    shapes = flow_shapes(wrapped.config)
-    zeros = {
-        name: np.zeros(shape)
-        for name, shape in shapes.items()
-        if name not in BUFFERS and not name.startswith("flownet")
-    }
-    return zeros | wrapped.weights

@@ -7,13 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from varnum.hardness.decide import THRESHOLD
-from varnum.hardness.flowar_wrap import (
-    FlowWrapped,
-    channels,
-    evaluate_flowar_wrapped,
-    flowar_wrap,
-    input_of,
-)
+from varnum.hardness.flowar_run import evaluate_flowar_wrapped, input_of
+from varnum.hardness.flowar_wrap import FlowWrapped, channels, flowar_wrap
 from varnum.hardness.head import ov_head
 from varnum.hardness.wrong import Wrong
 

@@ -7,50 +7,31 @@ a tolerance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
 from varnum.balls import namespace as xp
-from varnum.balls.array import BallArray
-from varnum.balls.scalar import arb, hull, lower, precision, upper
+from varnum.balls.scalar import arb, lower, precision, upper
 from varnum.balls.spectrum import inverse, spectral_radius
 from varnum.errors import InputError
 from varnum.loop import krawczyk
-from varnum.loop.activations import activation
+from varnum.loop.box_search import (
+    BITS,
+    Box,
+    Ends,
+    Found,
+    Piece,
+    Searched,
+    balls_of,
+    ends_of,
+    search,
+    split_box,
+)
 from varnum.loop.net import Net
-from varnum.tensor import Array
 
-_BITS, _FINE = 64, 256
+_FINE = 256
 _THIN = 2.0**-36  # of the asked box: bisected no further
-_UNDECIDED = 32  # boxes too thin to bisect before the search gives up
 LIMIT = 200_000  # boxes
-
-Ends = tuple[Fraction, Fraction]
-Box = tuple[Ends, ...]
-Found = tuple[Box, Box]  # enclosure, uniqueness box
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of the search: pure data, so that another process can do it."""
-
-    W: Array
-    b: Array
-    activation: str
-    box: Box
-    thin: float
-    limit: int
-
-
-@dataclass(frozen=True)
-class Searched:
-    """What a piece found: roots, boxes looked at, and why it is not complete (None: it is)."""
-
-    roots: tuple[Found, ...]
-    boxes: int
-    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -108,10 +89,10 @@ def certify_count(
     """
     if net.d > 64:
         raise InputError(f"count: d = {net.d}; allowed are at most 64 (and few are feasible)")
-    with precision(_BITS):
+    with precision(BITS):
         ends = _everywhere(net) if box is None else (box,) * net.d
         thin = float(max(high - low for low, high in ends)) * _THIN
-        parts = _split(ends, pieces)
+        parts = split_box(ends, pieces)
         share = max(1, limit // len(parts))
         work = [Piece(net.W, net.b, net.g.name, part, thin, share) for part in parts]
         roots: list[Found] = []
@@ -165,104 +146,6 @@ def _beyond(powers: tuple[Fraction, ...], kappa: Fraction, beta: Fraction) -> Fr
         middle = (low + high) / 2
         low, high = (low, middle) if positive(middle) else (middle, high)
     return high
-
-
-def _split(box: Box, pieces: int) -> list[Box]:
-    """At least this many parts of the box, by halving the longest sides."""
-    parts = [box]
-    while len(parts) < pieces:
-        wide = parts.pop(0)
-        i = max(range(len(wide)), key=lambda k: wide[k][1] - wide[k][0])
-        low, high = wide[i]
-        middle = (low + high) / 2
-        parts += [(*wide[:i], half, *wide[i + 1 :]) for half in ((low, middle), (middle, high))]
-    return parts
-
-
-# --- the search ---------------------------------------------------------------------------------
-
-
-def balls_of(box: Box) -> BallArray:
-    """The box as balls."""
-    return xp.stack([BallArray(hull(low, high)) for low, high in box])
-
-
-def ends_of(X: BallArray) -> Box:
-    """The box in exact rationals."""
-    return tuple((lower(x), upper(x)) for x in X.entries())
-
-
-@dataclass
-class _State:
-    net: Net
-    piece: Piece
-    stack: list[BallArray]
-    roots: list[Found] = field(default_factory=list)
-    boxes: int = 0
-    undecided: int = 0
-
-
-def search(piece: Piece) -> Searched:
-    """Branch and prune one box: every fixed point in it is in some uniqueness box that is found."""
-    with precision(_BITS):
-        net = Net(piece.W, piece.b, activation(piece.activation))
-        state = _State(net, piece, [balls_of(piece.box)])
-        while state.stack:
-            if state.boxes >= piece.limit:
-                return _given_up(state, f"{piece.limit} boxes were not enough (--boxes)")
-            if state.undecided > _UNDECIDED:
-                return _given_up(state, "a fixed point with eigenvalue 1, or nearly, is undecided")
-            state.boxes += 1
-            _decide(state, state.stack.pop())
-    reason = "a fixed point with eigenvalue 1, or nearly, is undecided" if state.undecided else None
-    return Searched(tuple(state.roots), state.boxes, reason)
-
-
-def _given_up(state: _State, reason: str) -> Searched:
-    return Searched(tuple(state.roots), state.boxes, reason)
-
-
-def _decide(state: _State, X: BallArray) -> None:
-    """Drop the box, record the one fixed point near it, or bisect what is left of it."""
-    net = state.net
-    for _ in range(4):
-        before = krawczyk.widths(X)
-        contracted = krawczyk.meet(X, krawczyk.image(net, X))
-        if contracted is None:
-            return
-        found = krawczyk.operator(net, contracted)
-        if found is None:
-            X = contracted
-            break
-        if krawczyk.inside(found, contracted):
-            state.roots.append((ends_of(found), ends_of(contracted)))
-            return
-        smaller = krawczyk.meet(contracted, found)
-        if smaller is None:
-            return
-        if (krawczyk.widths(found) <= krawczyk.widths(contracted)).all():
-            isolated = krawczyk.isolate(net, smaller)
-            if isolated is not None:
-                state.roots.append((ends_of(isolated[0]), ends_of(isolated[1])))
-                return
-        X = smaller
-        if (krawczyk.widths(X) > 0.7 * before).all():
-            break
-    _bisect(state, X)
-
-
-def _bisect(state: _State, X: BallArray) -> None:
-    wide = krawczyk.widths(X)
-    i = int(np.argmax(wide))
-    if not wide[i] > state.piece.thin:
-        state.undecided += 1
-        return
-    entries = X.entries()
-    low, middle, high = entries[i].lower(), entries[i].mid(), entries[i].upper()
-    for half in (low.union(middle), middle.union(high)):
-        state.stack.append(
-            xp.stack([BallArray(half if k == i else x) for k, x in enumerate(entries)])
-        )
 
 
 # --- which finds are the same -------------------------------------------------------------------
@@ -330,7 +213,7 @@ def _side(inner: Box, box: Ends) -> bool | None:
 
 def label_of(net: Net, box: Box) -> FixedPoint:
     """The fixed point in this enclosure with its proved label; more digits where they help."""
-    for bits in (_BITS, _FINE):
+    for bits in (BITS, _FINE):
         with precision(bits):
             X = krawczyk.tighten(net, balls_of(box))
             J = krawczyk.jacobian(net, X)

@@ -17,7 +17,7 @@ from varnum.balls.array import BallArray
 from varnum.balls.scalar import ball, certainly_at_most, precision, upper
 from varnum.errors import InputError
 from varnum.loop import krawczyk
-from varnum.loop.count import Box, balls_of
+from varnum.loop.box_search import Box, balls_of
 from varnum.loop.kantorovich import norm_of
 from varnum.loop.net import Net, _numbers
 from varnum.tensor import Doubles
