@@ -59,7 +59,10 @@ def rounding(args, engine):
         return protocol.certify(run, protocol.Plan(args.samples), say)
     before, wall = time.process_time(), time.perf_counter()
     pilot = protocol.Pilot(2.5)
-    protocol._walk(run, protocol.Plan(args.samples), pilot, b"pilot", 1, Fraction(1, 10**15))
+    try:
+        protocol._walk(run, protocol.Plan(args.samples), pilot, b"pilot", 1, Fraction(1, 10**15))
+    except ArithmeticError as refused:
+        return Unknown(f"refused: {refused}")
     say(f"one walk: {time.process_time() - before:.3g} CPU s, {time.perf_counter() - wall:.3g} s")
     return None
 
