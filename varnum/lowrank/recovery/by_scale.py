@@ -22,6 +22,7 @@ from varnum.verdict import Unknown
 SMALL = 512  # while fewer keys than this are seen, exact attention is as fast
 TOGETHER = 512  # scales of at most so many tokens always share
 _WEIGHED, _COORDINATE = 3e-9, 4e-11  # seconds a key weighed, and a coordinate of it
+_SURE = 0.7  # of exact attention's time, likewise
 _WORTH = 0.015  # seconds of exact attention from which a scale is worth a lens of its own
 _QUERIES, _KEYS = 64, 256  # sampled to judge whether a scale can share
 
@@ -64,7 +65,7 @@ def estimate_ways(problem: Problem, v: Tensor, least: float) -> Ways | Unknown:
         if isinstance(found, Unknown):
             return found
         work = found.work + _own(problem) / problem.exact_seconds
-        if problem.seconds is not None and not work < min(least, 1.0):
+        if problem.seconds is not None and not work < min(least, _SURE):
             return Unknown("low rank does not pay here: rows of small scales weigh their own keys")
         return Ways(found, {}, work, found.missing)
     last = _scale(problem, v, *large.pop())
