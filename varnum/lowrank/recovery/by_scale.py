@@ -22,7 +22,7 @@ from varnum.verdict import Unknown
 SMALL = 512  # while fewer keys than this are seen, exact attention is as fast
 TOGETHER = 512  # scales of at most so many tokens always share
 _WEIGHED, _COORDINATE = 3e-9, 4e-11  # seconds a key weighed, and a coordinate of it
-_SURE = 0.7  # of exact attention's time, likewise
+_SURE = 0.6  # of exact attention's time: what is expected to take more is not worth the risk
 _WORTH = 0.015  # seconds of exact attention from which a scale is worth a lens of its own
 _QUERIES, _KEYS = 64, 256  # sampled to judge whether a scale can share
 
