@@ -29,6 +29,8 @@ from varnum.verdict import Unknown
 _COUNTS = (16, 64, 256)  # clusters that are tried, the fewest first
 _KEYS, _QUERIES = 1024, 128  # sampled
 _SHARE = 0.9  # of the sampled rows within the target: more clusters are not worth their time
+_MISSING = 0.95  # of the sampled rows at most: fewer that are certified do not count
+_FEWEST = 8  # keys a cluster
 _ROOM = 0.95  # rows above this part of the target are counted as missing
 _SURE = 0.7  # of exact attention's time: what is expected to take more is not worth the risk
 _LOOK = 0.05  # of exact attention's time may go into one trial
@@ -57,25 +59,26 @@ class ClusterMerge:
         if problem.target.of != self.promises:
             return Unknown("clusters certify the output only")
         least = np.inf if problem.seconds is None else min(problem.beat, _SURE)
-        best, said = None, "each query would look at every one of them"
+        best, said = None, ""
         with certifying(problem.q):
             for count in _COUNTS:
                 work = _work(problem, count)
                 if not work < least or (least < np.inf and _looking(problem, count) > _LOOK):
                     break
+                if count * _FEWEST > int(problem.k.shape[0]) and said:
+                    break
                 found, bounds = _tried(problem, count)
                 missing = float((~(bounds <= _ROOM * problem.target.error)).mean())
                 said = f"the median row would have {np.median(bounds):.2g} from {count}"
-                if missing < 1 and work + missing < least:
+                if missing <= _MISSING and work + missing < least:
                     least = work + missing if least < np.inf else least
                     best = ClusterSetting(*found, problem, missing, work + missing)
                 if 1 - missing >= _SHARE:
                     break
-        return (
-            Unknown(f"clusters do not pay here: {said}")
-            if best is None
-            else ClusterFit(problem, best)
-        )
+        if best is None:
+            said = said or "each query would look at every one of them"
+            return Unknown(f"clusters do not pay here: {said}")
+        return ClusterFit(problem, best)
 
 
 CLUSTERS = ClusterMerge()
