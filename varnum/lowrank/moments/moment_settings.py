@@ -52,8 +52,8 @@ def estimate_best(
     Costs are operation counts; the share of rows that will miss `target` is read off the trial.
     Trials stop at a part of the cost of the best setting found (or of exact attention).
     """
-    whole = max(int(q.shape[0]), int(k.shape[0])) <= _TRIAL
     most = _TRIAL if beat >= 1 else _GLANCE
+    whole = max(int(q.shape[0]), int(k.shape[0])) <= most
     q, k, v = spread_rows(q, most), spread_rows(k, most), spread_rows(v, most)
     d, values = int(q.shape[1]), int(v.shape[1])
     wide_q, wide_k = _wide(spread_rows(q, _SAMPLE)), _wide(spread_rows(k, _SAMPLE))

@@ -17,6 +17,7 @@ from varnum.lowrank.recovery.recovery_features import Tops, features, rest, squa
 from varnum.tensor import Array
 
 _LARGE, _SMALL = 256, 64  # block sizes that are looked at
+_BEYOND = 0.13  # for each doubling past them: what two numbers tell is too good, by so much
 
 
 class Trial:
@@ -86,6 +87,7 @@ class Rows:
     def bounds(self, block: int) -> Array:
         """(n,) expected."""
         norms = np.sqrt(self.mean + self.variance / block)
+        norms *= 1 + _BEYOND * max(np.log2(block / _LARGE), 0.0)
         scaled = (norms[1:] * self.inverse).astype(self.shift.dtype)
         reach = (self.shift * self.shift.dtype.type(norms[0]) + scaled).max(1)
         least = np.maximum(self.below - self.root * norms[0], self.jensen)
