@@ -155,15 +155,17 @@ def widened(array: Tensor) -> Tensor:
 
 
 def spread_rows(array: Tensor, most: int) -> Tensor:
-    """At most `most` rows, one of each of as many parts, at no regular distance.
+    """At most `most` rows, one of each of as many parts, at no regular distance; both ends.
 
-    Equal steps would see every image of a batch at the same places.
+    Equal steps would see every image of a batch at the same places; tokens unlike all others stand
+    at an end.
     """
     count = int(array.shape[0])
     if count <= most:
         return array
     turns = np.arange(most)
     at = ((turns + turns * _GOLDEN % 1) * (count / most)).astype(np.int64)
+    at[-1] = count - 1
     return array[at] if isinstance(array, np.ndarray) else array[_index(at, array)]
 
 
