@@ -227,8 +227,9 @@ class _Search:
         width, median = self.sizes[2], math.inf
         for tops in dict.fromkeys(within(tops, width) for tops in TOPS):
             beat = self.best.work if self.best else self.least
-            more = _SHARE * self.best.work / self.unit if self.best else 0.0  # it pays already
-            late = bool(tops) and thread_time() > self.stop + 2 * more
+            pays = self.best is not None and self.best.work < self.least
+            more = 2 * _SHARE * beat / self.unit if pays else 0.0
+            late = bool(tops) and thread_time() > self.stop + more
             if self._work(BLOCKS[0], tops, groups) >= beat or late:
                 break
             rows = [trial.with_products(tops) for trial in trials]
