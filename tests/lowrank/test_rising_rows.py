@@ -8,6 +8,7 @@ import pytest
 from tests.support.backends import BACKENDS, placed
 from tests.support.device import as_on_a_device
 from tests.support.heads import correlated
+from varnum import attention
 from varnum.floats.values import ValueRange
 from varnum.lowrank import rising_rows as module
 from varnum.lowrank.rising_rows import rising_rows, rising_to_target
@@ -18,6 +19,7 @@ ENDS = {
     "later rows": np.arange(700, 1201),
     "steps": np.repeat([3, 40, 600, 1200], [10, 30, 300, 5]),
     "far apart": np.array([1, 900, 901, 1200]),
+    "ends like a triangle": np.repeat([1, 3, 40, 600, 1200], [1, 2, 37, 560, 600]),
 }
 
 
@@ -52,6 +54,17 @@ def test_rows_are_those_of_softmax(backend, name, size):
     q, k, v, ends = given(name, np.float32)
     out = np.asarray(rising_rows(*placed(backend, q, k, v), 2.0, ends, size))
     assert abs(out - exact(q, k, v, ends, 2.0)).max() < 1e-5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_many_scales_that_begin_with_one_token(backend):
+    """As many queries as keys, the first sees one: no triangle for all that."""
+    scales = (1,) * 60 + (3,) * 20
+    ends = np.repeat(np.cumsum(scales), scales)
+    q, k, v = (part[: len(ends)] for part in correlated(8, 1200, 1, 2.0, values=3))
+    found = attention(*placed(backend, q, k, v), sigma=2, output_error="1e-9", scales=scales)
+    bound = np.full(len(ends), found.certificate.certified_error)
+    assert ratio(found.output, bound, q, k, v, ends) <= 1
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
