@@ -163,6 +163,16 @@ def test_a_run_without_a_bound_is_unknown() -> None:
     assert found.to_dict()["map_error"] is None
 
 
+def test_sums_beyond_float64_are_unknown() -> None:
+    """inf - inf reaches GELU's table, whose index it must not be."""
+    model, noise = small("flowar-tiny", 0)
+    weights = dict(model.weights)
+    name = "encoder_blocks.0.mlp.fc1_g.weight"
+    weights[name] = np.sign(np.asarray(weights[name], dtype=np.float64)) * 1.7e308
+    found = flow_error_of(replace(model, weights=weights), 3, noise, settings=GUIDED, samples=4)
+    assert found.verdict == "unknown"
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [

@@ -232,6 +232,18 @@ def test_the_face_says_them() -> None:
     assert all(1e-9 < c.error < 1e-3 for c in wide)
 
 
+def test_no_exp_of_a_library_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor assumed, by chosen logits or by margins."""
+    start, found = accepted(0)
+    wanted = [Functional(4, 1)]
+    before = reverse.certify_functionals(start, found.tape, wanted)
+    monkeypatch.setattr(np, "exp", None)
+    assert (reverse.certify_functionals(start, found.tape, wanted) == before).all()
+    monkeypatch.undo()
+    model, tokens = small(0, embed_dim=8)
+    assert "exp" not in error_of(model, [1], tokens, chosen=[(0, 1)]).assumptions
+
+
 @pytest.mark.parametrize("wrong", [[(0,)], [(5, 0)], [(0, 12)], [(0, -1)], ["0:1"], [(0, 1.5)]])
 def test_other_logits_are_one_line(wrong: Any) -> None:
     model, tokens = small(0, embed_dim=8)

@@ -35,7 +35,7 @@ def gelu_erf(x: Floats) -> Smooth:
 def normal(x: Floats) -> tuple[Floats, Floats]:
     """Phi within PHI_ERROR, and its density, relatively within 2^-40 where it is above 2^-60."""
     inside = np.clip(x, -_FAR, _FAR)
-    index = np.rint(inside * _STEP).astype(np.int64)
+    index = np.rint(np.where(np.isnan(x), 0.0, inside) * _STEP).astype(np.int64)
     apart = inside - index / _STEP  # exact: both are multiples of x's last place or larger
     table = _table()[index + _FAR * _STEP]  # (.., order + 1)
     phi = table[..., _ORDER]

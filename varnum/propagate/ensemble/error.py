@@ -261,7 +261,7 @@ def error_of(
                 images.append(unit_image(drawn.end, model.vae))
         answer = replace(
             _answer(model, answers, given, total, plan), chosen=tuple(sharp),
-            bounds_on=engine.said(), assumptions=assumptions(engine, bool(wanted)),
+            bounds_on=engine.said(), assumptions=assumptions(engine),
         )  # fmt: skip
         return _with_image(answer, images, shown) if decode else answer
 

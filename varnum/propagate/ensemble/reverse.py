@@ -16,6 +16,7 @@ import numpy as np
 from varnum.floats.rounding import gamma
 from varnum.propagate.ensemble.cloud import LEAST, Kept, U, infinite, l2
 from varnum.propagate.ensemble.dense import spread
+from varnum.propagate.ensemble.exponential import exp
 from varnum.propagate.ensemble.ops import Vector
 from varnum.propagate.ensemble.protocol import Start, Tape
 from varnum.propagate.ensemble.sites import UP
@@ -247,7 +248,7 @@ class Row:
         self.q, self.k, self.v, self.scale = q, k, v, scale
         d, n = q.shape[-1], len(k)
         logits = scale * (q @ k.T)
-        a = np.exp(logits - logits.max(-1, keepdims=True))
+        a = exp(logits - logits.max(-1, keepdims=True))
         self.p = a / a.sum(-1, keepdims=True)
         self.size_q, self.most_k, self.most_v = l2(q), l2(k).max(), l2(v).max()
         tall = scale * self.size_q * self.most_k * UP
