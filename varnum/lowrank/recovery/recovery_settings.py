@@ -128,9 +128,9 @@ def estimate_best(
     search.over([trial], 1, lambda block, tops: Setting((lens,), block, tops, tokens.v0))
     if problem.exact_seconds > _LONG or problem.seconds is None:
         for count in GROUPS:
-            if count * 8 > len(tokens.wide_q) or not search.promising(count):
+            late = thread_time() > search.stop
+            if late or count * 8 > len(tokens.wide_q) or not search.promising(count):
                 break
-            search.stop = thread_time() + seconds
             _try_groups(search, Grouping(tokens, lens, count))
     best = search.best
     if best is None or not best.work < least:
@@ -225,11 +225,11 @@ class _Search:
     def over(self, trials: list[Trial], groups: int, make: Callable[[int, Tops], Setting]) -> None:
         """Try all blocks and products with these trials."""
         width, median = self.sizes[2], math.inf
-        for tops in dict.fromkeys(within(tops, width) for tops in TOPS):
+        for turn, tops in enumerate(dict.fromkeys(within(tops, width) for tops in TOPS)):
             beat = self.best.work if self.best else self.least
             pays = self.best is not None and self.best.work < self.least
             more = 2 * _SHARE * beat / self.unit if pays else 0.0
-            late = bool(tops) and thread_time() > self.stop + more
+            late = turn > 1 and thread_time() > self.stop + more
             if self._work(BLOCKS[0], tops, groups) >= beat or late:
                 break
             rows = [trial.with_products(tops) for trial in trials]
