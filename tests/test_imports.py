@@ -29,6 +29,7 @@ MAY: dict[str, set[str]] = {
     "errors": set(),
     "verdict": set(),
     "_moved": set(),
+    "_gone": {"model"},
     "tensor": set(),
     "_version": set(),
     "balls": {"errors", "verdict", "tensor"},

@@ -7,7 +7,14 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from varnum import _gone
+from varnum.model.backend import Backend
+from varnum.model.config import preset
+from varnum.model.random_weights import random_model
+from varnum.model.transformer import Numbers, join_heads
 
 ROOT = Path(__file__).parents[1]
 HELPER = "from varnum._moved import moved"
@@ -21,7 +28,15 @@ SHIMS = {
 NAMES = {
     "varnum.lowrank.rounding": ["EXP_ULPS", "UNIT", "TINY", "dtype_name", "up", "gamma"],
     "varnum.lowrank.backend": ["namespace", "light", "caster", "to_numpy", "extremes"],
-    "varnum.lowrank.arrays": ["check_inputs", "check_kind", "split_heads", "merge", "to_double"],
+    "varnum.lowrank.arrays": [
+        "check_inputs",
+        "check_kind",
+        "split_heads",
+        "merge",
+        "to_double",
+        "detached",
+    ],
+    "varnum.cli.bound_text": ["FAR", "headline", "sentence", "big", "short"],
     "varnum.lowrank.values": ["ValueRange", "Offset"],
     "varnum.lowrank.exact": ["exact_rows", "exact_error", "kernel_error", "logit_spread"],
     "varnum.lowrank.kernel": ["LowRankKernel", "fit_kernel", "certify_kernel"],
@@ -29,7 +44,7 @@ NAMES = {
     "varnum.lowrank.polynomial": ["PolynomialKernel", "fit_polynomial", "CHUNK"],
     "varnum.lowrank.state": ["MomentState", "Bounds"],
     "varnum.lowrank.basis": ["Basis", "fit_basis", "slack", "unit_of"],
-    "varnum.lowrank.policy": ["Choice", "estimate_best"],
+    "varnum.lowrank.policy": ["Choice", "estimate_best", "sample"],
     "varnum.lowrank.varform": ["VarAttention", "Outcome", "attend_scales", "_far"],
     "varnum.lowrank.factors": ["Kernel", "attend"],
     "varnum.lowrank.geometry": ["Frame", "fit_frame", "row_norms", "frobenius"],
@@ -82,6 +97,35 @@ def test_a_module_that_is_a_room_now_serves_its_names(room: str, name: str) -> N
         assert getattr(module, name).__name__ == name
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = module.no_such_name
+
+
+@pytest.mark.parametrize(
+    ("old", "name"),
+    [
+        ("varnum.model.transformer", "project_qkv"),
+        ("varnum.model.transformer", "mlp"),
+        ("varnum.proof.obligation", "all_obligations"),
+        ("varnum.proof.obligation", "write"),
+    ],
+)
+def test_a_module_that_stayed_serves_the_names_that_left_it(old: str, name: str) -> None:
+    module = importlib.import_module(old)
+    with pytest.warns(DeprecationWarning, match=name):
+        assert callable(getattr(module, name))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = module.no_such_name
+
+
+def test_what_the_house_no_longer_uses_still_works() -> None:
+    var, made = preset("var-tiny")[0], random_model(*preset("var-tiny"), seed=0)
+    x = np.random.default_rng(1).normal(size=(1, 5, var.embed_dim))
+    model = made.to(Backend()).var_weights
+    ops = Numbers(model, var)
+    heads = ops.attend(*_gone.project_qkv(model, var, 1, x), None)
+    assert np.array_equal(join_heads(heads), ops.attention(ops.project(x, 1), 1))
+    assert np.array_equal(_gone.mlp(model, 1, x), ops.mlp(x, 1))
+    assert _gone.sample(np.arange(10), 4).tolist() == [0, 3, 6, 9]
+    assert _gone.detached(x) is x
 
 
 def test_the_class_that_users_hold_is_the_same_by_both_paths() -> None:

@@ -2,4 +2,4 @@
 
 from varnum._moved import moved
 
-__getattr__ = moved(__name__, "varnum.floats.arrays", "varnum.floats.qkv")
+__getattr__ = moved(__name__, "varnum.floats.arrays", "varnum.floats.qkv", "varnum._gone")

@@ -2,4 +2,4 @@
 
 from varnum._moved import moved
 
-__getattr__ = moved(__name__, "varnum.lowrank.moments.moment_settings")
+__getattr__ = moved(__name__, "varnum.lowrank.moments.moment_settings", "varnum._gone")

@@ -11,15 +11,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from varnum._moved import moved_names
 from varnum.errors import InputError
 from varnum.model.attention import Kernel, exact_attention
 from varnum.model.backend import Array, Ints, Weights, const, namespace, take_rows
 from varnum.model.config import VarConfig
 from varnum.model.layers import gelu, layer_norm, linear, modulate, silu, unit_vectors
 from varnum.model.walk import Seen, unseen, walk_block, walk_head
+
+if not TYPE_CHECKING:  # project_qkv and mlp of 0.1.0
+    __getattr__ = moved_names(__name__, "varnum._gone")
 
 # log 100 as the official code has it: rounded to float32, so the cap is 100.0000064.., not 100.
 MAX_LOG_SCALE = Fraction(float(np.float32(math.log(100))))

@@ -31,5 +31,5 @@ def _listed(claim: Claim) -> Iterator[str]:
     for o in all_obligations():
         if o.claim == claim.id:
             yield f"- `{o.name}.smt2` (unsat): {o.says}. Its twin (sat): {o.twin.says}."
-    yield from (f"- `checks/{name}.py`, from extremal cases too" for name in claim.checks)
+    yield from (f"- `checks/claims/{name}.py`, from extremal cases too" for name in claim.checks)
     yield from (f"- `{name}`" for name in claim.tests)

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import sympy as sp
 
+from varnum._moved import moved_names
 from varnum.formulas.core import to_exact, to_smt
+
+if not TYPE_CHECKING:  # all_obligations and write of 0.1.0
+    __getattr__ = moved_names(__name__, "varnum.proof.obligations")
 
 Relation: TypeAlias = "sp.Rel | sp.And"
 _SPELL = {sp.Le: "<=", sp.Lt: "<", sp.Ge: ">=", sp.Gt: ">", sp.Eq: "="}

@@ -1,4 +1,4 @@
-"""Pilot, commitment, fresh noise, tries: what makes the chance a chance (claim ensemble-protocol).
+"""Pilot, commitment, fresh noise, tries: what makes the chance a chance (claim ensemble-run).
 
 1. A pilot with any noise fixes the radii. 2. What is fixed is hashed. 3. The seed of the try is
 drawn from the system after that. 4. All sites are recomputed on the fresh noise; the try is

@@ -17,7 +17,7 @@ from varnum.tensor import DoubleTensor
 Floats: TypeAlias = DoubleTensor
 
 UP = 1 + 2.0**-30
-GELU_SECOND, GELU_THIRD = 0.79790, 0.7767  # sup|f''|, sup|f'''|, tanh form: claim gelu-derivatives
+GELU_SECOND, GELU_THIRD = 0.79790, 0.7767  # sup|f''|, sup|f'''|, tanh form: claim gelu-lipschitz
 SILU_SECOND, SILU_THIRD = 0.50001, 0.3082
 ERF_THIRD = 0.7789  # sup|f'''| of GELU itself, whose sup|f''| is below GELU_SECOND
 
