@@ -91,3 +91,11 @@ def test_damaged(case, changes, said):
         recheck(sealed(record, **changes), model, label, tokens, logits)
     with pytest.raises(InputError, match="digest"):
         recheck(record | {"logit_error": 1.0}, model, label, tokens, logits)
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999"])
+def test_numbers_that_json_reads_and_no_record_has(case, number):
+    model, label, tokens, logits, found = case
+    record = record_of(model, label, tokens, logits, found) | {"logit_error": json.loads(number)}
+    with pytest.raises(InputError, match="record: NaN or infinity"):
+        recheck(record, model, label, tokens, logits)

@@ -174,7 +174,10 @@ def read(record: Mapping[str, object]) -> Record:
 
 
 def _digest(content: Mapping[str, object]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise InputError("record: NaN or infinity; allowed are finite numbers") from None
     return hashlib.sha256(text.encode()).hexdigest()
 
 
