@@ -33,6 +33,7 @@ A = TypeVar("A")
 U = UNIT["float64"]
 _NOISE, _FORMS = 2**19, 2**22  # numbers of a temporary
 LEAST = 1e-140  # below it squares leave float64; no radius is smaller
+_BESIDE = 2.0**-50  # of the largest radius so far: smaller noise rounds by more than its radius
 
 
 class Kept(TypedDict, total=False):
@@ -143,6 +144,7 @@ class Ensemble:
         self._own_total = np.zeros(tokens)
         self._theta = np.zeros((len(lengths), self.drawn))  # per scale
         self._own_theta = np.zeros((tokens, noise.gauss))
+        self._largest = 0.0  # radius so far
         self.forms_used = 0
         self.place = 0
         self.tape: dict[str, list[Kept]] | None = (
@@ -156,13 +158,14 @@ class Ensemble:
     def inject(self, cloud: Cloud, where: str, first: int = 0) -> Cloud:
         """A ball group per token that covers entry and ball; charges err to it."""
         rounding = host(l2(cloud.entry))
-        least = 2.0**-70 * host(l2(cloud.centre))
+        least = np.maximum(2.0**-70 * host(l2(cloud.centre)), _BESIDE * self._largest)
         if self.floor and not self.ledger.certifies:
             used = self.forms_used
             reach = host(self.norm(cloud.samples, cloud.err, first))
             least = np.maximum(least, self.floor * reach)
             self.forms_used = used  # no part of a bound
         radius = self.ledger.radius(where, rounding, host(cloud.ball), least)
+        self._largest = max(self._largest, float(radius.max()))
         self._add_noise(cloud, radius, first)
         xp = namespace(cloud.centre)
         return Cloud(
