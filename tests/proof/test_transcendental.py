@@ -13,7 +13,8 @@ from varnum.approx.degree import certify_least_degree
 from varnum.approx.target import relative
 from varnum.balls.scalar import arb, ball, lower, precision
 from varnum.proof import ledger
-from varnum.proof.transcendental import BACKENDS, ExpError, Fact, _arithmetic, enclose_sup, facts
+from varnum.proof.interval_arithmetic import arithmetic_of
+from varnum.proof.transcendental import BACKENDS, ExpError, Fact, enclose_sup, facts
 from varnum.proof.verify import _ball_items
 from varnum.verdict import Proved, Refuted
 
@@ -96,7 +97,7 @@ def test_the_second_opinion_encloses_where_exp_of_mpmath_does_not():
 
 def test_exp_and_tanh_by_intervals_enclose():
     """Against flint with five times the digits, at points where rounding is near a tie or not."""
-    arithmetic, rng = _arithmetic("mpmath"), random.Random(0)
+    arithmetic, rng = arithmetic_of("mpmath"), random.Random(0)
     points = [
         Fraction(rng.randrange(-(2**53), 2**53), 2 ** rng.randrange(47, 60)) for _ in range(300)
     ]
