@@ -151,3 +151,30 @@ def test_the_command(tmp_path, monkeypatch, capsys):
             main()
         assert not stop.value.code
         assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("mode", "unused"),
+    [
+        ("--triage", "--eps 1e-2"),
+        ("--triage", "--out o.npy"),
+        ("--triage", "--rows 8"),
+        ("--triage", "--method exact"),
+        ("--triage", "--against q.npy"),
+        ("--against q.npy", "--certificate c.json"),
+        ("--against q.npy", "--method exact"),
+    ],
+)
+def test_the_command_refuses_what_it_would_ignore(mode, unused, tmp_path, monkeypatch, capsys):
+    from varnum.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    for name, x in zip("qkv", head(0.3), strict=True):
+        np.save(name, x)
+    words = f"varnum attention --q q.npy --k k.npy --v v.npy {mode} {unused}".split()
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    flag = mode.split()[0]
+    assert stop.value.code == 2
+    assert f"{unused.split()[0]}: does not go with {flag}" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -62,7 +63,7 @@ def attention(
         typer.Option("--rows", help="Random rows to run exactly; of --against 256 if not given."),
     ] = None,
     confidence: Annotated[
-        str, typer.Option("--confidence", help="Of --rows: chance of a bound to be wrong.")
+        str, typer.Option("--confidence", help="Of --rows: chance that a bound is wrong.")
     ] = "1e-3",
     causal: Annotated[
         bool, typer.Option("--causal", help="Row i sees keys 0..i: as many queries as keys.")
@@ -99,20 +100,18 @@ def attention(
 
     arrays = [_load(path, name, backend) for path, name in ((q, "q"), (k, "k"), (v, "v"))]
     sizes = _scales(scales)
+    unused = {"--eps": eps, "--output-spread": output_spread, "--out": out}
+    unused |= {"--certificate": certificate, "--method": None if method == "auto" else method}
     if triage:
         from varnum.cli.attention_triage import print_triage
 
+        _refuse(unused | {"--against": against, "--rows": rows}, "--triage")
         return print_triage(arrays, sigma, output_error, sizes, causal, as_json)
     options: dict[str, Any] = {"sigma": sigma, "scales": sizes, "causal": causal}
     if against is not None:
         from varnum.cli.attention_sampled import against as check_rows
 
-        _refuse_with_against(
-            {
-                "--eps": eps, "--output-spread": output_spread, "--out": out,
-                "--certificate": certificate,
-            }
-        )  # fmt: skip
+        _refuse(unused, "--against")
         output = _load(against, "against", backend)
         count = 256 if rows is None else rows
         return check_rows(arrays, output, output_error, count, confidence, options, as_json)
@@ -147,10 +146,11 @@ def attention(
     return code
 
 
-def _refuse_with_against(options: dict[str, str | None]) -> None:
+def _refuse(options: Mapping[str, object], beside: str) -> None:
+    """Options that would be ignored."""
     for name, given in options.items():
         if given is not None:
-            raise InputError(f"{name}: does not go with --against")
+            raise InputError(f"{name}: does not go with {beside}")
 
 
 def _verdict(certificate: Certificate) -> str:

@@ -40,7 +40,7 @@ def error(
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Class labels, e.g. 1,2; -1 is no class; 0, or with --prompts all."),
+        typer.Option(help="Class labels, e.g. 1,2; -1 is no class. Default: 0, of --prompts all."),
     ] = None,
     tokens: Annotated[
         str | None, typer.Option(help=".npy or .npz with tokens (B, L); default: its own greedy.")
@@ -75,9 +75,7 @@ def error(
     ] = None,
     margins: Annotated[
         bool,
-        typer.Option(
-            "--margins", help="Surer tokens: differences of logits, the closest in reverse."
-        ),
+        typer.Option("--margins", help="Bound differences of logits too: more tokens are certain."),
     ] = False,
     logit: Annotated[
         list[str] | None,
