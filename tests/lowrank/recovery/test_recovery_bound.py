@@ -263,6 +263,15 @@ def test_what_overflows_certifies_nothing():
         assert not (error < 1).any()
 
 
+def test_values_whose_squares_overflow_certify_nothing():
+    q, k, v = small(0)
+    made = RecoveryState(fit_lens(q, k, 1.0, q), 4, (), v.mean(0))
+    made.add(k, v * 1e200)
+    _, error = made.attend(q)
+    assert not np.isnan(error).any()
+    assert not (error < 1).any()
+
+
 def test_wrong_arrays_are_refused():
     q, k, v = small(0)
     made = RecoveryState(fit_lens(q, k, 1.0, q), 4, (), v.mean(0))

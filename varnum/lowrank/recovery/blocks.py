@@ -96,7 +96,8 @@ def block_norms(keys: Keys) -> tuple[Array, Array, Array, float, float]:
         around = to_host(around).astype(np.float64) * (1 + 2 * gamma(b + 4, unit))
         most = float(light(sizes_u).max())
         largest = max(largest, most) if most == most else most
-        lost = 8 * tiny * (b * (1 + most)) ** 2
+        whole = b * (1 + most)
+        lost = 8 * tiny * whole * whole  # a float's power would raise where this is infinite
         square = np.maximum(form, 0.0) + around[:, 0] ** 2 + lost
         norms += np.sqrt(square).sum(0)
         sizes += around[:, 1].sum(0) + b * rank_lost(tiny)
