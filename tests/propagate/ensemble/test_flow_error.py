@@ -183,6 +183,9 @@ def test_sums_beyond_float64_are_unknown() -> None:
         ({"samples": 7}, "samples: 7 is odd"),
         ({"chance": "1/2"}, "chance: 1/2 is not allowed"),
         ({"settings": FlowSettings(1)}, "num_steps: must be 2"),
+        ({"settings": FlowSettings(2.5)}, "num_steps: need a whole number"),  # type: ignore[arg-type]
+        ({"settings": FlowSettings(2, 1.1)}, "cfg: need a Fraction"),  # type: ignore[arg-type]
+        ({"settings": (2, 1)}, "settings: need FlowSettings, got tuple"),
         ({"model": None}, "model: NoneType is not allowed"),
     ],
 )

@@ -93,10 +93,17 @@ def draw_noise(config: FlowConfig, batch: int, seed: int) -> list[np.typing.NDAr
 
 
 def check_settings(settings: FlowSettings) -> None:
-    """Raise InputError unless the grid exists and the guidance is of a sensible size."""
+    """Raise InputError unless the grid exists and the guidance is exact, of a sensible size."""
+    if not isinstance(settings, FlowSettings):
+        raise InputError(f"settings: need FlowSettings, got {type(settings).__name__}")
+    if type(settings.num_steps) is not int:
+        raise InputError(f"num_steps: need a whole number, got {settings.num_steps!r:.40}")
     time_grid(settings.num_steps)
     for name in ("cfg", "guidance"):
-        if abs(getattr(settings, name)) > 10**6:
+        value = getattr(settings, name)
+        if not isinstance(value, int | Fraction):  # 1 - g of a float would round unseen
+            raise InputError(f"{name}: need a Fraction or an integer, got {value!r:.40}")
+        if abs(value) > 10**6:
             raise InputError(f"{name}: must be within -10^6 to 10^6")
 
 
