@@ -99,8 +99,7 @@ def check_settings(settings: FlowSettings) -> None:
     if type(settings.num_steps) is not int:
         raise InputError(f"num_steps: need a whole number, got {settings.num_steps!r:.40}")
     time_grid(settings.num_steps)
-    for name in ("cfg", "guidance"):
-        value = getattr(settings, name)
+    for name, value in (("cfg", settings.cfg), ("guidance", settings.guidance)):
         if not isinstance(value, int | Fraction):  # 1 - g of a float would round unseen
             raise InputError(f"{name}: need a Fraction or an integer, got {value!r:.40}")
         if abs(value) > 10**6:
