@@ -6,6 +6,7 @@ nearest one. What is kept does not grow with the keys: counts, means and second 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -118,6 +119,10 @@ class ClusterState:
         self._range: ValueRange | None = None
         self._lost = False
 
+    def __copy__(self) -> ClusterState:
+        """A copy goes its own way."""
+        return deepcopy(self)
+
     @property
     def values(self) -> ValueRange | None:
         """Range of the values seen so far."""
@@ -142,10 +147,10 @@ class ClusterState:
         """Output (n, d_v) and bound (n,), in units of the range of `seen`; see `State`."""
         if self._range is None:
             raise InputError("attend: keys come first; call add")
-        if seen is None:
-            seen = self._range if own is None else self._range.including(own.v)
         v, more, mask = self.setting.problem.v, None, None
         with self._turns.one(), certifying(q):
+            if seen is None:  # read in turn: another thread may have added keys
+                seen = self._range if own is None else self._range.including(own.v)
             if own is not None:
                 more = (to_double(own.k), to_double(own.v))
                 mask = np.arange(len(more[0])) < own.ends[:, None]

@@ -6,10 +6,14 @@ The keys enter every group's sums, weighted by that centre and balanced by what 
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 
 from varnum.errors import InputError
 from varnum.floats.arrays import beside, caster, empty, light, to_numpy
+from varnum.floats.guard import certifying
+from varnum.floats.turns import Turns
 from varnum.floats.values import ValueRange
 from varnum.lowrank.recovery.lens import Lens
 from varnum.lowrank.recovery.recovery_state import Open, RecoveryState
@@ -24,6 +28,11 @@ class GroupedState:
     def __init__(self, first: Lens, centres: Array, states: list[RecoveryState]) -> None:
         self.first, self.centres, self.states = first, centres, states
         self.rank = states[0].rank
+        self._turns = Turns("GroupedState")
+
+    def __copy__(self) -> GroupedState:
+        """A copy goes its own way."""
+        return deepcopy(self)
 
     @property
     def keys(self) -> int:
@@ -36,9 +45,12 @@ class GroupedState:
         return self.states[0].values
 
     def add(self, k: Tensor, v: Tensor, spread: ValueRange | None = None) -> None:
-        """Into every group's sums."""
-        for state in self.states:
-            state.add(k, v, spread)
+        """Into every group's sums, or into none: after a call cut short all are refused."""
+        self.states[0].check(k, v)
+        with self._turns.one(), certifying(k):
+            self._turns.change()
+            for state in self.states:
+                state.add(k, v, spread)
 
     def attend(
         self, q: Tensor, seen: ValueRange | None = None, own: Open | None = None
@@ -46,17 +58,19 @@ class GroupedState:
         """Each query by the group whose centre is nearest."""
         if self.values is None:
             raise InputError("attend: keys come first; call add")
-        owners = nearest(self.first, self.centres, q)
-        out = empty((int(q.shape[0]), int(self.states[0].v0.shape[0])), q)
-        error = np.empty(len(out))
-        for index, state in enumerate(self.states):
-            rows = np.flatnonzero(owners == index)
-            if not len(rows):
-                continue
-            at = beside(rows, q)
-            mine = None if own is None else own.rows(rows)
-            ranges = seen if seen is None or len(seen.low.shape) == 1 else seen.rows(rows)
-            out[at], error[rows] = state.attend(q[at], ranges, mine)
+        self.states[0].check(q)
+        with self._turns.one(), certifying(q):
+            owners = nearest(self.first, self.centres, q)
+            out = empty((int(q.shape[0]), int(self.states[0].v0.shape[0])), q)
+            error = np.empty(len(out))
+            for index, state in enumerate(self.states):
+                rows = np.flatnonzero(owners == index)
+                if not len(rows):
+                    continue
+                at = beside(rows, q)
+                mine = None if own is None else own.rows(rows)
+                ranges = seen if seen is None or len(seen.low.shape) == 1 else seen.rows(rows)
+                out[at], error[rows] = state.attend(q[at], ranges, mine)
         return out, error
 
 

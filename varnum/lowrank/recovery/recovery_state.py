@@ -114,10 +114,7 @@ class RecoveryState:
 
     def add(self, k: Tensor, v: Tensor, spread: ValueRange | None = None) -> None:
         """Take in keys (n, d) and values (n, d_v); what waits for a full block are copies."""
-        self._check("k", k, int(self.lens.q0.shape[0]))
-        self._check("v", v, int(self.v0.shape[0]))
-        if k.shape[0] != v.shape[0]:
-            raise InputError(f"v: {v.shape[0]} tokens, but k has {k.shape[0]}")
+        self.check(k, v)
         with self._turns.one(), certifying(k):
             self._turns.change()
             self._all = None
@@ -138,6 +135,15 @@ class RecoveryState:
     def _joined(self, *more: Tensor) -> tuple[Tensor, Tensor]:
         parts = [*self._open, more] if more else self._open
         return join([part[0] for part in parts]), join([part[1] for part in parts])
+
+    def check(self, tokens: Tensor, v: Tensor | None = None) -> None:
+        """Raise InputError unless these are queries (n, d), or with `v` (n, d_v) keys."""
+        self._check("q" if v is None else "k", tokens, int(self.lens.q0.shape[0]))
+        if v is None:
+            return
+        self._check("v", v, int(self.v0.shape[0]))
+        if tokens.shape[0] != v.shape[0]:
+            raise InputError(f"v: {v.shape[0]} tokens, but k has {tokens.shape[0]}")
 
     def _check(self, name: str, array: Tensor, width: int) -> None:
         like = self.lens.query_map
@@ -212,10 +218,10 @@ class RecoveryState:
         """
         if self._range is None:
             raise InputError("attend: keys come first; call add")
-        self._check("q", q, int(self.lens.q0.shape[0]))
-        if seen is None:
-            seen = self._range if own is None else self._range.including(own.v)
+        self.check(q)
         with self._turns.one(), certifying(q):
+            if seen is None:  # read in turn: another thread may have added keys
+                seen = self._range if own is None else self._range.including(own.v)
             limits = Limits.of(self.sums(), seen, self.v0, self.parts, caster(q))
             block = None if own is None else _Weighed(self, own)
             size = int(q.shape[0])
