@@ -46,7 +46,9 @@ def drawn(arguments):
 
 def main() -> int:
     """Print one line of figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--preset", default="flowar-tiny")
     parser.add_argument("--num-steps", type=int, default=25)
     parser.add_argument("--cfg", default="2.5")

@@ -15,10 +15,11 @@ from varnum.approx.closed import certify_degree_closed_form
 from varnum.approx.degree_certificate import ProvedDegree
 from varnum.approx.inverse import certify_largest_interval
 from varnum.approx.target import relative
+from varnum.audit.fields import Row
 from varnum.balls.exact import parse, round_decimal
 from varnum.cost.counts import largest_dimension, largest_rank
 from varnum.cost.schedule import Schedule
-from varnum.lowrank.counting import largest_degree
+from varnum.lowrank.counting import largest_degree, rank
 from varnum.verdict import Proved, Unknown
 
 _LONGEST = 150  # proving a least degree up to here takes seconds
@@ -31,6 +32,12 @@ class Degree:
     M: Fraction
     degree: int
     minimal: bool
+
+
+def at_spread(spread: float, d: int, eps: Fraction) -> Row:
+    """The figures of a head whose logits spread that far: degree, and rank in d dimensions."""
+    degree = certify_degree(Fraction(spread), eps).degree
+    return {"degree_spread": degree, "rank_spread": rank(d, degree)}
 
 
 def certify_degree(M: Fraction, eps: Fraction) -> Degree:

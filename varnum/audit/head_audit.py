@@ -13,7 +13,7 @@ import numpy as np
 
 from varnum._attention import Attention
 from varnum.audit.apriori import BALLS, certify_logit_bound
-from varnum.audit.degrees import certify_cap, certify_degree, certify_dimension
+from varnum.audit.degrees import at_spread, certify_cap, certify_degree, certify_dimension
 from varnum.audit.fields import Row
 from varnum.audit.leading_monomials import Leading, fit_leading, most_features
 from varnum.audit.measure import Measured, certify_logits, estimate_dimension, parts_of
@@ -79,7 +79,7 @@ def _row(
         "degree_apriori": apriori.degree,
         "degree_minimal": apriori.minimal,
         "rank_apriori": r,
-        **_degree_at_spread(max(m.spread.high for m in measured), d, target),
+        **at_spread(max(m.spread.high for m in measured), d, target.eps),
         **certified_kernel(task, schedule, ranks, exact, target),
         **output,
         **certified_calls(task, schedule, target),
@@ -115,7 +115,7 @@ def _scale(
         "prefix": prefix,
         "M": [round_down(measured.M.low), round_up(measured.M.high)],
         "spread": [round_down(measured.spread.low), round_up(measured.spread.high)],
-        **_degree_at_spread(measured.spread.high, d, target),
+        **at_spread(measured.spread.high, d, target.eps),
         "rank_certified": ranks.certified,
         "pivots": ranks.pivots,
         "rank_lower": ranks.lower,
@@ -126,11 +126,6 @@ def _scale(
         "state_certified": forms.state.integer(r=ranks.certified, d_v=d_v),
         "pays_certified": certified < exact,
     }
-
-
-def _degree_at_spread(spread: float, d: int, target: Target) -> Row:
-    degree = certify_degree(Fraction(spread), target.eps).degree
-    return {"degree_spread": degree, "rank_spread": rank(d, degree)}
 
 
 def _up(value: Fraction) -> float:

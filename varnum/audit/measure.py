@@ -77,7 +77,7 @@ def certify_logits(
         spread = 0.5 * (moved.max(1) - moved.min(1)).max()
         off_M = _rounding(q[queries], k[keys], scale)
         off_spread = _rounding(np.abs(q[queries]) + np.abs(q0), k[keys], scale)
-        found.append(Measured(_around(float(M), off_M), _around(float(spread), off_spread)))
+        found.append(Measured(around(float(M), off_M), around(float(spread), off_spread)))
     return found
 
 
@@ -91,7 +91,8 @@ def _rounding(q: Floats, k: Floats, scale: float) -> float:
     return up(gamma(q.shape[1] + 4) * scale * far_q * far_k)
 
 
-def _around(value: float, off: float) -> Enclosed:
+def around(value: float, off: float) -> Enclosed:
+    """The number >= 0 that is within `off` of `value`."""
     low = np.nextafter(value - off, -np.inf)
     return Enclosed(max(0.0, float(low)), float(np.nextafter(value + off, np.inf)))
 

@@ -6,7 +6,6 @@ what is too large becomes the largest number. Nearest, ties to even. Zero comes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -14,7 +13,7 @@ from itertools import pairwise
 from varnum.circuit.arith import conjunction
 from varnum.circuit.form import Form, narrowed, total
 from varnum.circuit.gates import Builder, Circuit
-from varnum.circuit.lemmas import bit_of, telescope, unary_bit
+from varnum.circuit.lemmas import unary_bit
 
 
 @dataclass(frozen=True)
@@ -144,14 +143,3 @@ def float_quotient(form: Format) -> Circuit:
         tie_up = code % 2 == 1
         steps.append(b.gate(top * (2 << form.quantum) - bottom * (low + high), 0 if tie_up else 1))
     return b.finish([b.output(unary_bit(steps, j)) for j in range(form.p - 1 + form.k)])
-
-
-def float_table(form: Format, f: Sequence[int], outputs: int) -> Circuit:
-    """Any function of one code word, by its table: depth 2 (d_exp = d_sqrt = 2).
-
-    f[code] of `outputs` bits for code < 2^(p-1+k).
-    """
-    b = Builder()
-    code, _ = b.number(form.p - 1 + form.k)
-    bits = [telescope(b, code, bit_of(f, j)) for j in range(outputs)]
-    return b.finish([b.output(x) for x in bits])

@@ -22,49 +22,45 @@ TAPS = tuple(sp.Rational(k, 256) for k in (-27, 225, 67, -9))
 JUNK = sp.Rational(1, 100)  # what the gated positions may weigh against the dummy key
 
 
-def _form(claim: str, left: str, expr: sp.Expr, source: str, says: str) -> Formula:
-    return Formula(claim, left, expr, source, says)
-
-
-head_output = _form(
+head_output = Formula(
     "seth-head",
     "out",
     R / (1 + R),
     "values 1, dummy key of weight 1 and value 0",
     "output of a row",
 )
-seth_rate = _form(
+seth_rate = Formula(
     "seth-head",
     "s^2/sigma",
     sp.log(3 * n) / (2 * (t2 - t)),
     "one bit of distance is worth ln(3n)/(t2 - t)",
     "logit per matching bit: keys at distance t2 weigh 1/(3n) of the dummy",
 )
-seth_logit = _form(
+seth_logit = Formula(
     "seth-head",
     "q.k/sigma",
     rate * (m - 2 * h),
     "<x, y> = m - 2 ham(x, y)",
     "logit of a key at distance h",
 )
-seth_dummy = _form(
+seth_dummy = Formula(
     "seth-head", "q.k0/sigma", rate * (m - 2 * t), "sgn(m - 2t) |m - 2t|", "logit of the dummy key"
 )
-seth_M = _form(
+seth_M = Formula(
     "seth-head",
     "M",
     rate * sp.Max(m, g),
     "largest of |m - 2h| and |m - 2t|",
     "bound on every logit",
 )
-ov_rate = _form(
+ov_rate = Formula(
     "ov-head",
     "s^2/sigma",
     sp.log(3 * n),
     "one common coordinate costs ln(3n)",
     "keys with <u, v> >= 1 weigh at most 1/(3n) of the dummy",
 )
-clause_open = _form(
+clause_open = Formula(
     "sat-to-ov",
     "u v",
     (1 - u) * (1 - v),
@@ -77,14 +73,14 @@ def _differ(a: sp.Expr, c: sp.Expr) -> sp.Expr:
     return a + c - 2 * a * c
 
 
-hamming_coordinate = _form(
+hamming_coordinate = Formula(
     "ov-to-hamming",
     "ham",
     _differ(u, 1 - v) + _differ(1 - u, 1) + _differ(0, v),
     "a = (u, 1-u, 0), b = not (v, 0, 1-v)",
     "distance that one coordinate adds; equals 1 + 2uv on bits",
 )
-wrap_penalty = _form(
+wrap_penalty = Formula(
     "var-wrap",
     "P",
     (LEBESGUE**2 + 1) * M + sp.log(length / JUNK),
@@ -93,7 +89,7 @@ wrap_penalty = _form(
 )
 junk, cosine = sp.symbols("junk cosine", real=True)
 
-flowar_penalty = _form(
+flowar_penalty = Formula(
     "flowar-wrap",
     "P",
     LEBESGUE**2 * (2 * M + sp.log(junk)) / cosine,
@@ -102,48 +98,48 @@ flowar_penalty = _form(
     "logit penalty on gated positions so that together they weigh 1/100 of the dummy",
 )
 
-kv_query = _form(
+kv_query = Formula(
     "kv-capacity",
     "lambda/sigma",
     sp.log((N - 1) * (1 - tau) / tau) / (1 - mu),
     "weight of the own key 1/(1 + (N-1) e^(-(1-mu) lambda/sigma)) = 1 - tau",
     "query norm over sigma with which attention reads one row to within tau",
 )
-kv_tau = _form(
+kv_tau = Formula(
     "kv-capacity",
     "tau",
     1 / (4 * q),
     "half a step is 1/(2q): half for the read, half for the error",
     "reading error, and the attention error below which rounding is right",
 )
-kv_bits = _form(
+kv_bits = Formula(
     "kv-capacity", "bits", N * dv * b, "2^(N d_v b) states must differ", "least size of the state"
 )
-kv_code_mu = _form(
+kv_code_mu = Formula(
     "kv-capacity",
     "mu",
     1 - 2 / D,
     "signs of the D-bit binary code differ in at least one place",
     "largest product of two such unit keys, D = ceil(log2 N)",
 )
-kv_cached = _form(
+kv_cached = Formula(
     "kv-capacity",
     "N",
     (n**2 - 1) / (alpha**2 - 1),
     "1 + alpha^2 + .. + (n/alpha)^2",
     "tokens cached before the last scale of the pyramid 1, alpha, .., n",
 )
-kv_recompute = _form(
+kv_recompute = Formula(
     "kv-recompute",
     "bits",
     length * b,
     "with fixed weights the token ids, b = ceil(log2 V) bits each, determine every key and value",
     "a state of this many bits suffices if recomputing is allowed",
 )
-kv_lowrank = _form(
+kv_lowrank = Formula(
     "kv-lowrank", "numbers", r * (dv + 1), "sum of phi(k) [v, 1]^T", "size of a rank-r state"
 )
-kv_rank_floor = _form(
+kv_rank_floor = Formula(
     "kv-lowrank",
     "r",
     N * dv * b / (width * (dv + 1)),

@@ -21,6 +21,7 @@ from varnum.errors import InputError
 from varnum.formulas import hardness as forms
 from varnum.formulas.core import to_exact
 from varnum.hardness.head import Head
+from varnum.hardness.wrap import kept_positions
 from varnum.model.flowar.flow_config import AR_STAGES, FlowConfig
 from varnum.model.flowar.numbers import EPS
 from varnum.model.flowar.rope import EXTENT
@@ -97,7 +98,7 @@ def flowar_wrap(
         patches, root * root, 1, 1, 1, 1, 1, 64, latent_channels=layout.map_channels, classes=1,
         mlp_hidden_ar=1, mlp_hidden_flow=1, resample_through_sampling=n,
     )  # fmt: skip
-    kept = length - n * n + _kept(n, blocks)
+    kept = length - n * n + kept_positions(n, blocks)
     return FlowWrapped(
         head, config, _weights(head, config, layout, slots, scale, gates, kept),
         _source(head, n, layout), _earlier(head, length - n * n - 1, layout, seed), kept, gates,
@@ -204,12 +205,6 @@ def _weight(rate: Fraction, root: int, squares: int) -> tuple[float, Fraction]:
         w = math.sqrt(float(upper(ball(rate) * root / kappa2))) * (1 + 2.0**-40)
         made = upper(ball(Fraction(w)) ** 2 * kappa2 / root)
     return w, made
-
-
-def _kept(n: int, blocks: int) -> Any:
-    """Flat index of the position (3, 3) mod 8 of each of the first blocks, row-major."""
-    rows, columns = np.divmod(np.arange(blocks), n // 8)
-    return (8 * rows + 3) * n + 8 * columns + 3
 
 
 def _weights(

@@ -80,7 +80,7 @@ def wrap(head: Head, side: int | None = None, seed: int = 0) -> Wrapped:
     gates = math.ceil(penalty / head.rate)
     head, config = _resized(head, gates, patches)
     bound = _AREA**2 * head.M + gates * head.rate  # any query with any key, both interpolated
-    kept = _kept(n, blocks)
+    kept = kept_positions(n, blocks)
     return Wrapped(
         head,
         config,
@@ -147,7 +147,7 @@ def _weights(d: int, gates: int, width: int) -> dict[str, Any]:
     }
 
 
-def _kept(n: int, blocks: int) -> Any:
+def kept_positions(n: int, blocks: int) -> Any:
     """Flat index of the position (3, 3) mod 8 of each of the first blocks, row-major."""
     rows, columns = np.divmod(np.arange(blocks), n // 8)
     return (8 * rows + 3) * n + 8 * columns + 3

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from varnum.balls.exact import parse, to_text
+from varnum.balls.exact import to_text
 from varnum.envelope import envelope, plain
 from varnum.errors import InputError
 from varnum.floats.guard import certifying
@@ -25,7 +25,7 @@ from varnum.model.generate import Model, Settings, generate
 from varnum.outward import at_most, float_down, float_up
 from varnum.propagate.ensemble.engine import Engine, assumptions
 from varnum.propagate.ensemble.error import ASSUMPTIONS, SAMPLES, RunError, error_of
-from varnum.propagate.ensemble.given import checked_model
+from varnum.propagate.ensemble.given import checked_error, checked_model
 from varnum.sampled.mean import mean_above
 from varnum.sampled.share import share_above
 from varnum.sampled.stop import certainly_rare
@@ -158,9 +158,9 @@ def error_over(
         raise InputError(f"prompts: {prompts} is not allowed; 1 to {MOST}")
     if type(skip) is not int or not 0 <= skip < prompts:
         raise InputError(f"skip: {skip} is not allowed; 0 to below prompts")
-    delta = _inside(confidence, "confidence", Fraction(1, 2))
-    limit = None if within is None else float_down(_inside(within, "within", Fraction(10**9)))
-    goal = None if share is None else _inside(share, "share", Fraction(1))
+    delta = checked_error(confidence, "confidence", Fraction(1, 2))
+    limit = None if within is None else float_down(checked_error(within, "within", Fraction(10**9)))
+    goal = None if share is None else checked_error(share, "share", Fraction(1))
     if goal is not None and limit is None:
         raise InputError("share: it belongs to within; give both")
     checked_model(model)
@@ -222,13 +222,6 @@ def _labels(classes: int, labels: Sequence[int] | None) -> list[int]:
     if not len(found):
         raise InputError("labels: none to draw from")
     return [int(x) for x in found]
-
-
-def _inside(value: str | Fraction, name: str, most: Fraction) -> Fraction:
-    found = parse(value, name)
-    if not 0 < found < most:
-        raise InputError(f"{name}: {value} is not allowed; above 0 and below {most}")
-    return found
 
 
 def _one(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
-from varnum.approx.ship.formats import Format
 from varnum.approx.ship.goal import Goal
 from varnum.balls.scalar import arb, ball, precision
 
@@ -41,10 +39,3 @@ def certify_all(goal: Goal, inputs: Iterable[float], outputs: Iterable[float]) -
             if high > worst:
                 worst, low, at = high, error.lower(), x
     return Seen(low, worst, at, count)
-
-
-def all_numbers(form: Format, low: Fraction, high: Fraction) -> list[float]:
-    """Every number of the format in [low, high]; only for 16-bit formats."""
-    if form.bits != 16:
-        raise ValueError(f"{form.name} has too many numbers to try them all here")
-    return form.numbers(low, high)

@@ -7,7 +7,6 @@ none, and then `reason` says why.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from varnum.audit.apriori import BALLS
 from varnum.audit.calls.call_apriori import apriori_figures
@@ -22,14 +21,13 @@ from varnum.audit.calls.call_output import Exactly, Framed, fit_framed, most_fea
 from varnum.audit.calls.call_task import CallTask
 from varnum.audit.calls.logits import certify_call_logits
 from varnum.audit.calls.view import View
-from varnum.audit.degrees import certify_degree
+from varnum.audit.degrees import at_spread
 from varnum.audit.fields import Field, Row, of
 from varnum.audit.measure import Measured, estimate_dimension
 from varnum.audit.ranks import certify_ranks
 from varnum.audit.task import Target
 from varnum.balls.exact import to_text
 from varnum.formulas import cost as forms
-from varnum.lowrank.counting import rank
 from varnum.outward import round_down, round_up
 
 _OF_BARE = (  # in this order in a row
@@ -133,7 +131,7 @@ def _row(
             "prefix": p.span.stop - p.span.start,
             "M": [round_down(m.M.low), round_up(m.M.high)],
             "spread": [round_down(m.spread.low), round_up(m.spread.high)],
-            **_at_spread(m.spread.high, d, target),
+            **at_spread(m.spread.high, d, target.eps),
             **part_kernel(task, view, r, part),
             "cache": forms.cache.integer(L=p.span.stop - p.span.start, d=d, d_v=task.v.shape[1]),
             **part,
@@ -143,7 +141,7 @@ def _row(
     return {
         **common,
         "dimension": float(f"{estimate_dimension(task.q, task.k):.5g}"),
-        **_at_spread(max(m.spread.high for m in measured), d, target),
+        **at_spread(max(m.spread.high for m in measured), d, target.eps),
         **certified_kernel(task, view, ranks, exactly, target, common["ops_exact"]),
         "rank_lower": max(part.lower for part in ranks),
         "rank_reference": max(part.reference for part in ranks),
@@ -153,8 +151,3 @@ def _row(
         "triage": triage_verdict(task, view, target),
         "scales": parts,
     }
-
-
-def _at_spread(spread: float, d: int, target: Target) -> Row:
-    degree = certify_degree(Fraction(spread), target.eps).degree
-    return {"degree_spread": degree, "rank_spread": rank(d, degree)}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from varnum.audit.calls.call_task import CallTask, Floats
-from varnum.audit.measure import Enclosed, Measured, certify_logits
+from varnum.audit.measure import Enclosed, Measured, around, certify_logits
 from varnum.balls.scalar import arb, ball, lower, precision, upper
 from varnum.floats.guard import certified
 from varnum.floats.norms import row_norms
@@ -91,7 +91,7 @@ def _enclosed(
 ) -> Measured:
     if cap is None:
         spread = float((0.5 * (high - low)).max())
-        return Measured(_around(M, off), _around(spread, off_spread))
+        return Measured(around(M, off), around(spread, off_spread))
     with precision(128):
         capped_M = _capped(max(0.0, M - off), cap)[0], _capped(M + off, cap)[1]
         ends = [
@@ -103,7 +103,7 @@ def _enclosed(
         ]
     spread_low = max(0.0, 0.5 * max(e[0] for e in ends))
     spread_high = 0.5 * max(e[1] for e in ends)
-    return Measured(Enclosed(*capped_M), _around((spread_low + spread_high) / 2,
+    return Measured(Enclosed(*capped_M), around((spread_low + spread_high) / 2,
                     up(spread_high - spread_low)))  # fmt: skip
 
 
@@ -112,8 +112,3 @@ def _capped(x: float, cap: float) -> tuple[float, float]:
     value = arb(cap) * (ball(x) / arb(cap)).tanh()
     low, high = float(lower(value)), float(upper(value))
     return float(np.nextafter(low, -np.inf)), float(np.nextafter(high, np.inf))
-
-
-def _around(value: float, off: float) -> Enclosed:
-    low = np.nextafter(value - off, -np.inf)
-    return Enclosed(max(0.0, float(low)), float(np.nextafter(value + off, np.inf)))

@@ -88,17 +88,6 @@ class Moments:
         deviation = square - np.maximum(np.abs(mean) - slip, 0.0) ** 2 * (1 - 8 * U)
         return values, spoilt, np.sqrt(np.maximum(deviation, 0.0)) * (1 + 8 * U)
 
-    @property
-    def merge_numbers(self) -> int:
-        """Numbers that the merged cache keeps of a cluster: count, mean key, mean value."""
-        return 1 + int(self.m.shape[1]) + int(self.w.shape[1])
-
-    @property
-    def certificate_numbers(self) -> int:
-        """Numbers that the bound needs beside: y y^T (half), sum of y, box, reach; z^2 and sum."""
-        d, d_v = int(self.m.shape[1]), int(self.w.shape[1])
-        return d * (d + 1) // 2 + 3 * d + 1 + 2 * d_v
-
 
 def norm(x: Array) -> Doubles:
     """Euclidean norms of rows (n, d), rounded up, one rounding of the entries counted."""
