@@ -24,8 +24,9 @@ from varnum.model.backend import Backend
 from varnum.model.generate import Model, Settings, generate
 from varnum.outward import at_most, float_down, float_up
 from varnum.propagate.ensemble.engine import Engine, assumptions
-from varnum.propagate.ensemble.error import ASSUMPTIONS, SAMPLES, RunError, error_of
+from varnum.propagate.ensemble.error import SAMPLES, error_of
 from varnum.propagate.ensemble.given import checked_error, checked_model
+from varnum.propagate.ensemble.run_error import ASSUMPTIONS, RunError
 from varnum.sampled.mean import mean_above
 from varnum.sampled.share import share_above
 from varnum.sampled.stop import certainly_rare

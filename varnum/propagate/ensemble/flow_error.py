@@ -25,8 +25,9 @@ from varnum.outward import at_most, float_up
 from varnum.propagate.checked import exact_floats
 from varnum.propagate.ensemble import given as g
 from varnum.propagate.ensemble.engine import NUMPY, assumptions
-from varnum.propagate.ensemble.error import SAMPLES, sentence_of
+from varnum.propagate.ensemble.error import SAMPLES
 from varnum.propagate.ensemble.protocol import Accepted, Plan, certify
+from varnum.propagate.ensemble.run_error import sentence_of
 from varnum.propagate.ensemble.sampler_clouds import Sampling
 from varnum.propagate.forms import Floats
 from varnum.text import filled

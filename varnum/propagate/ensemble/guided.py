@@ -19,8 +19,9 @@ from varnum.floats.guard import certifying
 from varnum.model.generate import Model, guidance_strength
 from varnum.outward import at_most, float_up
 from varnum.propagate.ensemble import given as g
-from varnum.propagate.ensemble.error import SAMPLES, RunError, certain_tokens, error_of
+from varnum.propagate.ensemble.error import SAMPLES, certain_tokens, error_of
 from varnum.propagate.ensemble.ops import Logits
+from varnum.propagate.ensemble.run_error import RunError
 from varnum.propagate.forms import Floats
 
 _U = 2.0**-53

@@ -22,8 +22,9 @@ from varnum.balls.exact import parse
 from varnum.errors import InputError
 from varnum.model.generate import Model
 from varnum.outward import at_least, at_most
-from varnum.propagate.ensemble.error import RunError, error_of
+from varnum.propagate.ensemble.error import error_of
 from varnum.propagate.ensemble.given import checked_logits, checked_tokens
+from varnum.propagate.ensemble.run_error import RunError
 from varnum.tensor import Plain
 
 SCHEMA = "varnum/error-record/1"
