@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import mpmath
 import numpy as np
+import pytest
+from flint import ctx
 
-from varnum.propagate.ensemble import sites
+from varnum.propagate.ensemble import erf_gelu, sites
 from varnum.propagate.ensemble.erf_gelu import PHI_ERROR, gelu_erf, normal
 from varnum.propagate.ensemble.smooth_activations import SLOPE_ERROR
 
@@ -56,3 +60,19 @@ def test_the_tanh_form_is_another_function() -> None:
 
     x = np.linspace(-4, 4, 801)
     assert np.abs(gelu(x).value - gelu_erf(x).value).max() > 1e-4
+
+
+def test_a_table_of_wide_balls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where another thread has lowered flint's precision: midpoints alone would be off."""
+    kept = ctx.prec
+
+    @contextmanager
+    def lowered(bits: int):  # type: ignore[no-untyped-def]
+        ctx.prec = 40
+        yield
+        ctx.prec = kept
+
+    monkeypatch.setattr(erf_gelu, "precision", lowered)
+    with pytest.raises(ArithmeticError, match="too wide"):
+        erf_gelu._table.__wrapped__()
+    assert ctx.prec == kept

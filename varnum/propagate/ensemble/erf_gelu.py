@@ -47,11 +47,16 @@ def normal(x: Floats) -> tuple[Floats, Floats]:
 
 @cache
 def _table() -> Floats:
-    """Taylor coefficients of Phi at k/16, |k| <= 144, each rounded to nearest."""
+    """Taylor coefficients of Phi at k/16, |k| <= 144, each rounded to nearest.
+
+    Raises ArithmeticError where flint's precision, one for the process, was lowered meanwhile.
+    """
     points = range(-_FAR * _STEP, _FAR * _STEP + 1)
     with precision(128):
         exact = [_coefficients(ball(Fraction(k, _STEP))) for k in points]
         table = np.array([[float(c.mid()) for c in row] for row in exact])
+    if not all(float(c.rad()) < 2.0**-80 for row in exact for c in row):
+        raise ArithmeticError("the table of GELU: balls are too wide")
     table.flags.writeable = False
     return table
 
