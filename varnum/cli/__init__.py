@@ -127,12 +127,15 @@ def _verb(only: tuple[str, ...]) -> int:
         return _say(f"internal: {type(error).__name__}: {error} (VARNUM_DEBUG=1 shows where)", 3)
 
 
+_OPTIONS = {"chosen": "logit"}  # arguments of the library whose option has another name
+
+
 def _as_option(message: str, verbs: Iterable[str]) -> str:
     """A message of the library names an argument (`model_error: ..`); here that is an option."""
     name, colon, rest = message.partition(":")
     import typer
 
-    option = "--" + name.replace("_", "-")
+    option = "--" + _OPTIONS.get(name, name).replace("_", "-")
     known = {
         text for command in _commands(typer.main.get_command(build(verbs))) for text in command
     }

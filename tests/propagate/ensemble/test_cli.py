@@ -119,6 +119,8 @@ def test_a_run_takes_the_kernel_error_that_was_found(
         ("--kernel-error 1e-3 --model-error 1e-3", "give one of"),
         ("--backend balls", "--backend: balls enclose"),
         ("--seed 3", "No such option"),
+        ("--logit 3", "--logit: (3,) is not (token, id)"),
+        ("--logit 999:1", "--logit: token: 999 is not allowed"),
         ("--device cuda", "--device: is for a run made here"),
         ("--bounds-on tpu", "--bounds-on: 'tpu' is not allowed; numpy, torch, cuda"),
         ("--output-error 1e-3", "--output-error: is for --attention lowrank"),
