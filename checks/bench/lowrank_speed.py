@@ -145,7 +145,8 @@ def other_heads(options):
         if kind == "random":
             found = random_heads(options.tokens, options.count, options.cache)
         else:
-            found = capped_heads(5456, 2) if kind == "capped" else trained()
+            length = 21824 if options.tokens == 21845 else 5456  # images of 341 tokens
+            found = capped_heads(length, 2) if kind == "capped" else trained()
         for name, what, *head in found:
             yield f"{name} ({what})", *head
 
@@ -157,7 +158,9 @@ def main() -> int:
     parser.add_argument("--largest", type=float, nargs="+", default=[1.0, 2.0])
     parser.add_argument("--values", choices=("keys", "independent"), default="keys")
     parser.add_argument("--heads", nargs="+", choices=("random", "capped", "trained"))
-    parser.add_argument("--tokens", type=int, choices=[*SIDES], default=5461, help="of random")
+    parser.add_argument(
+        "--tokens", type=int, choices=[*SIDES], default=5461, help="of random and capped"
+    )
     parser.add_argument("--count", type=int, default=3, help="of random heads, factors spread")
     parser.add_argument("--cache", help="folder in which random heads are kept")
     parser.add_argument("--target", default="1e-2")
