@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from types import SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -176,3 +177,11 @@ def test_rounding_is_covered(name: str) -> None:
         assert (rest <= found.entry + found.ball[:, None] * (1 + 1e-12)).all()
         worst = max(worst, float((rest / (found.entry + 1e-300)).max()))
     assert worst > 1e-4
+
+
+def test_own_tokens_are_not_split_off_beside_a_cache():
+    rng = np.random.default_rng(0)
+    x, k, v = cloud(rng, 4, 6, 0.1), cloud(rng, 7, 6, 0.1), cloud(rng, 7, 6, 0.1)
+    ensemble = SimpleNamespace(split=True)
+    with pytest.raises(ArithmeticError, match="beside a cache"):
+        head(ensemble, x, k, v, 0.4, 0.0, (4,), "place", x, slice(0, 6), 3)

@@ -112,6 +112,8 @@ def head(
 
     early: so many keys and values (a cache's) come before those of the queries' own tokens.
     """
+    if early and ensemble.split:
+        raise ArithmeticError(f"{where}: own tokens are not split off beside a cache")
     xp = namespace(q.centre)
     r_q, r_k = (ensemble.norm(x.samples, x.err, 0) for x in (q, k))
     r_v = (ensemble.norm(v.samples, v.err, 0) + l2(v.entry)) * UP
