@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from types import SimpleNamespace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
