@@ -372,3 +372,27 @@ def test_small_entries_of_the_kernel_show_in_the_output() -> None:
     assert found.certificate.reached
     odds = np.asarray(found.output, np.float64)[0] / weights
     assert (odds.max() - odds.min()) / (odds.max() + odds.min()) <= 1e-2
+
+
+def test_counts_are_asked_once_and_before_the_arrays_are_looked_at():
+    """A whole number of a class of its own may say one thing and then another, or write."""
+    x = np.linspace(-1, 1, 24).reshape(8, 3)
+
+    class Lying(int):
+        def __int__(self):
+            return 1000
+
+    class Writing(int):
+        def __int__(self):
+            x[0] = np.nan
+            return int.__add__(self, 0)
+
+    for kind, said in ((Lying, "scales: sum to 2000"), (Writing, "q: holds nan")):
+        with pytest.raises(InputError, match=said):
+            vn.attention(x, x, x, output_error="1e-3", scales=(kind(4), kind(4)))
+
+
+def test_a_divisor_that_is_an_array_is_refused():
+    x = np.linspace(-1, 1, 24).reshape(8, 3)
+    with pytest.raises(InputError, match=r"^sigma: expected a number"):
+        vn.attention(x, x, x, output_error="1e-3", sigma=np.ones(2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from numbers import Integral
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -128,7 +129,7 @@ def attention(
     q, k, v = (plain(part, name) for part, name in ((q, "q"), (k, "k"), (v, "v")))
     number = resolve_sigma(sigma, int(q.shape[-1]) if q.shape else 1)
     try:
-        scales = None if scales is None else tuple(scales)
+        scales = None if scales is None else tuple(map(_count, scales))
     except TypeError:
         raise InputError(
             f"scales: {scales!r} is not allowed; token counts such as (1, 4)"
@@ -157,6 +158,11 @@ def attention(
         return Attention(output, certificate)
 
 
+def _count(given: object) -> Any:
+    """A whole number as a plain one, asked once; all else as it is, to be refused."""
+    return int(given) if isinstance(given, Integral) and not isinstance(given, bool) else given
+
+
 def view_of(
     queries: int, keys: int, scales: Sequence[int] | None, causal: bool
 ) -> tuple[int, ...] | None:
@@ -174,11 +180,12 @@ def view_of(
 
 def resolve_sigma(sigma: str | int | float | Fraction, d: int) -> float:
     """The divisor of the logits, at most two ulps off: sqrt (of d), 4sqrt, d, or a number."""
-    if sigma == "sqrt":
+    named = sigma if isinstance(sigma, str) else ""
+    if named == "sqrt":
         return float(np.sqrt(d))
-    if sigma == "4sqrt":
+    if named == "4sqrt":
         return 4 * float(np.sqrt(d))
-    if sigma == "d":
+    if named == "d":
         return float(d)
     exact = Fraction(sigma) if isinstance(sigma, float) and np.isfinite(sigma) else None
     try:
