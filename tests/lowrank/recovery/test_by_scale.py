@@ -93,3 +93,13 @@ def test_no_way_where_exact_attention_is_faster():
     found = estimate_ways(replace(problem(q, k, v, 1e-5), seconds=1e-3), v, 1.0)
     assert isinstance(found, Unknown)
     assert found.reason.startswith("low rank does not pay here: ")
+
+
+@pytest.mark.parametrize(("view", "share"), [((1,) * 64, 1.0), ((500, 100, 400), 0.5), (None, 0.0)])
+def test_rows_that_see_few_keys_are_said_to_run_exactly(view, share):
+    q, k, v = head(sum(view or (900,)), 0, 0.4)
+    asked = Problem(q, k, v, 1.0, Target("output", 0.5), view)
+    assert by_scale.early_share(asked) == share
+    ways = estimate_ways(asked, v, np.inf)
+    assert isinstance(ways, Ways)
+    assert ways.reason.startswith(f"about {100 * share:.2g} % ")

@@ -22,6 +22,7 @@ from varnum.lowrank.clusters.cluster_summary import LEAST_RANGE, Clusters
 from varnum.lowrank.clusters.grouping import group
 from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem, Promise
+from varnum.lowrank.recovery.by_scale import early_share
 from varnum.lowrank.recovery.recovery_state import Open
 from varnum.lowrank.recovery.view_attention import attend_view
 from varnum.tensor import Array, Tensor, Whole
@@ -193,7 +194,8 @@ class ClusterFit:
     @property
     def said(self) -> str:
         """For the reason of a choice."""
-        missing = 100 * self.setting.missing
+        early = early_share(self.problem)
+        missing = 100 * (early + self.setting.missing * (1 - early))
         return f"{self.rank} clusters; about {missing:.2g} % of the rows may need exact attention"
 
     def add(self, k: Tensor, v: Tensor) -> None:

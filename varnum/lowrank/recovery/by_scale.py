@@ -40,11 +40,13 @@ class Ways:
     others: Mapping[int, Way] = field(default_factory=dict)
     work: float = 1.0
     missing: float = 0.0
+    early: float = 0.0  # share of rows that see few keys: these run exactly whatever is expected
 
     @property
     def reason(self) -> str:
         """In words."""
-        return f"about {100 * self.missing:.2g} % of the rows may need exact attention"
+        share = self.early + self.missing * (1 - self.early)
+        return f"about {100 * share:.2g} % of the rows may need exact attention"
 
     def of(self, start: int) -> Way:
         """What the scale does whose first row this is."""
@@ -67,7 +69,7 @@ def estimate_ways(problem: Problem, v: Tensor, least: float) -> Ways | Unknown:
         work = found.work + _own(problem) / problem.exact_seconds
         if problem.seconds is not None and not work < min(least, _SURE):
             return Unknown("low rank does not pay here: rows of small scales weigh their own keys")
-        return Ways(found, {}, work, found.missing)
+        return Ways(found, {}, work, found.missing, early_share(problem))
     last = _scale(problem, v, *large.pop())
     main = estimate_best(last.q, last.k, last.v, last, least)
     if isinstance(main, Unknown):
@@ -86,7 +88,13 @@ def estimate_ways(problem: Problem, v: Tensor, least: float) -> Ways | Unknown:
     work = (spent + max(small, 0.0)) / whole
     if problem.seconds is not None and not work < least:
         return Unknown("low rank does not pay here: too many rows of small scales miss")
-    return Ways(main, others, work, missed / rows)
+    return Ways(main, others, work, missed / rows, early_share(problem))
+
+
+def early_share(problem: Problem) -> float:
+    """Share of the rows of a view that see at most SMALL keys."""
+    ends = np.cumsum(problem.view or (SMALL + 1,))
+    return float(ends[ends <= SMALL].max(initial=0)) / int(problem.q.shape[0])
 
 
 def _own(problem: Problem) -> float:
