@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import SupportsFloat, TypeAlias
+from typing import SupportsFloat, TypeAlias, cast
 
 from varnum.balls.exact import parse, round_decimal
 
@@ -90,10 +90,10 @@ def exact(value: Bound, up: bool) -> Fraction | float:
     if hasattr(value, "rad"):  # a ball
         from varnum.balls.scalar import arb, lower, upper
 
-        assert isinstance(value, arb)
-        if not value.is_finite():
+        ball = cast(arb, value)
+        if not ball.is_finite():
             raise ArithmeticError("an unbounded enclosure is no bound")
-        return upper(value) if up else lower(value)
+        return upper(ball) if up else lower(ball)
     number = float(value)
     if math.isnan(number):
         raise ArithmeticError("nan is no bound")

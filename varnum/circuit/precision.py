@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -118,9 +119,9 @@ def compare(logits: Floats, real: Real, enclosed: bool) -> tuple[float, float, i
     real: balls (then the ends are outward) or float64.
     """
     if not enclosed:
-        assert isinstance(real, np.ndarray)
-        error = float(abs(logits - real).max())
-        return error, error, int((logits.argmax(-1) == real.argmax(-1)).sum())
+        same = cast(Floats, real)
+        error = float(abs(logits - same).max())
+        return error, error, int((logits.argmax(-1) == same.argmax(-1)).sum())
     low, high = bounds(abs(real - logits))
     lows, highs = bounds(real)
     chosen = logits.argmax(-1)[..., None]

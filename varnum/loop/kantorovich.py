@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
 
 import numpy as np
 
@@ -118,8 +120,7 @@ def _weights(node: Node, r: arb, size: tuple[Size, ...]) -> list[arb]:
         assert node.activation is not None
         around = arb(0, 1) * reach
         return [abs(node.activation.curve(u + around)).upper() for u in value.entries()]
-    assert isinstance(node.scale, tuple)
-    width, eps = node.scale
+    width, eps = cast(tuple[int, Fraction], node.scale)
     found: list[arb] = []
     for part in node.parts:
         shortest = (xp.sqrt(xp.sum(value[part] ** 2)).item() - reach).max(arb(0)).lower()
@@ -136,8 +137,7 @@ def _pair(node: Node, a: tuple[Size, ...], b: tuple[Size, ...]) -> arb:
     """A bound of |phi''[A ., B .]| over the weights, for derivatives of these sizes."""
     if node.kind != "product":
         return (a[0].part * b[0].whole).min(a[0].whole * b[0].part)
-    assert isinstance(node.scale, arb)
-    scale = abs(node.scale)
+    scale = abs(cast(arb, node.scale))
     return scale * (_cross(a[0], b[1]) + _cross(b[0], a[1]))
 
 
