@@ -37,10 +37,10 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "attention, exact": ["attention", *heads, "--output-error", "1e-9", "--no-bounds"],
         "attention, auto": ["attention", *heads, "--output-error", "1e-2", "--no-bounds"],
         "run": ["run", "--random", "var-tiny"],
-        "run in balls": ["run", "--random", "var-tiny", "--backend", "ball"],
+        "run in balls": ["run", "--random", "var-tiny", "--backend", "balls"],
         "audit": ["audit", "--random", "var-tiny", "--jobs", "1"],
         "regime": ["regime"],
-        "kv": ["kv", "--help"],
+        "help of kv": ["kv", "--help"],
         "verify a claim": ["verify", "--claim", "minimal-degree"],
     }
 
