@@ -14,6 +14,7 @@ from tests.support.backends import BACKENDS, placed
 from tests.support.heads import correlated as head
 from tests.support.oracle import ranges, softmax
 from varnum.cli import main
+from varnum.cli.attention_sampled import in_short
 from varnum.sampled import row_sample as module
 from varnum.sampled.row_sample import sample_check
 from varnum.sampled.rows import errors_of_rows
@@ -214,3 +215,9 @@ def test_the_command_line(tmp_path, capsys, monkeypatch) -> None:
     code, out, _ = run("--output-error", "1e-2", "--rows", "30")
     assert code == 1
     assert "worst row" in out
+
+
+@pytest.mark.parametrize("target", [1 / 3, 2 / 3, 0.01, 0.1234321])
+def test_a_share_is_said_of_rows_above_no_less_than_the_target(target):
+    said = in_short({"share_above": 0.027, "assurance": ""}, target)
+    assert Fraction(said.split("above ")[1].split(",")[0]) >= Fraction(str(target))

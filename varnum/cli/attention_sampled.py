@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from varnum.cli.envelope import print_envelope
@@ -57,8 +58,10 @@ def in_short(sampled: dict[str, Any], target: float) -> str:
     """One line for the terminal."""
     from varnum.outward import at_most
 
-    share = at_most(sampled["share_above"])
-    return f"at most {share} of the rows above {target:.3g}, {sampled['assurance']}"
+    share, above = at_most(sampled["share_above"]), f"{target:.3g}"
+    if Fraction(above) < Fraction(target):
+        above = at_most(target)  # fewer rows are above a larger number, not a smaller one
+    return f"at most {share} of the rows above {above}, {sampled['assurance']}"
 
 
 def _content(found: SampleCheck) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
@@ -95,10 +96,16 @@ def judge(head: Head, bound: Fraction, errors: Errors, rows: Whole) -> Mask:
     for row, least in zip(rows, low, strict=True):
         if least == np.inf or Fraction(float(least)) > bound:
             raise Disagrees(
-                f"output: head {head.number}, row {row} is off by {least:.3g} of the range; "
-                f"certified is {float(bound):.3g}"
+                f"output: head {head.number}, row {row} is off by {_shown(least, ROUND_FLOOR)} "
+                f"of the range; certified is {_shown(float(bound), ROUND_CEILING)}"
             )
     return np.array([not (math.isfinite(x) and Fraction(float(x)) <= bound) for x in high], bool)
+
+
+def _shown(value: float, rounding: str) -> str:
+    """Three digits, on the side that claims less."""
+    digits = Context(prec=3, rounding=rounding).create_decimal_from_float(float(value))
+    return f"{digits:g}" if digits.is_finite() else "inf"
 
 
 def _within_spread(head: Head, errors: Errors, bound: Fraction) -> bool:
@@ -114,7 +121,8 @@ def _within_spread(head: Head, errors: Errors, bound: Fraction) -> bool:
     least = (errors.low * ranges).max(0)[moving] * (2 - _OUT)
     number = float(bound)
     if (least > number * _OUT * (std + loss)[moving] * _OUT).any():
-        raise Disagrees(f"output: head {head.number} is not within {number:.3g} of its own spread")
+        shown = _shown(number, ROUND_CEILING)
+        raise Disagrees(f"output: head {head.number} is not within {shown} of its own spread")
     return bool((most <= number * (2 - _OUT) * (std - loss)[moving]).all())
 
 
