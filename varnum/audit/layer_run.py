@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from varnum.audit.apriori import NormalisedHead, PlainHead
-from varnum.errors import InputError
 from varnum.model import transformer
 from varnum.model.attention import exact_attention
 from varnum.model.backend import Backend, Ints, Weights
 from varnum.model.config import VarConfig
-from varnum.model.generate import Model, Settings, generate
+from varnum.model.generate import Model, Settings, check_model_tokens, generate
 from varnum.model.quantizer import teacher_maps
 
 Floats = npt.NDArray[np.float64]
@@ -61,7 +60,7 @@ def run_layers(
 ) -> Iterator[Layer]:
     """Teacher-forced on tokens (B, L): yields each layer before its output goes into the next."""
     config = model.var
-    _check_tokens(model, labels, tokens)
+    check_model_tokens(model, labels, tokens)
     c, x = _start(model, labels, tokens)
     for i in range(config.depth):
         say(f"layer {i + 1} of {config.depth}")
@@ -103,17 +102,6 @@ def _start(model: Model, labels: Ints, tokens: Ints) -> tuple[Floats, Floats]:
     parts = [transformer.embed_start(w, config, c)]
     parts += [transformer.embed_map(w, config, s, m) for s, m in enumerate(maps, start=1)]
     return c, np.concatenate(parts, axis=1)
-
-
-def _check_tokens(model: Model, labels: Ints, tokens: Ints) -> None:
-    expected = (labels.size, model.var.length)
-    if tokens.shape != expected or tokens.dtype.kind not in "iu":
-        raise InputError(
-            f"tokens: need integers of shape {expected} (labels, L), got {tokens.dtype} "
-            f"of shape {tokens.shape}"
-        )
-    if tokens.min() < 0 or tokens.max() >= model.var.vocab_size:
-        raise InputError(f"tokens: allowed are 0 to {model.var.vocab_size - 1}")
 
 
 def generate_tokens(

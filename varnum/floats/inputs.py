@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from varnum.errors import InputError
+from varnum.floats.rounding import dtype_name
 from varnum.tensor import Array, Doubles, Plain, Tensor
 
 if TYPE_CHECKING:
@@ -188,6 +189,14 @@ def is_tensor(array: object) -> bool:
     return any(
         base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(array).__mro__
     )
+
+
+def check_tokens(name: str, array: Tensor, width: int, like: Tensor) -> None:
+    """Raise InputError unless `array` is (n, width), n >= 1, of the backend and dtype of `like`."""
+    if type(array) is not type(like) or array.dtype != like.dtype:
+        raise InputError(f"{name}: {kind_of(array)} is not {kind_of(like)} of {dtype_name(like)}")
+    if len(array.shape) != 2 or array.shape[0] < 1 or array.shape[1] != width:
+        raise InputError(f"{name}: shape {tuple(array.shape)}; allowed: (n, {width}), n >= 1")
 
 
 def finite(value: float) -> float:

@@ -422,6 +422,16 @@ def raised(error: Bound, cost: float, like: Tensor) -> Bound:
     return up(error * (1 + 8 * unit_of(like)) + cost)
 
 
+def restored(
+    out: Tensor, error: Array, offset: Offset | None, seen: ValueRange
+) -> tuple[Tensor, Array]:
+    """Output and bounds of v from those of v - c; what is not a number bounds nothing."""
+    if offset is not None:
+        error = raised(error, offset.cost(seen), out)
+        out += offset.vector
+    return out, np.nan_to_num(error, nan=np.inf, posinf=np.inf)
+
+
 def raised_rows(error: Array, costs: Doubles, like: Tensor) -> Array:
     """The same where each row has a cost of its own."""
     return np.where(costs > 0, up_each(error * (1 + 8 * unit_of(like)) + costs), error)

@@ -117,6 +117,18 @@ def generate(
         yield Scale(tokens, logits, raw, f_hat, following)
 
 
+def check_model_tokens(model: Model, labels: Ints, tokens: Ints) -> None:
+    """Raise InputError unless tokens are integers (labels, L) of the vocabulary."""
+    expected = (labels.size, model.var.length)
+    if tokens.shape != expected or tokens.dtype.kind not in "iu":
+        raise InputError(
+            f"tokens: need integers of shape {expected} (labels, L), got {tokens.dtype} "
+            f"of shape {tokens.shape}"
+        )
+    if tokens.min() < 0 or tokens.max() >= model.var.vocab_size:
+        raise InputError(f"tokens: allowed are 0 to {model.var.vocab_size - 1}")
+
+
 def teacher_forced_logits(
     model: Model,
     labels: Ints,
@@ -127,14 +139,7 @@ def teacher_forced_logits(
     """Logits (B, L, V) of all scales for given tokens (B, L), small scales first, row-major."""
     tokens = np.asarray(tokens)
     labels = np.asarray(labels, dtype=np.int64)
-    expected = (labels.size, model.var.length)
-    if tokens.shape != expected or tokens.dtype.kind not in "iu":
-        raise InputError(
-            f"tokens: need integers of shape {expected} (labels, L), got {tokens.dtype} "
-            f"of shape {tokens.shape}"
-        )
-    if tokens.min() < 0 or tokens.max() >= model.var.vocab_size:
-        raise InputError(f"tokens: allowed are 0 to {model.var.vocab_size - 1}")
+    check_model_tokens(model, labels, tokens)
     maps = quantizer.teacher_maps(model.vae_weights, model.vae, tokens)
     return transformer.teacher_forced(model.var_weights, model.var, labels, maps, attend, watch)
 

@@ -15,7 +15,7 @@ from varnum.lowrank.moments.moment_settings import Choice, directions
 from varnum.lowrank.moments.moment_state import MomentState
 from varnum.lowrank.problem import Problem, Promise
 from varnum.lowrank.scales import attend_scales, choose_setting
-from varnum.lowrank.stream import raised
+from varnum.lowrank.stream import restored
 from varnum.tensor import Array, Tensor
 from varnum.verdict import Unknown
 
@@ -85,10 +85,7 @@ class MomentFit:
         with certifying(q):
             out = empty((int(q.shape[0]), int(self.problem.v.shape[1])), q)
             error: Array = np.asarray(to_numpy(self._state.attend(q, out).error), dtype=np.float64)
-            if self._offset is not None:
-                error = raised(error, self._offset.cost(seen), q)
-                out += self._offset.vector
-            return out, np.nan_to_num(error, nan=np.inf, posinf=np.inf)
+            return restored(out, error, self._offset, seen)
 
     @cached_property
     def _answer(self) -> Answer:

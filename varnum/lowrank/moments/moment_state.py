@@ -26,7 +26,7 @@ from varnum.floats.arrays import (
     to_numpy,
 )
 from varnum.floats.guard import certified, certifying
-from varnum.floats.inputs import check_out, kind_of
+from varnum.floats.inputs import check_out, check_tokens
 from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, unit_of, up
 from varnum.floats.turns import Turns
 from varnum.floats.values import ValueRange
@@ -112,13 +112,7 @@ class MomentState:
                 self._add_chunk(k[start : start + self.chunk], v[start : start + self.chunk])
 
     def _check(self, name: str, array: Tensor, width: int) -> None:
-        like = self.basis.query_map
-        if type(array) is not type(like) or array.dtype != like.dtype:
-            raise InputError(
-                f"{name}: {kind_of(array)} is not {kind_of(like)} of {dtype_name(like)}"
-            )
-        if len(array.shape) != 2 or array.shape[0] < 1 or array.shape[1] != width:
-            raise InputError(f"{name}: shape {tuple(array.shape)}; allowed: (n, {width}), n >= 1")
+        check_tokens(name, array, width, self.basis.query_map)
 
     def _add_chunk(self, k: Tensor, v: Tensor) -> None:
         basis, xp, size = self.basis, self.xp, self.basis.size

@@ -93,7 +93,9 @@ def estimate_ways(problem: Problem, v: Tensor, least: float) -> Ways | Unknown:
 
 def early_share(problem: Problem) -> float:
     """Share of the rows of a view that see at most SMALL keys."""
-    ends = np.cumsum(problem.view or (SMALL + 1,))
+    if problem.view is None:
+        return 0.0
+    ends = np.cumsum(problem.view)
     return float(ends[ends <= SMALL].max(initial=0)) / int(problem.q.shape[0])
 
 

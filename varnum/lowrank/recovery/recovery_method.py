@@ -13,7 +13,7 @@ from varnum.lowrank.method import Answer
 from varnum.lowrank.problem import Problem, Promise
 from varnum.lowrank.recovery.by_scale import Ways, estimate_ways
 from varnum.lowrank.recovery.view_attention import attend_view
-from varnum.lowrank.stream import raised
+from varnum.lowrank.stream import restored
 from varnum.tensor import Tensor
 from varnum.verdict import Unknown
 
@@ -83,10 +83,7 @@ class RecoveryFit:
             raise InputError("attend: keys come first; call add")
         with certifying(q):
             out, error = self._state.attend(q)
-            if self._offset is not None:
-                error = raised(error, self._offset.cost(seen), q)
-                out += self._offset.vector
-            return out, np.nan_to_num(error, nan=np.inf, posinf=np.inf)
+            return restored(out, error, self._offset, seen)
 
     @cached_property
     def _answer(self) -> Answer:

@@ -15,7 +15,7 @@ import numpy as np
 from varnum.errors import InputError
 from varnum.floats.arrays import beside, caster, empty, join, light, namespace, row_squares
 from varnum.floats.guard import certified, certifying
-from varnum.floats.inputs import kind_of, owned
+from varnum.floats.inputs import check_tokens, owned
 from varnum.floats.rounding import EXP_ULPS, TINY, UNIT, dtype_name, gamma, up
 from varnum.floats.turns import Turns
 from varnum.floats.values import ValueRange
@@ -146,13 +146,7 @@ class RecoveryState:
             raise InputError(f"v: {v.shape[0]} tokens, but k has {tokens.shape[0]}")
 
     def _check(self, name: str, array: Tensor, width: int) -> None:
-        like = self.lens.query_map
-        if type(array) is not type(like) or array.dtype != like.dtype:
-            raise InputError(
-                f"{name}: {kind_of(array)} is not {kind_of(like)} of {dtype_name(like)}"
-            )
-        if len(array.shape) != 2 or array.shape[0] < 1 or array.shape[1] != width:
-            raise InputError(f"{name}: shape {tuple(array.shape)}; allowed: (n, {width}), n >= 1")
+        check_tokens(name, array, width, self.lens.query_map)
 
     def _sums(self, k: Tensor, v: Tensor) -> Sums:
         """Of these keys alone, in blocks of which each takes every nb-th of them."""

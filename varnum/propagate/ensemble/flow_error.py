@@ -27,12 +27,11 @@ from varnum.propagate.ensemble import given as g
 from varnum.propagate.ensemble.engine import NUMPY, assumptions
 from varnum.propagate.ensemble.error import SAMPLES
 from varnum.propagate.ensemble.protocol import Accepted, Plan, certify
-from varnum.propagate.ensemble.run_error import sentence_of
+from varnum.propagate.ensemble.run_error import UpToChance
 from varnum.propagate.ensemble.sampler_clouds import Sampling
 from varnum.propagate.forms import Floats
 from varnum.text import filled
-from varnum.value import Value
-from varnum.verdict import Unknown, up_to_chance
+from varnum.verdict import Unknown
 
 EXACT = (
     "the sampler in real arithmetic on the stored weights and noise, with the released code's "
@@ -43,41 +42,19 @@ _UP = 1 + 2.0**-50
 
 
 @dataclass(frozen=True, repr=False)
-class FlowError(Value):
+class FlowError(UpToChance):
     """How wrong a run's maps can be; `centre` and `bound` enclose the exact ones.
 
-    Both hold an array (B, N_k, c) for each scale k. rounding_bound: largest |exact - float64 run|;
-    measured: largest |given - float64 run|, None where no maps were given; map_error: largest bound
-    of |exact - given|, or rounding_bound.
+    Both hold an array (B, N_k, c) for each scale k. map_error: largest bound of |exact - given|, or
+    rounding_bound where no maps were given.
     """
 
-    verdict: str
-    chance: str
-    tries: tuple[int, ...]
-    allowed: int
-    samples: int
-    rounding_bound: float
-    measured: float | None
     map_error: float
     map_error_per_scale: tuple[float, ...]
     reason: str = ""
     commitments: tuple[str, ...] = ()
     centre: tuple[Floats, ...] = field(default=(), compare=False)
     bound: tuple[Floats, ...] = field(default=(), compare=False)
-
-    @property
-    def assurance(self) -> str:
-        """On what it rests."""
-        return up_to_chance(self.chance)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 3 where nothing was certified."""
-        return 0 if self.verdict == "proved" else 3
-
-    def sentence(self) -> str:
-        """What the chance is about, and what it is not."""
-        return sentence_of(self.chance, max(self.tries, default=0), self.allowed)
 
     def summary(self) -> str:
         """One line."""

@@ -34,15 +34,11 @@ def sentence_of(chance: str, attempt: int, allowed: int) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class RunError(Value):
-    """How wrong a run's logits can be; `centre` and `bound` (B, L, V) enclose the exact ones.
+class UpToChance(Value):
+    """What every run's error has: verdict, chance and tries, and the float64 run beside it.
 
     rounding_bound: largest |exact - float64 run|; measured: largest |given - float64 run|, None
-    where no logits were given; logit_error: largest bound of |exact - given|, or rounding_bound.
-    tokens_certain: of `tokens`, those whose largest logit is certainly the exact model's largest;
-    tokens_by_reverse of them only by reverse mode, on `differences` backward passes (margins).
-    image_error: as logit_error, of the image in [0, 1]; None where it was not asked for; `image`
-    and `image_bound` (B, 3, h, w) enclose the exact one.
+    where nothing was given.
     """
 
     verdict: str
@@ -52,6 +48,33 @@ class RunError(Value):
     samples: int
     rounding_bound: float
     measured: float | None
+
+    @property
+    def assurance(self) -> str:
+        """On what it rests."""
+        return up_to_chance(self.chance)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where nothing was certified."""
+        return 0 if self.verdict == "proved" else 3
+
+    def sentence(self) -> str:
+        """What the chance is about, and what it is not."""
+        return sentence_of(self.chance, max(self.tries, default=0), self.allowed)
+
+
+@dataclass(frozen=True, repr=False)
+class RunError(UpToChance):
+    """How wrong a run's logits can be; `centre` and `bound` (B, L, V) enclose the exact ones.
+
+    logit_error: largest bound of |exact - given|, or rounding_bound where no logits were given.
+    tokens_certain: of `tokens`, those whose largest logit is certainly the exact model's largest;
+    tokens_by_reverse of them only by reverse mode, on `differences` backward passes (margins).
+    image_error: as logit_error, of the image in [0, 1]; None where it was not asked for; `image`
+    and `image_bound` (B, 3, h, w) enclose the exact one.
+    """
+
     logit_error: float
     logit_error_per_scale: tuple[float, ...]
     tokens_certain: int
@@ -69,20 +92,6 @@ class RunError(Value):
     bound: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
     image: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
     image_bound: Floats = field(default_factory=lambda: np.zeros(0), compare=False)
-
-    @property
-    def assurance(self) -> str:
-        """On what it rests."""
-        return up_to_chance(self.chance)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 3 where nothing was certified."""
-        return 0 if self.verdict == "proved" else 3
-
-    def sentence(self) -> str:
-        """What the chance is about, and what it is not."""
-        return sentence_of(self.chance, max(self.tries, default=0), self.allowed)
 
     def summary(self) -> str:
         """One line."""
